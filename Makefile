@@ -1,0 +1,41 @@
+# PGXS build of privacy_scan. `make`, `make install`, `make installcheck` (on a running server).
+EXTENSION = privacy_scan
+EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" privacy_scan.control)
+
+MODULE_big = privacy_scan
+SOURCES := $(sort $(wildcard src/*.cpp src/*/*.cpp))
+OBJS = $(SOURCES:.cpp=.o)
+
+# The install script: the rooms' parts in the order in which they need each other.
+ROOM_SQL = src/schema/schema.sql src/schema/health.sql
+INSTALL_SQL = privacy_scan--$(EXTVERSION).sql
+DATA_built = $(INSTALL_SQL)
+
+REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
+EXTRA_CLEAN = privacy_scan--*.sql $(SOURCES:.cpp=.d) results regression.diffs regression.out
+
+# PostgreSQL's headers use typeof and register; only what is named PGDLLEXPORT leaves the library.
+CXX_DIALECT = -std=gnu++17 -Wno-register -fvisibility=hidden -fvisibility-inlines-hidden
+PG_CPPFLAGS = -Isrc -DPS_VERSION='"$(EXTVERSION)"'
+PG_CXXFLAGS = $(CXX_DIALECT)
+SHLIB_LINK = -lstdc++ -Wl,--version-script=src/exports.map
+
+# PS_STRICT=1 is how the tests build: a warning is an error.
+ifdef PS_STRICT
+PG_CXXFLAGS += -Wall -Wextra -Werror -Wno-unused-parameter
+endif
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# PGXS gives the bitcode compiler none of PG_CXXFLAGS.
+COMPILE.cxx.bc += $(CXX_DIALECT)
+# PGXS tracks no headers where the server was configured without --enable-depend, as Debian's is.
+override CXXFLAGS += -MMD -MP
+-include $(SOURCES:.cpp=.d)
+# g++ and clang++ are given the same flags; each skips what only the other knows.
+override CXXFLAGS += $(if $(findstring clang,$(CXX)),-Wno-unknown-warning-option -Wno-ignored-optimization-argument)
+
+$(INSTALL_SQL): privacy_scan.control src/schema/header.sql $(ROOM_SQL)
+	cat src/schema/header.sql $(ROOM_SQL) > $@

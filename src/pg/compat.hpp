@@ -1,0 +1,94 @@
+// Differences between PostgreSQL 13 and 18, each with one name here. The only file that tests
+// PG_VERSION_NUM.
+#pragma once
+
+#include "pg/postgres.hpp"
+
+extern "C" {
+#include <catalog/pg_class.h>
+#include <commands/trigger.h>
+#include <executor/spi.h>
+#include <partitioning/partdesc.h>
+#include <utils/acl.h>
+#include <utils/guc.h>
+#include <storage/proc.h>
+#include <storage/procarray.h>
+#include <storage/sinvaladt.h>
+#include <utils/rel.h>
+#if PG_VERSION_NUM >= 150000
+#include <common/pg_prng.h>
+#endif
+#if PG_VERSION_NUM >= 140000
+#include <utils/wait_event.h>
+#else
+#include <pgstat.h>
+#endif
+}
+
+#if PG_VERSION_NUM < 130000 || PG_VERSION_NUM >= 190000
+#error "privacy_scan compiles against PostgreSQL 13 to 18"
+#endif
+
+namespace privacy_scan::pg::compat
+{
+
+// object_ownercheck() replaced the functions per kind in 16.
+inline bool owns_relation(Oid relid, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+    return object_ownercheck(RelationRelationId, relid, role);
+#else
+    return pg_class_ownercheck(relid, role);
+#endif
+}
+
+// 14 added the choice whether a partition being detached concurrently is left out.
+inline PartitionDesc partition_desc(Relation relation)
+{
+#if PG_VERSION_NUM >= 140000
+    return RelationGetPartitionDesc(relation, true);
+#else
+    return RelationGetPartitionDesc(relation);
+#endif
+}
+
+// 15 reserves the prefix, so that a misspelt setting is an error; before, it was a warning.
+inline void reserve_guc_prefix(const char *prefix)
+{
+#if PG_VERSION_NUM >= 150000
+    MarkGUCPrefixReserved(prefix);
+#else
+    EmitWarningsOnPlaceholders(prefix);
+#endif
+}
+
+// A random number from [0, 1). 15 brought a generator of PostgreSQL's own.
+inline double random_fraction()
+{
+#if PG_VERSION_NUM >= 150000
+    return pg_prng_double(&pg_global_prng_state);
+#else
+    return static_cast<double>(random()) / (static_cast<double>(MAX_RANDOM_VALUE) + 1.0);
+#endif
+}
+
+// The process of a holder of a lock, null where it is gone. 17 renamed backend IDs to proc numbers.
+inline PGPROC *process_of(const VirtualTransactionId &holder)
+{
+#if PG_VERSION_NUM >= 170000
+    return ProcNumberGetProc(holder.procNumber);
+#else
+    return BackendIdGetProc(holder.backendId);
+#endif
+}
+
+// Up to 14, SPI_commit() left starting the next transaction to its caller.
+inline void commit_and_start()
+{
+    SPI_commit();
+#if PG_VERSION_NUM < 150000
+    SPI_start_transaction();
+#endif
+}
+
+} // namespace privacy_scan::pg::compat

@@ -1,0 +1,29 @@
+// The outward door: every function that PostgreSQL calls is made by one of these macros. A C++ exception
+// that left them would end the whole server.
+//
+//   PS_FUNCTION(ps_manage_partitions)     -- then the body, with fcinfo, returning Datum; blue code
+//   {
+//       ...
+//   }
+#pragma once
+
+#include "pg/guard.hpp"
+
+namespace privacy_scan::pg
+{
+
+using FunctionBody = Datum (*)(FunctionCallInfo);
+
+// Runs a blue body; what it throws becomes an ereport after every C++ frame is gone.
+Datum enter(FunctionBody body, FunctionCallInfo fcinfo);
+
+} // namespace privacy_scan::pg
+
+#define PS_FUNCTION(name)                                                                                    \
+    static Datum name##_body(FunctionCallInfo fcinfo);                                                       \
+    extern "C" {                                                                                             \
+    PGDLLEXPORT Datum name(PG_FUNCTION_ARGS);                                                                \
+    PG_FUNCTION_INFO_V1(name);                                                                               \
+    Datum name(PG_FUNCTION_ARGS) { return ::privacy_scan::pg::enter(name##_body, fcinfo); }                  \
+    }                                                                                                        \
+    static Datum name##_body([[maybe_unused]] FunctionCallInfo fcinfo)

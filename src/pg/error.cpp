@@ -1,0 +1,39 @@
+// See error.hpp.
+#include "pg/error.hpp"
+
+namespace privacy_scan::pg
+{
+
+void fail(int sqlstate, std::string message, std::string detail, std::string hint)
+{
+    throw Error{sqlstate, std::move(message), std::move(detail), std::move(hint)};
+}
+
+static std::string unpack(int sqlstate)
+{
+    std::string text;
+    for (int i = 0; i < 5; ++i, sqlstate >>= 6)
+        text += static_cast<char>(PGUNSIXBIT(sqlstate));
+    return text;
+}
+
+static ErrorText join(int sqlstate, const std::string &message, const std::string &detail, const std::string &hint)
+{
+    ErrorText text{unpack(sqlstate), message};
+    for (const std::string &part : {detail, hint})
+        if (!part.empty())
+            text.message += " (" + part + ")";
+    return text;
+}
+
+ErrorText text_of(const PgError &error)
+{
+    return join(error.sqlstate(), error.message(), error.detail(), error.hint());
+}
+
+ErrorText text_of(const Error &error)
+{
+    return join(error.sqlstate, error.message, error.detail, error.hint);
+}
+
+} // namespace privacy_scan::pg

@@ -1,0 +1,23 @@
+// Strong locks in short tries: a try that cannot have its locks within lock_timeout is rolled back, gives way
+// for a moment and is made again. Nobody ever waits behind us for longer than one timeout.
+#pragma once
+
+#include "pg/error.hpp"
+#include "pg/subxact.hpp"
+
+namespace privacy_scan::pg
+{
+
+struct LockWait {
+    int tries = 0;
+    double waited_ms = 0;   // spent in tries that gave up, and between them
+    std::string blocked_by; // the backends that stood in the way at the last failed try: "pid 4711, pid 4712"
+};
+
+// Runs the body in a subtransaction, again after lock_not_available and deadlock_detected, up to
+// privacy_scan.lock_attempts times. Nothing on success; otherwise the error of the last try. relids: the
+// relations whose locks the body takes, for the report on who was in the way.
+std::optional<ErrorText> try_with_locks(const std::vector<Oid> &relids, LockWait &wait,
+                                        const std::function<void()> &body);
+
+} // namespace privacy_scan::pg

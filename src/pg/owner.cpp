@@ -1,0 +1,181 @@
+// See owner.hpp. Why each setting stands here: a job of ours meets tables whose owners may be hostile, and
+// databases and roles whose defaults may be.
+#include "pg/owner.hpp"
+
+#include "pg/compat.hpp"
+#include "pg/ident.hpp"
+#include "settings/settings.hpp"
+
+extern "C" {
+#include <access/xact.h>
+#include <access/xlog.h>
+#include <catalog/namespace.h>
+#include <catalog/pg_namespace.h>
+#include <commands/trigger.h>
+#include <nodes/parsenodes.h>
+#include <storage/lmgr.h>
+#include <utils/guc.h>
+#include <utils/lsyscache.h>
+#include <utils/syscache.h>
+}
+
+namespace privacy_scan::pg
+{
+
+namespace
+{
+
+struct Setting {
+    const char *name;
+    const char *value;
+};
+
+constexpr Setting pinned[] = {
+    {"search_path", "pg_catalog, pg_temp"},
+    {"row_security", "off"},
+    {"TimeZone", "UTC"},
+    {"DateStyle", "ISO, YMD"},
+    {"IntervalStyle", "postgres"},
+    {"extra_float_digits", "1"},
+    {"bytea_output", "hex"},
+    {"default_tablespace", ""},
+    {"default_table_access_method", "heap"},
+    {"check_function_bodies", "off"},
+    {"quote_all_identifiers", "off"},
+};
+
+// Red. The values are gone with the nest level.
+void pin(const char *name, const char *value)
+{
+    (void)set_config_option(name, value, superuser() ? PGC_SUSET : PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+                            0, false);
+}
+
+void pin_all()
+{
+    for (const Setting &setting : pinned)
+        pin(setting.name, setting.value);
+}
+
+// Red. Fires what the caller's own statements deferred, as the caller, and defers nothing from here on.
+void make_constraints_immediate()
+{
+    ConstraintsSetStmt *stmt = makeNode(ConstraintsSetStmt);
+    stmt->constraints = NIL;
+    stmt->deferred = false;
+    AfterTriggerSetState(stmt);
+}
+
+Oid schema_owner()
+{
+    static const char name[] = "privacy_scan";
+    Oid owner = InvalidOid;
+    HeapTuple tuple = SearchSysCache1(NAMESPACENAME, CStringGetDatum(name));
+    if (HeapTupleIsValid(tuple)) {
+        owner = reinterpret_cast<Form_pg_namespace>(GETSTRUCT(tuple))->nspowner;
+        ReleaseSysCache(tuple);
+    }
+    if (!OidIsValid(owner))
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_SCHEMA), errmsg("schema \"%s\" does not exist", name),
+                        errhint("Run CREATE EXTENSION privacy_scan.")));
+    return owner;
+}
+
+// Red. The owner, or InvalidOid where the relation is gone.
+Oid owner_of(Oid relid)
+{
+    Oid owner = InvalidOid;
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+    if (HeapTupleIsValid(tuple)) {
+        owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+        ReleaseSysCache(tuple);
+    }
+    return owner;
+}
+
+} // namespace
+
+OwnedTable require_owner(Oid relid)
+{
+    Oid owner = guarded([=] { return owner_of(relid); });
+    if (!OidIsValid(owner))
+        fail(ERRCODE_UNDEFINED_TABLE, "relation with OID " + std::to_string(relid) + " does not exist");
+    Oid caller = GetUserId();
+    if (!guarded([=] { return compat::owns_relation(relid, caller); }))
+        fail(ERRCODE_INSUFFICIENT_PRIVILEGE, "must be owner of relation \"" + relation_name(relid) + "\"", {},
+             "Call it as a member of the role \"" + role_name(owner) + "\".");
+    return {relid, owner};
+}
+
+void lock_owned(const OwnedTable &table, int lockmode)
+{
+    const std::string timeout = std::to_string(settings::lock_timeout_ms()) + "ms";
+    const char *value = timeout.c_str();
+    guarded([=] {
+        int level = NewGUCNestLevel();
+        pin("lock_timeout", value);
+        LockRelationOid(table.relid, lockmode);
+        AtEOXact_GUC(false, level);
+        if (owner_of(table.relid) != table.owner)
+            ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                            errmsg("relation with OID %u was dropped or changed its owner meanwhile", table.relid)));
+    });
+}
+
+OwnerScope::OwnerScope(Oid owner) : in_flight_(std::uncaught_exceptions())
+{
+    const std::string timeout = std::to_string(settings::lock_timeout_ms()) + "ms";
+    const char *value = timeout.c_str();
+    guarded([=] {
+        make_constraints_immediate();
+        GetUserIdAndSecContext(&saved_user_, &saved_context_);
+        guc_level_ = NewGUCNestLevel();
+        pin_all();
+        pin("lock_timeout", value);
+        SetUserIdAndSecContext(owner, saved_context_ | SECURITY_RESTRICTED_OPERATION);
+    });
+}
+
+OwnerScope::~OwnerScope()
+{
+    if (std::uncaught_exceptions() != in_flight_)
+        return;
+    AtEOXact_GUC(false, guc_level_);
+    SetUserIdAndSecContext(saved_user_, saved_context_);
+}
+
+CatalogScope::CatalogScope() : in_flight_(std::uncaught_exceptions())
+{
+    guarded([=] {
+        GetUserIdAndSecContext(&saved_user_, &saved_context_);
+        guc_level_ = NewGUCNestLevel();
+        pin_all();
+        SetUserIdAndSecContext(schema_owner(), saved_context_ | SECURITY_LOCAL_USERID_CHANGE);
+    });
+}
+
+CatalogScope::~CatalogScope()
+{
+    if (std::uncaught_exceptions() != in_flight_)
+        return;
+    AtEOXact_GUC(false, guc_level_);
+    SetUserIdAndSecContext(saved_user_, saved_context_);
+}
+
+void require_read_committed(const char *what)
+{
+    if (IsolationUsesXactSnapshot())
+        fail(ERRCODE_ACTIVE_SQL_TRANSACTION, std::string(what) + " must run in a READ COMMITTED transaction",
+             "The snapshot of this transaction is older than the locks it would take, so that rows committed in "
+             "between would be overlooked.",
+             "Run SET TRANSACTION ISOLATION LEVEL READ COMMITTED first, or set it as the default of the role.");
+}
+
+void require_primary(const char *what)
+{
+    if (guarded([] { return RecoveryInProgress(); }))
+        fail(ERRCODE_READ_ONLY_SQL_TRANSACTION, std::string(what) + " cannot run on a standby", {},
+             "Call it on the primary.");
+}
+
+} // namespace privacy_scan::pg

@@ -1,0 +1,67 @@
+// The one way to touch a user's table, and the one way to write our own tables.
+#pragma once
+
+#include "pg/guard.hpp"
+
+namespace privacy_scan::pg
+{
+
+// A relation that the caller named, checked before any lock is asked for.
+struct OwnedTable {
+    Oid relid;
+    Oid owner;
+};
+
+// Checks that the relation exists and that the caller owns it (a superuser owns all). No lock is taken.
+// Errors: 42P01 undefined_table, 42501 insufficient_privilege.
+OwnedTable require_owner(Oid relid);
+
+// Locks the relation within the caller's lock_timeout and checks again that it exists and still has this
+// owner. The lock stays until the end of the transaction. Errors: 55P03 lock_not_available, 42P01, 42501.
+void lock_owned(const OwnedTable &table, int lockmode);
+
+// While it lives, everything runs as the table's owner, in a security-restricted operation (no temporary
+// objects, no SET ROLE, nothing deferred), with settings that no database, role or session can bend:
+// search_path pinned, row_security off (an error instead of half of the rows), ISO dates, UTC, our lock
+// timeout. Constraints become immediate first, in the name of the caller: what is deferred to the commit would
+// run with the caller's rights. On an error the abort of the (sub)transaction restores all of it.
+class OwnerScope
+{
+  public:
+    explicit OwnerScope(Oid owner);
+    OwnerScope(const OwnerScope &) = delete;
+    OwnerScope &operator=(const OwnerScope &) = delete;
+    ~OwnerScope();
+
+  private:
+    Oid saved_user_ = InvalidOid;
+    int saved_context_ = 0;
+    int guc_level_ = 0;
+    int in_flight_;
+};
+
+// While it lives, statements run as the owner of the extension's schema. For statements on the tables of the
+// schema privacy_scan alone: no name, no expression and no value type of a user's may take part.
+class CatalogScope
+{
+  public:
+    CatalogScope();
+    CatalogScope(const CatalogScope &) = delete;
+    CatalogScope &operator=(const CatalogScope &) = delete;
+    ~CatalogScope();
+
+  private:
+    Oid saved_user_ = InvalidOid;
+    int saved_context_ = 0;
+    int guc_level_ = 0;
+    int in_flight_;
+};
+
+// Refuses a transaction whose snapshot is older than the locks we take: under REPEATABLE READ and above,
+// rows committed in between would be lost. Error: 25001 active_sql_transaction.
+void require_read_committed(const char *what);
+
+// Refuses on a standby. Error: 25006 read_only_sql_transaction.
+void require_primary(const char *what);
+
+} // namespace privacy_scan::pg

@@ -1,0 +1,83 @@
+// SQL from blue code: statements with typed parameters, rows as plain values.
+#pragma once
+
+#include "pg/guard.hpp"
+
+extern "C" {
+#include <catalog/pg_type_d.h>
+#include <executor/spi.h>
+#include <utils/builtins.h>
+}
+
+namespace privacy_scan::pg
+{
+
+// A typed parameter. Built by the functions below; the datum lives in the context current at the call.
+struct Param {
+    Oid type;
+    Datum value;
+    bool is_null;
+};
+
+Param null_param(Oid type);
+Param text_param(std::string_view text);
+Param text_or_null(const std::string &text); // an empty string is NULL
+Param datum_param(Oid type, Datum value);
+Param int8_param(std::int64_t value);
+Param int4_param(std::int32_t value);
+Param float8_param(double value);
+Param bool_param(bool value);
+Param oid_param(Oid value);
+Param regclass_param(Oid value);
+Param timestamptz_param(std::int64_t value);
+
+// The rows of one statement, freed with the object (or with the SPI connection, whichever ends first on an
+// error). Columns are counted from 1, rows from 0.
+class Rows
+{
+  public:
+    Rows(SPITupleTable *table, std::uint64_t count) noexcept : table_(table), count_(count) {}
+    Rows(Rows &&other) noexcept : table_(std::exchange(other.table_, nullptr)), count_(other.count_) {}
+    Rows(const Rows &) = delete;
+    Rows &operator=(const Rows &) = delete;
+    ~Rows();
+
+    std::size_t size() const { return table_ ? count_ : 0; }
+    bool empty() const { return size() == 0; }
+    std::uint64_t affected() const { return count_; } // also where the statement returns no rows
+
+    bool is_null(std::size_t row, int column) const;
+    Datum datum(std::size_t row, int column) const;
+    std::string text(std::size_t row, int column) const; // of a text column; empty where NULL
+    std::int64_t int8(std::size_t row, int column) const { return DatumGetInt64(datum(row, column)); }
+    std::int32_t int4(std::size_t row, int column) const { return DatumGetInt32(datum(row, column)); }
+    double float8(std::size_t row, int column) const { return DatumGetFloat8(datum(row, column)); }
+    bool boolean(std::size_t row, int column) const { return DatumGetBool(datum(row, column)); }
+    Oid oid(std::size_t row, int column) const { return DatumGetObjectId(datum(row, column)); }
+
+  private:
+    SPITupleTable *table_;
+    std::uint64_t count_;
+};
+
+// A connection to the SPI manager. One per entry function, handed down by reference.
+class Spi
+{
+  public:
+    enum Mode { atomic, nonatomic }; // nonatomic: a procedure that may commit
+    explicit Spi(Mode mode = atomic);
+    Spi(const Spi &) = delete;
+    Spi &operator=(const Spi &) = delete;
+    ~Spi();
+
+    // Runs one statement. The text holds no values, only $n and identifiers quoted by ident.hpp.
+    Rows run(const std::string &sql, const std::vector<Param> &params = {});
+
+    // Commits the transaction and begins the next. Only in nonatomic mode, outside a subtransaction.
+    void commit();
+
+  private:
+    int in_flight_;
+};
+
+} // namespace privacy_scan::pg

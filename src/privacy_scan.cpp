@@ -1,0 +1,12 @@
+// The library's face: the magic block and _PG_init, which only calls the rooms in order.
+#include "pg/postgres.hpp"
+
+#include "settings/settings.hpp"
+
+extern "C" {
+PG_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+
+void _PG_init(void) { privacy_scan::settings::define(); }
+}
