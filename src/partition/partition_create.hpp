@@ -1,0 +1,37 @@
+// Making what is missing: tables made aside, then attached under locks that are asked for briefly.
+#pragma once
+
+#include "partition/blueprint.hpp"
+#include "partition/partition_actions.hpp"
+
+namespace privacy_scan::partition
+{
+
+// Creates partitions for what the cells from `from` to before `to` leave uncovered, at most
+// privacy_scan.partition_max_created, and the DEFAULT partition where the policy wants one. A piece of which
+// DEFAULT holds rows is left to draining. Everything for this set, or nothing. Returns the number created;
+// raises the first error.
+//
+// Locks: SHARE UPDATE EXCLUSIVE on the parent (writers go on); for the attaching itself, at the end,
+// SHARE ROW EXCLUSIVE on relations that foreign keys refer to and ACCESS EXCLUSIVE on DEFAULT, in this order.
+std::size_t create_missing(pg::Spi &spi, const PartitionSet &set, std::int64_t from, std::int64_t to,
+                           Actions &actions);
+
+// Where the clock stands on the set's axis: the instant, or, for integer keys, the largest value that a
+// partition other than DEFAULT holds (DEFAULT may hold outliers).
+std::int64_t clock_of(pg::Spi &spi, const PartitionSet &set, const Layout &layout, Instant at);
+
+// True where the relation has no block at all, so that nothing in it needs to be looked at. Cheap.
+bool has_no_blocks(Oid relid);
+
+// True where DEFAULT holds at least one row within the piece.
+bool default_holds(pg::Spi &spi, const PartitionSet &set, Oid default_partition, const Cell &piece);
+
+// Locks for attaching: referenced relations, then the parent in `parent_mode`, then DEFAULT. Inside OwnerScope,
+// whose lock_timeout holds.
+void lock_for_attach(const PartitionSet &set, const Blueprint &blueprint, int parent_mode, Oid default_partition);
+
+// The relations that lock_for_attach() locks, for reports.
+std::vector<Oid> locked_for_attach(const PartitionSet &set, const Blueprint &blueprint, Oid default_partition);
+
+} // namespace privacy_scan::partition
