@@ -34,6 +34,7 @@ class Zone
 {
   public:
     virtual ~Zone() = default;
+    // A stretch that holds utc (until > utc); the next one may have the same offset.
     virtual ZoneStretch stretch_at(Seconds utc) const = 0;
 };
 
@@ -58,10 +59,10 @@ std::string to_string(Step step);
 class TimeGrid : public Grid
 {
   public:
-    // The zone must outlive the grid.
+    // The zone must outlive the grid. Throws std::invalid_argument where the count is below 1.
     TimeGrid(Step step, const Zone &zone);
 
-    // The cell that holds the instant; nothing outside first_instant .. last_instant.
+    // The cell that holds the instant; nothing where the cell isn't within first_instant .. last_instant.
     std::optional<Cell> cell_at(Instant instant) const override;
 
     // The suffix of the partition that starts at lower: _2025, _2025_q1, _2025_01, _2025_w01 (ISO week),
@@ -75,7 +76,7 @@ class TimeGrid : public Grid
 };
 
 // The first instant at which the zone's clock shows local (microseconds since 2000-01-01 00:00, local) or
-// later.
+// later. Infinities (and what is within a week of them) are returned as they are, here and below.
 Instant instant_of_local(const Zone &zone, std::int64_t local);
 
 // What the zone's clock shows at an instant, in microseconds since 2000-01-01 00:00 local.
