@@ -29,9 +29,9 @@ bool block_count_is_zero(Oid relid)
     return empty;
 }
 
-double ms_since(TimestampTz begun) { return static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0; }
-
 } // namespace
+
+double ms_since(std::int64_t begun) { return static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0; }
 
 bool has_no_blocks(Oid relid)
 {
@@ -67,23 +67,28 @@ std::int64_t clock_of(pg::Spi &spi, const PartitionSet &set, const Layout &layou
     return layout.taken.front().lower;
 }
 
-std::vector<Oid> locked_for_attach(const PartitionSet &set, const Blueprint &blueprint, Oid default_partition)
+pg::LockWait lock_for_attach(const PartitionSet &set, const Blueprint &blueprint, int parent_mode,
+                             Oid default_partition)
 {
-    std::vector<Oid> relids = blueprint.referenced;
-    relids.push_back(set.table().relid);
-    if (OidIsValid(default_partition))
-        relids.push_back(default_partition);
-    return relids;
-}
-
-void lock_for_attach(const PartitionSet &set, const Blueprint &blueprint, int parent_mode, Oid default_partition)
-{
-    const Oid parent = set.table().relid;
+    std::vector<std::pair<Oid, int>> locks;
     for (Oid relid : blueprint.referenced)
-        pg::guarded([=] { LockRelationOid(relid, ShareRowExclusiveLock); });
-    pg::guarded([=] { LockRelationOid(parent, parent_mode); });
+        locks.emplace_back(relid, ShareRowExclusiveLock);
+    locks.emplace_back(set.table().relid, parent_mode);
     if (OidIsValid(default_partition))
-        pg::guarded([=] { LockRelationOid(default_partition, AccessExclusiveLock); });
+        locks.emplace_back(default_partition, AccessExclusiveLock);
+    std::vector<Oid> relids;
+    for (const auto &lock : locks)
+        relids.push_back(lock.first);
+    pg::LockWait wait;
+    auto failure = pg::try_with_locks(relids, wait, [&] {
+        for (const auto &lock : locks) {
+            const auto [relid, mode] = std::pair(lock.first, lock.second);
+            pg::guarded([relid = relid, mode = mode] { LockRelationOid(relid, mode); });
+        }
+    });
+    if (failure)
+        pg::raise(*failure);
+    return wait;
 }
 
 namespace
@@ -106,21 +111,16 @@ Made make_table(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprin
 }
 
 // Attaches all at once, so that the strong locks are held for the attaching alone.
-void attach_all(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprint, const Layout &layout,
-                std::vector<Made> &made, pg::LockWait &wait)
+pg::LockWait attach_all(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprint, const Layout &layout,
+                        std::vector<Made> &made)
 {
-    const Oid default_partition = layout.default_partition;
-    std::optional<pg::ErrorText> failure =
-        pg::try_with_locks(locked_for_attach(set, blueprint, default_partition), wait, [&] {
-            lock_for_attach(set, blueprint, ShareUpdateExclusiveLock, default_partition);
-            for (Made &table : made) {
-                const TimestampTz begun = GetCurrentTimestamp();
-                attach_table(spi, set, blueprint, table.relid, table.bounds);
-                table.ms += ms_since(begun);
-            }
-        });
-    if (failure)
-        pg::raise(*failure);
+    const pg::LockWait wait = lock_for_attach(set, blueprint, ShareUpdateExclusiveLock, layout.default_partition);
+    for (Made &table : made) {
+        const TimestampTz begun = GetCurrentTimestamp();
+        attach_table(spi, set, blueprint, table.relid, table.bounds);
+        table.ms += ms_since(begun);
+    }
+    return wait;
 }
 
 // What create_missing() is about to make, read under the lock that keeps others from making it too.
@@ -156,7 +156,9 @@ std::size_t create_missing(pg::Spi &spi, const PartitionSet &set, std::int64_t f
     std::vector<Made> made;
     for (const std::optional<Cell> &piece : bounds)
         made.push_back(make_table(spi, set, blueprint, piece));
-    attach_all(spi, set, blueprint, layout, made, wait);
+    const pg::LockWait attach_wait = attach_all(spi, set, blueprint, layout, made);
+    wait.waited_ms += attach_wait.waited_ms;
+    wait.blocked_by = attach_wait.blocked_by.empty() ? wait.blocked_by : attach_wait.blocked_by;
     for (const Made &partition : made) {
         Action action{partition.name, partition.bounds, "created", 0, partition.ms, wait, {}};
         actions.add(set, action);

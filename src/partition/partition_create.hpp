@@ -27,11 +27,13 @@ bool has_no_blocks(Oid relid);
 // True where DEFAULT holds at least one row within the piece.
 bool default_holds(pg::Spi &spi, const PartitionSet &set, Oid default_partition, const Cell &piece);
 
-// Locks for attaching: referenced relations, then the parent in `parent_mode`, then DEFAULT. Inside OwnerScope,
-// whose lock_timeout holds.
-void lock_for_attach(const PartitionSet &set, const Blueprint &blueprint, int parent_mode, Oid default_partition);
+// Takes the locks for attaching, in tries: SHARE ROW EXCLUSIVE on the relations that foreign keys refer to, then
+// parent_mode on the parent, then ACCESS EXCLUSIVE on DEFAULT. Inside OwnerScope, whose lock_timeout holds. They
+// stay until the end of the transaction. Error 55P03 where they could not be had.
+pg::LockWait lock_for_attach(const PartitionSet &set, const Blueprint &blueprint, int parent_mode,
+                             Oid default_partition);
 
-// The relations that lock_for_attach() locks, for reports.
-std::vector<Oid> locked_for_attach(const PartitionSet &set, const Blueprint &blueprint, Oid default_partition);
+// Milliseconds since an instant.
+double ms_since(std::int64_t begun);
 
 } // namespace privacy_scan::partition

@@ -125,32 +125,20 @@ std::vector<SplitTarget> make_targets(pg::Spi &spi, const PartitionSet &set, con
     return targets;
 }
 
-// The SHARE UPDATE EXCLUSIVE lock that drain() holds keeps the layout as it was surveyed. Returns the
-// milliseconds under the strong locks.
-double move_and_attach(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprint, Oid default_partition,
-                       std::vector<SplitTarget> &targets)
-{
-    lock_for_attach(set, blueprint, AccessExclusiveLock, default_partition);
-    const TimestampTz locked = GetCurrentTimestamp();
-    split_default(set, default_partition, targets);
-    for (const SplitTarget &target : targets)
-        attach_table(spi, set, blueprint, target.relid, target.bounds);
-    return static_cast<double>(GetCurrentTimestamp() - locked) / 1000.0;
-}
-
 std::int64_t move(pg::Spi &spi, const PartitionSet &set, const Layout &layout, const std::vector<Stray> &strays,
                   Actions &actions)
 {
     const Oid default_partition = layout.default_partition;
     const Blueprint blueprint = read_blueprint(spi, set, layout);
     std::vector<SplitTarget> targets = make_targets(spi, set, blueprint, strays);
-    pg::LockWait wait;
-    double ms = 0;
-    auto failure = pg::try_with_locks(locked_for_attach(set, blueprint, default_partition), wait, [&] {
-        ms = move_and_attach(spi, set, blueprint, default_partition, targets);
-    });
-    if (failure)
-        pg::raise(*failure);
+    // The SHARE UPDATE EXCLUSIVE lock that drain() holds keeps the layout as it was surveyed. What follows the
+    // locks is not tried again: the rewriting can't be undone within a table that outlives the try.
+    const pg::LockWait wait = lock_for_attach(set, blueprint, AccessExclusiveLock, default_partition);
+    const TimestampTz locked = GetCurrentTimestamp();
+    split_default(set, default_partition, targets);
+    for (const SplitTarget &target : targets)
+        attach_table(spi, set, blueprint, target.relid, target.bounds);
+    const double ms = ms_since(locked);
     std::int64_t moved = 0;
     for (const SplitTarget &target : targets) {
         const std::string name = pg::qualified_name(target.relid);
