@@ -9,6 +9,7 @@ extern "C" {
 #include <commands/cluster.h>
 #include <commands/trigger.h>
 #include <executor/spi.h>
+#include <parser/parser.h>
 #include <partitioning/partdesc.h>
 #include <utils/acl.h>
 #include <utils/guc.h>
@@ -80,6 +81,16 @@ inline Oid make_transient_heap(Oid relid, Oid tablespace, [[maybe_unused]] Oid a
     return make_new_heap(relid, tablespace, access_method, persistence, AccessExclusiveLock);
 #else
     return make_new_heap(relid, tablespace, persistence, AccessExclusiveLock);
+#endif
+}
+
+// The raw parse trees of a text. 14 added the mode.
+inline List *parse_sql(const char *sql)
+{
+#if PG_VERSION_NUM >= 140000
+    return raw_parser(sql, RAW_PARSE_DEFAULT);
+#else
+    return raw_parser(sql);
 #endif
 }
 

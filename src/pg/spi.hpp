@@ -46,6 +46,7 @@ class Rows
     bool empty() const { return size() == 0; }
     std::uint64_t affected() const { return count_; } // also where the statement returns no rows
 
+    Oid type(int column) const { return SPI_gettypeid(table_->tupdesc, column); }
     bool is_null(std::size_t row, int column) const;
     Datum datum(std::size_t row, int column) const;
     std::string text(std::size_t row, int column) const; // of a text column; empty where NULL
