@@ -21,8 +21,8 @@ char *carry(std::string_view text) noexcept
 {
     if (text.empty())
         return nullptr;
-    auto *copy =
-        static_cast<char *>(MemoryContextAllocExtended(CurrentMemoryContext, text.size() + 1, MCXT_ALLOC_NO_OOM));
+    auto *copy = static_cast<char *>(
+        MemoryContextAllocExtended(CurrentMemoryContext, text.size() + 1, MCXT_ALLOC_NO_OOM));
     if (copy) {
         std::copy(text.begin(), text.end(), copy);
         copy[text.size()] = '\0';
@@ -59,10 +59,12 @@ bool run(FunctionBody body, FunctionCallInfo fcinfo, Datum *result, Carried *car
 {
     if (carried.data)
         ReThrowError(carried.data);
-    const char *fallback = carried.sqlstate == ERRCODE_OUT_OF_MEMORY ? "out of memory" : "unexpected C++ exception";
-    ereport(ERROR, (errcode(carried.sqlstate), errmsg_internal("%s", carried.message ? carried.message : fallback),
-                    carried.detail ? errdetail_internal("%s", carried.detail) : 0,
-                    carried.hint ? errhint("%s", carried.hint) : 0));
+    const char *fallback =
+        carried.sqlstate == ERRCODE_OUT_OF_MEMORY ? "out of memory" : "unexpected C++ exception";
+    ereport(ERROR,
+            (errcode(carried.sqlstate), errmsg_internal("%s", carried.message ? carried.message : fallback),
+             carried.detail ? errdetail_internal("%s", carried.detail) : 0,
+             carried.hint ? errhint("%s", carried.hint) : 0));
     pg_unreachable();
 }
 

@@ -17,7 +17,8 @@ static std::string unpack(int sqlstate)
     return text;
 }
 
-static ErrorText join(int sqlstate, const std::string &message, const std::string &detail, const std::string &hint)
+static ErrorText join(int sqlstate, const std::string &message, const std::string &detail,
+                      const std::string &hint)
 {
     ErrorText text{unpack(sqlstate), message};
     for (const std::string &part : {detail, hint})

@@ -21,7 +21,8 @@ class ErrorState
 {
   public:
     ErrorState() noexcept
-        : exception_stack_(PG_exception_stack), context_stack_(error_context_stack), memory_(CurrentMemoryContext)
+        : exception_stack_(PG_exception_stack), context_stack_(error_context_stack),
+          memory_(CurrentMemoryContext)
     {
     }
     ErrorState(const ErrorState &) = delete;
@@ -54,8 +55,9 @@ template <typename Body> auto guarded(Body &&body) -> std::invoke_result_t<Body 
     bool out_of_memory = false;
     ErrorData *error;
     if constexpr (std::is_void_v<Result>) {
-        error = detail::run_guarded([](void *closure) { (*static_cast<std::remove_reference_t<Body> *>(closure))(); },
-                                    const_cast<void *>(static_cast<const void *>(&body)), &out_of_memory);
+        error = detail::run_guarded(
+            [](void *closure) { (*static_cast<std::remove_reference_t<Body> *>(closure))(); },
+            const_cast<void *>(static_cast<const void *>(&body)), &out_of_memory);
         if (error)
             throw PgError(error);
         if (out_of_memory)

@@ -17,7 +17,10 @@ namespace privacy_scan::pg
 namespace
 {
 
-bool is_lock_failure(const ErrorText &error) { return error.sqlstate == "55P03" || error.sqlstate == "40P01"; }
+bool is_lock_failure(const ErrorText &error)
+{
+    return error.sqlstate == "55P03" || error.sqlstate == "40P01";
+}
 
 // Red. Sleeps a random time up to most_ms, interruptible.
 void give_way(int most_ms)

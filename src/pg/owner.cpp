@@ -47,8 +47,8 @@ constexpr Setting pinned[] = {
 // Red. The values are gone with the nest level.
 void pin(const char *name, const char *value)
 {
-    (void)set_config_option(name, value, superuser() ? PGC_SUSET : PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
-                            0, false);
+    (void)set_config_option(name, value, superuser() ? PGC_SUSET : PGC_USERSET, PGC_S_SESSION,
+                            GUC_ACTION_SAVE, true, 0, false);
 }
 
 void pin_all()
@@ -117,8 +117,9 @@ void lock_owned(const OwnedTable &table, int lockmode)
         LockRelationOid(table.relid, lockmode);
         AtEOXact_GUC(false, level);
         if (owner_of(table.relid) != table.owner)
-            ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-                            errmsg("relation with OID %u was dropped or changed its owner meanwhile", table.relid)));
+            ereport(ERROR,
+                    (errcode(ERRCODE_UNDEFINED_TABLE),
+                     errmsg("relation with OID %u was dropped or changed its owner meanwhile", table.relid)));
     });
 }
 
@@ -166,9 +167,11 @@ void require_read_committed(const char *what)
 {
     if (IsolationUsesXactSnapshot())
         fail(ERRCODE_ACTIVE_SQL_TRANSACTION, std::string(what) + " must run in a READ COMMITTED transaction",
-             "The snapshot of this transaction is older than the locks it would take, so that rows committed in "
+             "The snapshot of this transaction is older than the locks it would take, so that rows committed "
+             "in "
              "between would be overlooked.",
-             "Run SET TRANSACTION ISOLATION LEVEL READ COMMITTED first, or set it as the default of the role.");
+             "Run SET TRANSACTION ISOLATION LEVEL READ COMMITTED first, or set it as the default of the "
+             "role.");
 }
 
 void require_primary(const char *what)

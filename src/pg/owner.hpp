@@ -23,8 +23,8 @@ void lock_owned(const OwnedTable &table, int lockmode);
 // While it lives, everything runs as the table's owner, in a security-restricted operation (no temporary
 // objects, no SET ROLE, nothing deferred), with settings that no database, role or session can bend:
 // search_path pinned, row_security off (an error instead of half of the rows), ISO dates, UTC, our lock
-// timeout. Constraints become immediate first, in the name of the caller: what is deferred to the commit would
-// run with the caller's rights. On an error the abort of the (sub)transaction restores all of it.
+// timeout. Constraints become immediate first, in the name of the caller: what is deferred to the commit
+// would run with the caller's rights. On an error the abort of the (sub)transaction restores all of it.
 class OwnerScope
 {
   public:

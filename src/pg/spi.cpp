@@ -10,7 +10,10 @@ extern "C" {
 namespace privacy_scan::pg
 {
 
-Param null_param(Oid type) { return {type, 0, true}; }
+Param null_param(Oid type)
+{
+    return {type, 0, true};
+}
 
 Param text_param(std::string_view text)
 {
@@ -19,15 +22,42 @@ Param text_param(std::string_view text)
     return {TEXTOID, guarded([=] { return PointerGetDatum(cstring_to_text_with_len(data, size)); }), false};
 }
 
-Param text_or_null(const std::string &text) { return text.empty() ? null_param(TEXTOID) : text_param(text); }
-Param datum_param(Oid type, Datum value) { return {type, value, false}; }
-Param int8_param(std::int64_t value) { return {INT8OID, Int64GetDatum(value), false}; }
-Param int4_param(std::int32_t value) { return {INT4OID, Int32GetDatum(value), false}; }
-Param float8_param(double value) { return {FLOAT8OID, Float8GetDatum(value), false}; }
-Param bool_param(bool value) { return {BOOLOID, BoolGetDatum(value), false}; }
-Param oid_param(Oid value) { return {OIDOID, ObjectIdGetDatum(value), false}; }
-Param regclass_param(Oid value) { return {REGCLASSOID, ObjectIdGetDatum(value), false}; }
-Param timestamptz_param(std::int64_t value) { return {TIMESTAMPTZOID, TimestampTzGetDatum(value), false}; }
+Param text_or_null(const std::string &text)
+{
+    return text.empty() ? null_param(TEXTOID) : text_param(text);
+}
+Param datum_param(Oid type, Datum value)
+{
+    return {type, value, false};
+}
+Param int8_param(std::int64_t value)
+{
+    return {INT8OID, Int64GetDatum(value), false};
+}
+Param int4_param(std::int32_t value)
+{
+    return {INT4OID, Int32GetDatum(value), false};
+}
+Param float8_param(double value)
+{
+    return {FLOAT8OID, Float8GetDatum(value), false};
+}
+Param bool_param(bool value)
+{
+    return {BOOLOID, BoolGetDatum(value), false};
+}
+Param oid_param(Oid value)
+{
+    return {OIDOID, ObjectIdGetDatum(value), false};
+}
+Param regclass_param(Oid value)
+{
+    return {REGCLASSOID, ObjectIdGetDatum(value), false};
+}
+Param timestamptz_param(std::int64_t value)
+{
+    return {TIMESTAMPTZOID, TimestampTzGetDatum(value), false};
+}
 
 Rows::~Rows()
 {
@@ -49,7 +79,10 @@ Datum Rows::datum(std::size_t row, int column) const
 }
 
 // Red, and outside the class: in it, the type name text would mean the member function.
-static const char *detoasted(Datum value) { return text_to_cstring(DatumGetTextPP(value)); }
+static const char *detoasted(Datum value)
+{
+    return text_to_cstring(DatumGetTextPP(value));
+}
 
 std::string Rows::text(std::size_t row, int column) const
 {
@@ -83,10 +116,12 @@ Rows Spi::run(const std::string &sql, const std::vector<Param> &params)
     }
     const char *text = sql.c_str();
     int code = guarded([&] {
-        return SPI_execute_with_args(text, static_cast<int>(count), types.data(), values.data(), nulls.data(), false, 0);
+        return SPI_execute_with_args(text, static_cast<int>(count), types.data(), values.data(), nulls.data(),
+                                     false, 0);
     });
     if (code < 0)
-        fail(ERRCODE_INTERNAL_ERROR, std::string("could not run a statement: ") + SPI_result_code_string(code));
+        fail(ERRCODE_INTERNAL_ERROR,
+             std::string("could not run a statement: ") + SPI_result_code_string(code));
     return Rows(SPI_tuptable, SPI_processed);
 }
 

@@ -14,8 +14,6 @@ namespace privacy_scan::schema
 namespace
 {
 
-
-
 struct Finding {
     std::string component, status, detail, next_step;
 };
@@ -33,7 +31,8 @@ Finding server()
 {
     const bool standby = pg::guarded([] { return RecoveryInProgress(); });
     if (standby)
-        return {"server", "standby", "PostgreSQL " PG_VERSION ", read only", "call what writes on the primary"};
+        return {"server", "standby", "PostgreSQL " PG_VERSION ", read only",
+                "call what writes on the primary"};
     return {"server", "ok", "PostgreSQL " PG_VERSION ", primary", ""};
 }
 
@@ -50,6 +49,7 @@ PS_FUNCTION(ps_health)
     pg::RowSink sink(fcinfo);
     pg::Spi spi;
     for (const schema::Finding &finding : {schema::versions(spi), schema::server()})
-        sink.put({cell(finding.component), cell(finding.status), cell(finding.detail), cell(finding.next_step)});
+        sink.put(
+            {cell(finding.component), cell(finding.status), cell(finding.detail), cell(finding.next_step)});
     return Datum(0);
 }
