@@ -1,6 +1,10 @@
 // See entry.hpp.
 #include "pg/entry.hpp"
 
+extern "C" {
+#include <utils/memutils.h>
+}
+
 namespace privacy_scan::pg
 {
 
@@ -16,10 +20,11 @@ struct Carried {
     char *hint;
 };
 
-// A copy in the current memory context that cannot ereport; null where memory has run out.
+// A copy in the current memory context that cannot ereport; null where memory has run out, or where the text
+// is beyond what palloc takes.
 char *carry(std::string_view text) noexcept
 {
-    if (text.empty())
+    if (text.empty() || !AllocSizeIsValid(text.size() + 1))
         return nullptr;
     auto *copy = static_cast<char *>(
         MemoryContextAllocExtended(CurrentMemoryContext, text.size() + 1, MCXT_ALLOC_NO_OOM));
@@ -38,6 +43,8 @@ Carried carry(const Error &error) noexcept
 // Runs the body. True and *result, or false and *carried; no C++ object of the body's is alive afterwards.
 bool run(FunctionBody body, FunctionCallInfo fcinfo, Datum *result, Carried *carried) noexcept
 {
+    detail::ErrorState state;
+    detail::door_memory = state.memory();
     try {
         *result = body(fcinfo);
         return true;

@@ -1,12 +1,21 @@
 // See error.hpp.
 #include "pg/error.hpp"
 
+extern "C" {
+#include <utils/memutils.h>
+}
+
 namespace privacy_scan::pg
 {
 
 void fail(int sqlstate, std::string message, std::string detail, std::string hint)
 {
     throw Error{sqlstate, std::move(message), std::move(detail), std::move(hint)};
+}
+
+void PgError::discard() const
+{
+    MemoryContextDelete(data_->assoc_context);
 }
 
 static std::string unpack(int sqlstate)

@@ -68,13 +68,15 @@ RowSink::RowSink(FunctionCallInfo fcinfo)
 
 void RowSink::put(const std::vector<Cell> &cells)
 {
+    if (static_cast<int>(cells.size()) != desc_->natts)
+        fail(ERRCODE_DATATYPE_MISMATCH, "a result row has " + std::to_string(cells.size()) +
+                                            " columns instead of " + std::to_string(desc_->natts));
     std::vector<Datum> values(cells.size());
     std::vector<char> nulls(cells.size());
     for (std::size_t i = 0; i < cells.size(); ++i) {
         values[i] = cells[i].value;
         nulls[i] = cells[i].is_null;
     }
-    Assert(static_cast<int>(cells.size()) == desc_->natts);
     auto *flags = reinterpret_cast<bool *>(nulls.data());
     guarded([&] { tuplestore_putvalues(store_, desc_, values.data(), flags); });
 }

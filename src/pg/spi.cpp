@@ -4,6 +4,7 @@
 #include "pg/compat.hpp"
 
 extern "C" {
+#include <nodes/parsenodes.h>
 #include <utils/timestamp.h>
 }
 
@@ -61,7 +62,7 @@ Param timestamptz_param(std::int64_t value)
 
 Rows::~Rows()
 {
-    if (table_ && std::uncaught_exceptions() == 0)
+    if (table_ && std::uncaught_exceptions() == in_flight_)
         SPI_freetuptable(table_);
 }
 
@@ -79,22 +80,37 @@ Datum Rows::datum(std::size_t row, int column) const
 }
 
 // Red, and outside the class: in it, the type name text would mean the member function.
-static const char *detoasted(Datum value)
+static text *detoasted(Datum value)
 {
-    return text_to_cstring(DatumGetTextPP(value));
+    return DatumGetTextPP(value);
 }
 
 std::string Rows::text(std::size_t row, int column) const
 {
-    if (is_null(row, column))
+    bool is_null = true;
+    Datum value = SPI_getbinval(table_->vals[row], table_->tupdesc, column, &is_null);
+    if (is_null)
         return {};
-    Datum value = datum(row, column);
-    return guarded([=] { return detoasted(value); });
+    auto *plain = guarded([=] { return detoasted(value); });
+    std::string copy(VARDATA_ANY(plain), VARSIZE_ANY_EXHDR(plain));
+    if (PointerGetDatum(plain) != value)
+        pfree(plain);
+    return copy;
 }
 
-Spi::Spi(Mode mode) : in_flight_(std::uncaught_exceptions())
+Spi::Spi() : in_flight_(std::uncaught_exceptions())
 {
-    guarded([=] { SPI_connect_ext(mode == nonatomic ? SPI_OPT_NONATOMIC : 0); });
+    guarded([] { SPI_connect(); });
+}
+
+Spi::Spi(FunctionCallInfo procedure) : in_flight_(std::uncaught_exceptions())
+{
+    auto *call = reinterpret_cast<CallContext *>(procedure->context);
+    if (!call || !IsA(call, CallContext) || call->atomic)
+        fail(ERRCODE_INVALID_TRANSACTION_TERMINATION, "cannot commit as part of a larger transaction",
+             "The procedure commits on its way, and this call is in a transaction block or a function.",
+             "CALL it on its own.");
+    guarded([] { SPI_connect_ext(SPI_OPT_NONATOMIC); });
 }
 
 Spi::~Spi()
@@ -127,6 +143,9 @@ Rows Spi::run(const std::string &sql, const std::vector<Param> &params)
 
 void Spi::commit()
 {
+    // The transaction's end would forget who is to be restored.
+    if (InLocalUserIdChange() || InSecurityRestrictedOperation())
+        fail(ERRCODE_INVALID_TRANSACTION_TERMINATION, "cannot commit while another role is assumed");
     guarded([] { compat::commit_and_start(); });
 }
 
