@@ -8,10 +8,7 @@
 // in UTC: they have one width, whatever daylight saving does.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <vector>
+#include "partition/grid.hpp"
 
 namespace privacy_scan::partition
 {
@@ -37,6 +34,7 @@ class Zone
 {
   public:
     virtual ~Zone() = default;
+    // A stretch that holds utc (until > utc); the next one may have the same offset.
     virtual ZoneStretch stretch_at(Seconds utc) const = 0;
 };
 
@@ -58,25 +56,19 @@ std::optional<Step> step_from_interval(std::int32_t months, std::int32_t days, s
 // "2 weeks", for messages and views.
 std::string to_string(Step step);
 
-// A half-open range of instants.
-struct Cell {
-    Instant lower; // inclusive
-    Instant upper; // exclusive
-};
-
-class TimeGrid
+class TimeGrid : public Grid
 {
   public:
-    // The zone must outlive the grid.
+    // The zone must outlive the grid. Throws std::invalid_argument where the count is below 1.
     TimeGrid(Step step, const Zone &zone);
 
-    // The cell that holds the instant; nothing outside first_instant .. last_instant.
-    std::optional<Cell> cell_at(Instant instant) const;
+    // The cell that holds the instant; nothing where the cell isn't within first_instant .. last_instant.
+    std::optional<Cell> cell_at(Instant instant) const override;
 
     // The suffix of the partition that starts at lower: _2025, _2025_q1, _2025_01, _2025_w01 (ISO week),
     // _2025_01_15, _2025_01_15_h06; finer than the step where lower isn't a bound of the grid, as it is where
     // a changed step begins in the middle of a cell: _2025_01_15_h063000 down to the second.
-    std::string suffix(Instant lower) const;
+    std::string suffix(Instant lower) const override;
 
   private:
     Step step_;
@@ -84,7 +76,7 @@ class TimeGrid
 };
 
 // The first instant at which the zone's clock shows local (microseconds since 2000-01-01 00:00, local) or
-// later.
+// later. Infinities (and what is within a week of them) are returned as they are, here and below.
 Instant instant_of_local(const Zone &zone, std::int64_t local);
 
 // What the zone's clock shows at an instant, in microseconds since 2000-01-01 00:00 local.

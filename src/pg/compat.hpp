@@ -6,6 +6,7 @@
 
 extern "C" {
 #include <catalog/pg_class.h>
+#include <commands/cluster.h>
 #include <commands/trigger.h>
 #include <executor/spi.h>
 #include <partitioning/partdesc.h>
@@ -59,6 +60,27 @@ inline void reserve_guc_prefix(const char *prefix)
     MarkGUCPrefixReserved(prefix);
 #else
     EmitWarningsOnPlaceholders(prefix);
+#endif
+}
+
+// The oldest transaction whose snapshot may still see a dead row of the relation.
+inline TransactionId oldest_xmin(Relation relation)
+{
+#if PG_VERSION_NUM >= 140000
+    return GetOldestNonRemovableTransactionId(relation);
+#else
+    return GetOldestXmin(relation, PROCARRAY_FLAGS_VACUUM);
+#endif
+}
+
+// An empty relation to rewrite a heap into, as CLUSTER makes it. 15 added the access method.
+inline Oid make_transient_heap(Oid relid, Oid tablespace, [[maybe_unused]] Oid access_method,
+                               char persistence)
+{
+#if PG_VERSION_NUM >= 150000
+    return make_new_heap(relid, tablespace, access_method, persistence, AccessExclusiveLock);
+#else
+    return make_new_heap(relid, tablespace, persistence, AccessExclusiveLock);
 #endif
 }
 

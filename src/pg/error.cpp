@@ -26,6 +26,12 @@ static std::string unpack(int sqlstate)
     return text;
 }
 
+void raise(const ErrorText &text)
+{
+    const std::string &code = text.sqlstate;
+    fail(MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4]), text.message);
+}
+
 static ErrorText join(int sqlstate, const std::string &message, const std::string &detail,
                       const std::string &hint)
 {

@@ -49,6 +49,9 @@ struct ErrorText {
     std::string message;
 };
 
+// Throws it again, as an Error.
+[[noreturn]] void raise(const ErrorText &text);
+
 ErrorText text_of(const PgError &error);
 ErrorText text_of(const Error &error);
 

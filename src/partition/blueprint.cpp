@@ -1,0 +1,195 @@
+// See blueprint.hpp. What is inherited and what is not: doc/partitions.md.
+#include "pg/postgres.hpp"
+
+#include "partition/blueprint.hpp"
+
+#include "pg/ident.hpp"
+
+extern "C" {
+#include <utils/lsyscache.h>
+}
+
+namespace privacy_scan::partition
+{
+
+namespace
+{
+
+// Each query gives statements as (head, tail) pairs about the partition.
+void add_statements(pg::Spi &spi, const std::string &sql, Oid relid, std::vector<Statement> &statements)
+{
+    pg::Rows rows = spi.run(sql, {pg::oid_param(relid)});
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        statements.push_back({rows.text(row, 1), rows.text(row, 2)});
+}
+
+constexpr const char *row_security =
+    "SELECT 'ALTER TABLE ', ' ENABLE ROW LEVEL SECURITY' FROM pg_catalog.pg_class WHERE oid = $1 AND relrowsecurity "
+    "UNION ALL "
+    "SELECT 'ALTER TABLE ', ' FORCE ROW LEVEL SECURITY' FROM pg_catalog.pg_class"
+    " WHERE oid = $1 AND relforcerowsecurity";
+
+constexpr const char *policies =
+    "SELECT 'CREATE POLICY ' || quote_ident(polname::text) || ' ON ',"
+    " CASE WHEN polpermissive THEN ' AS PERMISSIVE' ELSE ' AS RESTRICTIVE' END || ' FOR ' ||"
+    " CASE polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE'"
+    "  ELSE 'ALL' END || ' TO ' ||"
+    " (SELECT string_agg(CASE WHEN r = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r)::text) END, ', ')"
+    "  FROM unnest(polroles) AS r) ||"
+    " coalesce(' USING (' || pg_get_expr(polqual, polrelid) || ')', '') ||"
+    " coalesce(' WITH CHECK (' || pg_get_expr(polwithcheck, polrelid) || ')', '')"
+    " FROM pg_catalog.pg_policy WHERE polrelid = $1 ORDER BY polname";
+
+constexpr const char *column_settings =
+    "SELECT 'ALTER TABLE ', ' ALTER COLUMN ' || quote_ident(attname::text) || ' SET STATISTICS ' || attstattarget"
+    " FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attstattarget >= 0 "
+    "UNION ALL "
+    "SELECT 'ALTER TABLE ', ' ALTER COLUMN ' || quote_ident(attname::text) || ' SET (' ||"
+    " (SELECT string_agg(quote_ident(option_name) || ' = ' || quote_literal(option_value), ', ')"
+    "  FROM pg_options_to_table(attoptions)) || ')'"
+    " FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attoptions IS NOT NULL";
+
+constexpr const char *privileges =
+    "SELECT 'GRANT ' || a.privilege_type || ' ON ', ' TO ' ||"
+    " CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)::text) END ||"
+    " CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END"
+    " FROM pg_catalog.pg_class c, aclexplode(c.relacl) a WHERE c.oid = $1 AND a.grantee <> c.relowner "
+    "UNION ALL "
+    "SELECT 'GRANT ' || a.privilege_type || ' (' || quote_ident(t.attname::text) || ') ON ', ' TO ' ||"
+    " CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)::text) END ||"
+    " CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END"
+    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute t ON t.attrelid = c.oid AND NOT t.attisdropped,"
+    " aclexplode(t.attacl) a WHERE c.oid = $1 AND a.grantee <> c.relowner";
+
+// Access method, storage parameters (TOAST's too) of the newest partition; tablespace of the parent.
+constexpr const char *storage =
+    "SELECT coalesce(' USING ' || quote_ident(m.amname::text), '') ||"
+    " coalesce(' WITH (' || nullif(concat_ws(', ',"
+    "  (SELECT string_agg(quote_ident(option_name) || ' = ' || quote_literal(option_value), ', ')"
+    "   FROM pg_options_to_table(s.reloptions)),"
+    "  (SELECT string_agg('toast.' || quote_ident(option_name) || ' = ' || quote_literal(option_value), ', ')"
+    "   FROM pg_options_to_table(t.reloptions))), '') || ')', '') ||"
+    " coalesce(' TABLESPACE ' || quote_ident(x.spcname::text), ''),"
+    " p.relpersistence::text, p.relreplident::text,"
+    " EXISTS (SELECT FROM pg_catalog.pg_default_acl WHERE defaclobjtype = 'r')"
+    " FROM pg_catalog.pg_class p"
+    " LEFT JOIN pg_catalog.pg_class s ON s.oid = $2"
+    " LEFT JOIN pg_catalog.pg_am m ON m.oid = s.relam"
+    " LEFT JOIN pg_catalog.pg_class t ON t.oid = s.reltoastrelid"
+    " LEFT JOIN pg_catalog.pg_tablespace x ON x.oid = p.reltablespace"
+    " WHERE p.oid = $1";
+
+Oid newest_plain_partition(const Layout &layout)
+{
+    for (auto partition = layout.partitions.rbegin(); partition != layout.partitions.rend(); ++partition) {
+        Oid relid = *partition;
+        if (pg::guarded([=] { return get_rel_relkind(relid); }) == RELKIND_RELATION)
+            return relid;
+    }
+    return layout.default_partition;
+}
+
+} // namespace
+
+Blueprint read_blueprint(pg::Spi &spi, const PartitionSet &set, const Layout &layout)
+{
+    const Oid parent = set.table().relid;
+    Blueprint blueprint;
+    pg::Rows row = spi.run(storage, {pg::oid_param(parent), pg::oid_param(newest_plain_partition(layout))});
+    blueprint.create_head = row.text(0, 2) == "u" ? "CREATE UNLOGGED TABLE " : "CREATE TABLE ";
+    blueprint.create_tail = ")" + row.text(0, 1);
+    blueprint.replica_identity = row.text(0, 3)[0];
+    blueprint.default_privileges = row.boolean(0, 4);
+    for (const char *sql : {privileges, row_security, policies, column_settings})
+        add_statements(spi, sql, parent, blueprint.dress);
+    pg::Rows referenced =
+        spi.run("SELECT DISTINCT confrelid FROM pg_catalog.pg_constraint"
+                " WHERE conrelid = $1 AND contype = 'f' AND confrelid <> conrelid AND conparentid = 0"
+                " ORDER BY confrelid",
+                {pg::oid_param(parent)});
+    for (std::size_t i = 0; i < referenced.size(); ++i)
+        blueprint.referenced.push_back(referenced.oid(i, 1));
+    return blueprint;
+}
+
+std::string new_partition_name(Oid parent, const std::string &suffix)
+{
+    const std::string base = pg::relation_name(parent);
+    const Oid schema = pg::guarded([=] { return get_rel_namespace(parent); });
+    for (int number = 1;; ++number) {
+        std::string name = pg::name_with_suffix(base, number == 1 ? suffix : suffix + "_" + std::to_string(number));
+        const char *text = name.c_str();
+        if (!pg::guarded([=] { return OidIsValid(get_relname_relid(text, schema)); }))
+            return name;
+    }
+}
+
+namespace
+{
+
+// Takes back what ALTER DEFAULT PRIVILEGES gave to others: a partition has its parent's privileges alone.
+void revoke_default_privileges(pg::Spi &spi, const std::string &partition, Oid relid)
+{
+    pg::Rows rows = spi.run("SELECT DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC'"
+                            " ELSE quote_ident(pg_get_userbyid(a.grantee)::text) END"
+                            " FROM pg_catalog.pg_class c, aclexplode(c.relacl) a"
+                            " WHERE c.oid = $1 AND a.grantee <> c.relowner",
+                            {pg::oid_param(relid)});
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        spi.run("REVOKE ALL ON " + partition + " FROM " + rows.text(row, 1));
+}
+
+Oid relid_of(Oid parent, const std::string &name)
+{
+    const char *text = name.c_str();
+    return pg::guarded([=] { return get_relname_relid(text, get_rel_namespace(parent)); });
+}
+
+void set_replica_identity(pg::Spi &spi, const Blueprint &blueprint, Oid parent, Oid relid, const std::string &partition)
+{
+    if (blueprint.replica_identity == 'f')
+        spi.run("ALTER TABLE " + partition + " REPLICA IDENTITY FULL");
+    if (blueprint.replica_identity == 'n')
+        spi.run("ALTER TABLE " + partition + " REPLICA IDENTITY NOTHING");
+    if (blueprint.replica_identity != 'i')
+        return;
+    pg::Rows rows = spi.run("SELECT c.relname::text FROM pg_catalog.pg_index p"
+                            " JOIN pg_catalog.pg_inherits h ON h.inhparent = p.indexrelid"
+                            " JOIN pg_catalog.pg_index i ON i.indexrelid = h.inhrelid AND i.indrelid = $2"
+                            " JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid"
+                            " WHERE p.indrelid = $1 AND p.indisreplident",
+                            {pg::oid_param(parent), pg::oid_param(relid)});
+    if (!rows.empty())
+        spi.run("ALTER TABLE " + partition + " REPLICA IDENTITY USING INDEX " + pg::quote(rows.text(0, 1)));
+}
+
+} // namespace
+
+Oid create_table(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprint, const std::string &name,
+                 WithIndexes indexes)
+{
+    const Oid parent = set.table().relid;
+    const std::string partition = pg::quote(pg::schema_name(parent), name);
+    spi.run(blueprint.create_head + partition + " (LIKE " + set.name() + " INCLUDING ALL EXCLUDING IDENTITY" +
+            (indexes == WithIndexes::no ? " EXCLUDING INDEXES" : "") + blueprint.create_tail);
+    const Oid relid = relid_of(parent, name);
+    if (blueprint.default_privileges)
+        revoke_default_privileges(spi, partition, relid);
+    for (const Statement &statement : blueprint.dress)
+        spi.run(statement.about(partition));
+    return relid;
+}
+
+void attach_table(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprint, Oid relid,
+                  const std::optional<Cell> &bounds)
+{
+    const std::string partition = pg::qualified_name(relid);
+    std::string values = " DEFAULT";
+    if (bounds)
+        values = " FOR VALUES FROM (" + pg::quote_text(set.key().text_of(bounds->lower)) + ") TO (" +
+                 pg::quote_text(set.key().text_of(bounds->upper)) + ")";
+    spi.run("ALTER TABLE " + set.name() + " ATTACH PARTITION " + partition + values);
+    set_replica_identity(spi, blueprint, set.table().relid, relid, partition);
+}
+
+} // namespace privacy_scan::partition

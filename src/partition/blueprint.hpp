@@ -1,0 +1,40 @@
+// How a new partition is made to take after its parent: the statements, computed once for a call.
+#pragma once
+
+#include "partition/partition_policy.hpp"
+
+namespace privacy_scan::partition
+{
+
+// A statement about a partition, with its name left open.
+struct Statement {
+    std::string head, tail;
+    std::string about(const std::string &partition) const { return head + partition + tail; }
+};
+
+struct Blueprint {
+    std::string create_head, create_tail; // CREATE TABLE name (LIKE parent INCLUDING ALL ...) ...
+    std::vector<Statement> dress;         // before it is attached
+    bool default_privileges = false;      // somebody's ALTER DEFAULT PRIVILEGES may have granted rights on it
+    char replica_identity = 'd';
+    std::vector<Oid> referenced;          // by foreign keys: attaching locks them against writers
+};
+
+// Reads the parent and, for what a partitioned parent can't hold (storage parameters, access method), its
+// newest partition. Runs inside OwnerScope: expressions are deparsed under its search_path.
+Blueprint read_blueprint(pg::Spi &spi, const PartitionSet &set, const Layout &layout);
+
+// A free name in the parent's schema.
+std::string new_partition_name(Oid parent, const std::string &suffix);
+
+enum class WithIndexes { yes, no };
+
+// Makes an unattached table of that (unqualified) name, dressed as a partition. Returns its OID.
+Oid create_table(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprint, const std::string &name,
+                 WithIndexes indexes);
+
+// Attaches it. bounds empty: as the DEFAULT partition.
+void attach_table(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprint, Oid relid,
+                  const std::optional<Cell> &bounds);
+
+} // namespace privacy_scan::partition

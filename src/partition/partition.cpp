@@ -1,0 +1,438 @@
+// The room's SQL functions. Each checks its arguments and the caller's rights before it takes a lock.
+#include "pg/postgres.hpp"
+
+#include "partition/partition_drain.hpp"
+#include "pg/compat.hpp"
+#include "pg/entry.hpp"
+#include "pg/ident.hpp"
+#include "pg/memory.hpp"
+#include "settings/settings.hpp"
+
+extern "C" {
+#include <access/heapam.h>
+#include <access/table.h>
+#include <access/tableam.h>
+#include <access/xlog.h>
+#include <catalog/partition.h>
+#include <storage/bufmgr.h>
+#include <utils/acl.h>
+#include <utils/builtins.h>
+#include <utils/snapmgr.h>
+#include <utils/timestamp.h>
+}
+
+using namespace privacy_scan;
+using namespace privacy_scan::partition;
+
+namespace
+{
+
+// Outside the class, in which text means the member function.
+std::string detoasted(Datum value)
+{
+    return pg::guarded([=] { return text_to_cstring(DatumGetTextPP(value)); });
+}
+
+// Arguments by position, NULL refused with the argument's name.
+class Arguments
+{
+  public:
+    explicit Arguments(FunctionCallInfo fcinfo) : fcinfo_(fcinfo) {}
+
+    bool is_null(int n) const { return fcinfo_->args[n].isnull; }
+    Datum datum(int n) const { return fcinfo_->args[n].value; }
+    Datum required(int n, const char *name) const
+    {
+        if (is_null(n))
+            pg::fail(ERRCODE_NULL_VALUE_NOT_ALLOWED, std::string("argument \"") + name + "\" must not be NULL");
+        return datum(n);
+    }
+    Oid relation(int n) const { return DatumGetObjectId(required(n, "relation")); }
+    std::string text(int n, const char *name) const
+    {
+        Datum value = required(n, name);
+        return detoasted(value);
+    }
+    Instant instant(int n, const char *name) const
+    {
+        Instant value = DatumGetTimestampTz(required(n, name));
+        if (value < first_instant || value >= last_instant)
+            pg::fail(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE,
+                     std::string("argument \"") + name + "\" lies outside the years 1 to 9999");
+        return value;
+    }
+
+  private:
+    FunctionCallInfo fcinfo_;
+};
+
+IntervalFields fields_of(Datum value)
+{
+    const Interval *interval = DatumGetIntervalP(value);
+    return {interval->month, interval->day, interval->time};
+}
+
+// Creates what the policy wants now, around the clock first, then what an outage left out; then drains.
+void maintain(pg::Spi &spi, const PartitionSet &set, Instant at, std::int64_t batch, Actions &actions)
+{
+    Layout layout = set.layout();
+    const std::int64_t clock = clock_of(spi, set, layout, at);
+    const std::int64_t ahead = step_cells(set.grid(), clock, set.policy().premake + 1);
+    const bool needs_default = set.policy().default_partition && !OidIsValid(layout.default_partition);
+    const std::int64_t resume = resume_point(layout.taken, clock);
+    if (needs_default || !missing_pieces(set.grid(), layout.taken, clock, ahead, 1).empty())
+        create_missing(spi, set, clock, ahead, actions);
+    if (resume < clock && !missing_pieces(set.grid(), layout.taken, resume, clock, 1).empty())
+        create_missing(spi, set, resume, clock, actions);
+    drain(spi, set, clock, batch, actions);
+}
+
+constexpr std::int64_t default_batch = 10000;
+
+// One set in a subtransaction: its failure is a row.
+void maintain_one(pg::Spi &spi, Oid relid, Instant at, Actions &actions)
+{
+    auto failure = pg::try_in_subtransaction([&] {
+        PartitionSet set(pg::require_owner(relid), require_policy(spi, relid));
+        maintain(spi, set, at, default_batch, actions);
+    });
+    if (failure)
+        actions.add_failure(relid, *failure);
+}
+
+PartitionSet managed_set(pg::Spi &spi, Oid relid)
+{
+    pg::OwnedTable table = pg::require_owner(relid);
+    key_column(relid);
+    return PartitionSet(table, require_policy(spi, relid));
+}
+
+// Refuses a range of more partitions than one call may create.
+void check_number(const PartitionSet &set, std::int64_t from, std::int64_t to)
+{
+    const auto most = static_cast<std::size_t>(settings::partition_max_created());
+    if (missing_pieces(set.grid(), set.layout().taken, from, to, most + 1).size() > most)
+        pg::fail(ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+                 "the range needs more than " + std::to_string(most) + " new partitions",
+                 "privacy_scan.partition_max_created limits what one call may create.",
+                 "Take a shorter range or a longer interval.");
+}
+
+void manage(pg::Spi &spi, const Policy &policy, std::optional<std::int64_t> start_axis, Instant now, Actions &actions)
+{
+    pg::OwnedTable table = pg::require_owner(policy.relid);
+    PartitionSet set(table, policy);
+    if (find_policy(spi, policy.relid))
+        pg::fail(ERRCODE_DUPLICATE_OBJECT,
+                 "partitions of relation \"" + pg::relation_name(policy.relid) + "\" are managed already", {},
+                 "Change them with privacy_scan.set_partitions().");
+    insert_policy(spi, policy);
+    if (start_axis) {
+        const std::int64_t clock = std::max(*start_axis, clock_of(spi, set, set.layout(), now));
+        const std::int64_t to = step_cells(set.grid(), clock, policy.premake + 1);
+        check_number(set, *start_axis, to);
+        create_missing(spi, set, *start_axis, to, actions);
+    }
+    maintain(spi, set, now, default_batch, actions);
+}
+
+} // namespace
+
+// privacy_scan.manage_partitions(relation regclass, key name, every interval, premake int, time_zone text,
+// default_partition boolean, start timestamptz): registers a range-partitioned relation and creates what is
+// missing: from the cell of start (NULL: of now) to premake cells after that of now, and DEFAULT.
+// Returns the rows of maintain_partitions(). VOLATILE. Errors: 22004 a NULL, 42501 not the owner, 42809 wrong
+// kind of relation, 42703 and 22023 wrong key, 42P16 nullable key, 22023 interval, premake, zone, 22008 start,
+// 54000 too many partitions, 42710 managed already.
+PS_FUNCTION(ps_manage_partitions)
+{
+    Arguments args(fcinfo);
+    Policy policy;
+    policy.relid = args.relation(0);
+    policy.key = NameStr(*DatumGetName(args.required(1, "key")));
+    policy.every = fields_of(args.required(2, "every"));
+    policy.premake = DatumGetInt32(args.required(3, "premake"));
+    policy.time_zone = args.text(4, "time_zone");
+    policy.default_partition = DatumGetBool(args.required(5, "default_partition"));
+    std::optional<Instant> start;
+    if (!args.is_null(6))
+        start = args.instant(6, "start");
+    Actions actions(fcinfo);
+    pg::require_primary("manage_partitions()");
+    pg::Spi spi;
+    if (start) {
+        PartitionSet set(pg::require_owner(policy.relid), policy);
+        if (!set.key().is_temporal())
+            pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "an integer key takes a step, not an interval");
+        start = set.key().axis_of_instant(*start);
+    }
+    manage(spi, policy, start, GetCurrentTimestamp(), actions);
+    return Datum(0);
+}
+
+// privacy_scan.manage_partitions(relation regclass, key name, step bigint, premake int, default_partition
+// boolean, start bigint): the same for an integer key; the clock is the largest key outside DEFAULT.
+PS_FUNCTION(ps_manage_partitions_by_step)
+{
+    Arguments args(fcinfo);
+    Policy policy;
+    policy.relid = args.relation(0);
+    policy.key = NameStr(*DatumGetName(args.required(1, "key")));
+    policy.step = DatumGetInt64(args.required(2, "step"));
+    policy.premake = DatumGetInt32(args.required(3, "premake"));
+    policy.default_partition = DatumGetBool(args.required(4, "default_partition"));
+    std::optional<std::int64_t> start;
+    if (!args.is_null(5))
+        start = DatumGetInt64(args.datum(5));
+    Actions actions(fcinfo);
+    pg::require_primary("manage_partitions()");
+    pg::Spi spi;
+    manage(spi, policy, start, GetCurrentTimestamp(), actions);
+    return Datum(0);
+}
+
+// privacy_scan.unmanage_partitions(relation regclass): forgets the policy; the partitions stay as they are.
+// True where there was one. VOLATILE. Errors: 22004, 42501.
+PS_FUNCTION(ps_unmanage_partitions)
+{
+    Arguments args(fcinfo);
+    Oid relid = args.relation(0);
+    pg::require_owner(relid);
+    pg::Spi spi;
+    return BoolGetDatum(delete_policy(spi, relid));
+}
+
+// privacy_scan.set_partitions(relation regclass, premake int, every interval, step bigint, default_partition
+// boolean): changes what is given (NULL: stays) and creates what is missing. New bounds start where the old
+// ones end; existing partitions keep theirs. VOLATILE. Errors as manage_partitions(), 42704 not managed.
+PS_FUNCTION(ps_set_partitions)
+{
+    Arguments args(fcinfo);
+    Oid relid = args.relation(0);
+    pg::OwnedTable table = pg::require_owner(relid);
+    Actions actions(fcinfo);
+    pg::require_primary("set_partitions()");
+    pg::Spi spi;
+    Policy policy = require_policy(spi, relid);
+    if (!args.is_null(1))
+        policy.premake = DatumGetInt32(args.datum(1));
+    if (!args.is_null(2))
+        policy.every = fields_of(args.datum(2));
+    if (!args.is_null(3))
+        policy.step = DatumGetInt64(args.datum(3));
+    if (!args.is_null(4))
+        policy.default_partition = DatumGetBool(args.datum(4));
+    PartitionSet set(table, policy);
+    if (set.key().is_temporal() ? policy.step.has_value() : policy.every.has_value())
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, set.key().is_temporal() ? "a time key takes an interval, not a step"
+                                                                          : "an integer key takes a step, not an interval");
+    update_policy(spi, policy);
+    maintain(spi, set, GetCurrentTimestamp(), default_batch, actions);
+    return Datum(0);
+}
+
+// privacy_scan.maintain_partitions(relation regclass, at timestamptz): creates ahead of the instant and drains
+// one batch of DEFAULT, for one set or (NULL) all that the caller owns. A row per action; a set that fails is a
+// row with SQLSTATE and message. No row: nothing to do. On a standby: one row that says so. VOLATILE.
+// Errors: 22004 at is NULL, 22008; for one relation also 42501, 42704.
+PS_FUNCTION(ps_maintain_partitions)
+{
+    Arguments args(fcinfo);
+    const Instant at = args.instant(1, "at");
+    Actions actions(fcinfo);
+    if (pg::guarded([] { return RecoveryInProgress(); })) {
+        actions.add_note(args.is_null(0) ? InvalidOid : args.relation(0), "standby",
+                         "this server is a standby; call it on the primary");
+        return Datum(0);
+    }
+    pg::Spi spi;
+    if (!args.is_null(0)) {
+        Oid relid = args.relation(0);
+        managed_set(spi, relid);
+        maintain_one(spi, relid, at, actions);
+        return Datum(0);
+    }
+    forget_dropped(spi);
+    for (Oid relid : managed_relations(spi))
+        maintain_one(spi, relid, at, actions);
+    return Datum(0);
+}
+
+namespace
+{
+
+void ensure(pg::Spi &spi, const PartitionSet &set, std::int64_t from, std::int64_t to, Actions &actions)
+{
+    if (from >= to)
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "the range is empty", {}, "Give a start before its end.");
+    check_number(set, from, to);
+    create_missing(spi, set, from, to, actions);
+}
+
+} // namespace
+
+// privacy_scan.ensure_partitions(relation regclass, "from" timestamptz, "to" timestamptz): creates the
+// partitions of the cells from the one that holds from to the one before to. VOLATILE. Errors: 22023 empty
+// range or integer key, 54000 more than privacy_scan.partition_max_created, and those of managed sets.
+PS_FUNCTION(ps_ensure_partitions)
+{
+    Arguments args(fcinfo);
+    Oid relid = args.relation(0);
+    const Instant from = args.instant(1, "from"), to = args.instant(2, "to");
+    Actions actions(fcinfo);
+    pg::Spi spi;
+    PartitionSet set = managed_set(spi, relid);
+    if (!set.key().is_temporal())
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "an integer key takes a range of integers");
+    ensure(spi, set, set.key().axis_of_instant(from), set.key().axis_of_instant(to), actions);
+    return Datum(0);
+}
+
+// privacy_scan.ensure_partitions(relation regclass, "from" bigint, "to" bigint): the same for an integer key.
+PS_FUNCTION(ps_ensure_partitions_by_step)
+{
+    Arguments args(fcinfo);
+    Oid relid = args.relation(0);
+    const std::int64_t from = DatumGetInt64(args.required(1, "from")), to = DatumGetInt64(args.required(2, "to"));
+    Actions actions(fcinfo);
+    pg::Spi spi;
+    PartitionSet set = managed_set(spi, relid);
+    if (set.key().is_temporal())
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "a time key takes a range of instants");
+    ensure(spi, set, from, to, actions);
+    return Datum(0);
+}
+
+namespace
+{
+
+std::int64_t checked_batch(Datum value)
+{
+    std::int64_t batch = DatumGetInt32(value);
+    if (batch < 1)
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"batch_rows\" must be at least 1");
+    return batch;
+}
+
+} // namespace
+
+// privacy_scan.drain_default(relation regclass, batch_rows int): moves up to batch_rows rows of DEFAULT into
+// partitions of their own, whole cells at a time, in the caller's transaction. Again until no row says drained.
+// VOLATILE. Errors: 22004, 22023 batch_rows, 42501, 42704; 55P03 where the locks could not be had.
+PS_FUNCTION(ps_drain_default)
+{
+    Arguments args(fcinfo);
+    Oid relid = args.relation(0);
+    const std::int64_t batch = checked_batch(args.required(1, "batch_rows"));
+    Actions actions(fcinfo);
+    pg::Spi spi;
+    PartitionSet set = managed_set(spi, relid);
+    drain(spi, set, clock_of(spi, set, set.layout(), GetCurrentTimestamp()), batch, actions);
+    return Datum(0);
+}
+
+// CALL privacy_scan.run_drain(relation regclass, batch_rows int): drains DEFAULT batch by batch, a transaction
+// each, until nothing movable is left; a NOTICE per partition. Errors as drain_default(), and 2D000 inside a
+// transaction block.
+PS_FUNCTION(ps_run_drain)
+{
+    Arguments args(fcinfo);
+    Oid relid = args.relation(0);
+    const std::int64_t batch = checked_batch(args.required(1, "batch_rows"));
+    pg::Spi spi(fcinfo);
+    Actions actions;
+    std::int64_t moved;
+    do {
+        pg::MemoryScope memory("batch of run_drain");
+        PartitionSet set = managed_set(spi, relid);
+        moved = drain(spi, set, clock_of(spi, set, set.layout(), GetCurrentTimestamp()), batch, actions);
+        spi.commit();
+    } while (moved > 0);
+    return Datum(0);
+}
+
+namespace
+{
+
+// Red. Rows of a table that the active snapshot sees: no SQL, so no policy, function or right plays a part.
+std::int64_t count_visible(Oid relid)
+{
+    Relation rel = table_open(relid, AccessShareLock);
+    std::int64_t rows = 0;
+    if (rel->rd_rel->relkind == RELKIND_RELATION && RelationGetNumberOfBlocks(rel) > 0) {
+        TupleTableSlot *slot = table_slot_create(rel, nullptr);
+        TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, nullptr);
+        while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
+            CHECK_FOR_INTERRUPTS();
+            ++rows;
+        }
+        table_endscan(scan);
+        ExecDropSingleTupleTableSlot(slot);
+    }
+    table_close(rel, AccessShareLock);
+    return rows;
+}
+
+void require_reader(Oid relid)
+{
+    const Oid caller = GetUserId();
+    bool allowed = pg::guarded([=] {
+        return pg::compat::owns_relation(relid, caller) || pg_class_aclcheck(relid, caller, ACL_SELECT) == ACLCHECK_OK;
+    });
+    if (!allowed)
+        pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied for table " + pg::relation_name(relid));
+}
+
+const char *state_of(const Cell &bounds, std::int64_t clock)
+{
+    if (bounds.upper <= clock)
+        return "past";
+    return bounds.lower > clock ? "future" : "current";
+}
+
+} // namespace
+
+// privacy_scan.partition_bounds(relation regclass): the partitions of a managed relation, read from their
+// bounds: partition, lower and upper bound as ISO text and (temporal keys) as instants, state (past, current,
+// future, default). STABLE. Behind the view partitions. Errors: 42704 not managed, 42501 no right to read it.
+PS_FUNCTION(ps_partition_bounds)
+{
+    using pg::cell;
+    Arguments args(fcinfo);
+    Oid relid = args.relation(0);
+    pg::RowSink sink(fcinfo);
+    require_reader(relid);
+    pg::Spi spi;
+    PartitionSet set({relid, InvalidOid}, require_policy(spi, relid));
+    const KeyAxis &key = set.key();
+    const Layout layout = set.layout();
+    auto instant = [&](std::int64_t axis) {
+        bool known = key.is_temporal() && axis != axis_min && axis != axis_max;
+        return known ? pg::cell_instant(key.instant_of_axis(axis)) : pg::null_cell();
+    };
+    for (std::size_t i = 0; i < layout.taken.size(); ++i) {
+        const Cell &bounds = layout.taken[i];
+        const std::string state =
+            key.is_temporal() ? state_of(bounds, key.axis_of_instant(GetCurrentTimestamp())) : "attached";
+        sink.put({pg::cell_oid(layout.partitions[i]), cell(key.text_of(bounds.lower)), cell(key.text_of(bounds.upper)),
+                  instant(bounds.lower), instant(bounds.upper), cell(state)});
+    }
+    if (OidIsValid(layout.default_partition))
+        sink.put({pg::cell_oid(layout.default_partition), pg::null_cell(), pg::null_cell(), pg::null_cell(),
+                  pg::null_cell(), cell("default")});
+    return Datum(0);
+}
+
+// privacy_scan.count_default_rows(relation regclass) returns bigint: rows in the DEFAULT partition, counted;
+// NULL where there is none. STABLE. Errors: 42501, and those of the kind of relation.
+PS_FUNCTION(ps_count_default_rows)
+{
+    Arguments args(fcinfo);
+    Oid relid = args.relation(0);
+    require_reader(relid);
+    key_column(relid);
+    Oid default_partition = pg::guarded([=] { return get_default_partition_oid(relid); });
+    if (!OidIsValid(default_partition))
+        PG_RETURN_NULL();
+    return Int64GetDatum(pg::guarded([=] { return count_visible(default_partition); }));
+}

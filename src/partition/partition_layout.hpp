@@ -1,0 +1,34 @@
+// What partitions a relation has, read from the relation cache by their bounds, never by their names.
+#pragma once
+
+#include "partition/key_axis.hpp"
+#include "partition/partition_plan.hpp"
+
+extern "C" {
+#include <access/attnum.h>
+}
+
+namespace privacy_scan::partition
+{
+
+// How a relation is partitioned: what manage_partitions() checks and the others rely on.
+struct PartitionKeyColumn {
+    AttrNumber number;
+    std::string name;
+    Oid type;
+};
+
+// The single key column of a range-partitioned relation. Errors (each with a hint): 42809 wrong_object_type
+// for every other kind of relation, 0A000 for several columns or an expression.
+PartitionKeyColumn key_column(Oid relid);
+
+struct Layout {
+    std::vector<Cell> taken;     // ordered, disjoint; axis_min and axis_max for MINVALUE and MAXVALUE
+    std::vector<Oid> partitions; // beside taken
+    Oid default_partition = InvalidOid;
+};
+
+// Takes ACCESS SHARE on the relation for the moment of the call, and no lock on its partitions.
+Layout read_layout(Oid relid, const KeyAxis &key);
+
+} // namespace privacy_scan::partition

@@ -1,0 +1,224 @@
+// See partition_policy.hpp.
+#include "pg/postgres.hpp"
+
+#include "partition/partition_policy.hpp"
+
+#include "pg/compat.hpp"
+#include "pg/ident.hpp"
+#include "settings/settings.hpp"
+
+extern "C" {
+#include <access/htup_details.h>
+#include <utils/lsyscache.h>
+#include <utils/syscache.h>
+#include <utils/timestamp.h>
+}
+
+namespace privacy_scan::partition
+{
+
+namespace
+{
+
+// Red.
+bool column_is_not_null(Oid relid, AttrNumber number)
+{
+    bool not_null = false;
+    HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid), Int16GetDatum(number));
+    if (HeapTupleIsValid(tuple)) {
+        not_null = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attnotnull;
+        ReleaseSysCache(tuple);
+    }
+    return not_null;
+}
+
+// Red.
+bool column_exists(Oid relid, const char *name) { return get_attnum(relid, name) != InvalidAttrNumber; }
+
+void check_key(Oid relid, const std::string &wanted, const PartitionKeyColumn &column)
+{
+    const char *name = wanted.c_str();
+    const std::string relation = pg::relation_name(relid);
+    if (!pg::guarded([=] { return column_exists(relid, name); }))
+        pg::fail(ERRCODE_UNDEFINED_COLUMN, "column \"" + wanted + "\" of relation \"" + relation + "\" does not exist", {},
+                 "The relation is partitioned by \"" + column.name + "\".");
+    if (wanted != column.name)
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE,
+                 "column \"" + wanted + "\" is not the partition key of relation \"" + relation + "\"", {},
+                 "The relation is partitioned by \"" + column.name + "\".");
+    AttrNumber number = column.number;
+    if (!pg::guarded([=] { return column_is_not_null(relid, number); }))
+        pg::fail(ERRCODE_INVALID_TABLE_DEFINITION,
+                 "partition key \"" + wanted + "\" of relation \"" + relation + "\" is nullable",
+                 "A row without a key can never be in a partition of its own.",
+                 "Run ALTER TABLE " + pg::qualified_name(relid) + " ALTER COLUMN " + pg::quote(wanted) + " SET NOT NULL.");
+}
+
+Step step_of(const KeyAxis &key, const Policy &policy)
+{
+    if (!policy.every)
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "a time key takes an interval, not a step", {},
+                 "Say, for instance, every => '1 month'.");
+    const IntervalFields &every = *policy.every;
+    std::optional<Step> step = step_from_interval(every.months, every.days, every.usecs);
+    if (!step)
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE,
+                 "partition interval is not a positive whole number of one calendar unit", {},
+                 "Take hours, days, weeks, months, quarters or years, and one of them only: '1 month', '6 hours'.");
+    if (key.type() == DATEOID && step->unit == Unit::hour)
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "a date key cannot be partitioned by hours", {},
+                 "Take days or longer.");
+    return *step;
+}
+
+std::unique_ptr<Grid> make_grid(const KeyAxis &key, const Policy &policy)
+{
+    if (key.is_temporal())
+        return std::make_unique<TimeGrid>(step_of(key, policy), key.grid_zone());
+    if (!policy.step)
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "an integer key takes a step, not an interval", {},
+                 "Say, for instance, step => 1000000.");
+    if (*policy.step < 1 || *policy.step > key.most())
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "partition step must be at least 1 and fit the key's type");
+    return std::make_unique<StepGrid>(*policy.step, key.least(), key.most());
+}
+
+void check_premake(std::int32_t premake)
+{
+    const int most = settings::partition_max_created();
+    if (premake < 0 || premake > most)
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "premake must be between 0 and " + std::to_string(most), {},
+                 "It is the number of partitions kept ready ahead of the clock; the limit is "
+                 "privacy_scan.partition_max_created.");
+}
+
+} // namespace
+
+PartitionSet::PartitionSet(pg::OwnedTable table, Policy policy) : table_(table), policy_(std::move(policy))
+{
+    PartitionKeyColumn column = key_column(table_.relid);
+    check_key(table_.relid, policy_.key, column);
+    check_premake(policy_.premake);
+    name_ = pg::qualified_name(table_.relid);
+    zone_ = open_zone(policy_.time_zone);
+    key_ = std::make_unique<KeyAxis>(column.type, *zone_);
+    grid_ = make_grid(*key_, policy_);
+}
+
+namespace
+{
+
+constexpr const char *columns = "relation::oid, key_column, every, step, premake, time_zone, default_partition";
+
+Policy policy_of_row(const pg::Rows &rows, std::size_t row)
+{
+    Policy policy;
+    policy.relid = rows.oid(row, 1);
+    policy.key = rows.text(row, 2);
+    if (!rows.is_null(row, 3)) {
+        const Interval *every = DatumGetIntervalP(rows.datum(row, 3));
+        policy.every = IntervalFields{every->month, every->day, every->time};
+    }
+    if (!rows.is_null(row, 4))
+        policy.step = rows.int8(row, 4);
+    policy.premake = rows.int4(row, 5);
+    policy.time_zone = rows.text(row, 6);
+    policy.default_partition = rows.boolean(row, 7);
+    return policy;
+}
+
+pg::Param interval_param(const std::optional<IntervalFields> &fields)
+{
+    if (!fields)
+        return pg::null_param(INTERVALOID);
+    IntervalFields plain = *fields;
+    Datum value = pg::guarded([=] {
+        auto *interval = static_cast<Interval *>(palloc0(sizeof(Interval)));
+        interval->month = plain.months;
+        interval->day = plain.days;
+        interval->time = plain.usecs;
+        return IntervalPGetDatum(interval);
+    });
+    return pg::datum_param(INTERVALOID, value);
+}
+
+std::vector<pg::Param> params_of(const Policy &policy)
+{
+    return {pg::oid_param(policy.relid),
+            pg::text_param(policy.key),
+            interval_param(policy.every),
+            policy.step ? pg::int8_param(*policy.step) : pg::null_param(INT8OID),
+            pg::int4_param(policy.premake),
+            pg::text_param(policy.time_zone),
+            pg::bool_param(policy.default_partition)};
+}
+
+} // namespace
+
+std::optional<Policy> find_policy(pg::Spi &spi, Oid relid)
+{
+    pg::CatalogScope scope;
+    pg::Rows rows = spi.run(std::string("SELECT ") + columns + " FROM privacy_scan.partition_policies WHERE relation = $1",
+                            {pg::regclass_param(relid)});
+    if (rows.empty())
+        return std::nullopt;
+    return policy_of_row(rows, 0);
+}
+
+Policy require_policy(pg::Spi &spi, Oid relid)
+{
+    std::optional<Policy> policy = find_policy(spi, relid);
+    if (!policy)
+        pg::fail(ERRCODE_UNDEFINED_OBJECT, "partitions of relation \"" + pg::relation_name(relid) + "\" are not managed",
+                 {}, "Call privacy_scan.manage_partitions() first.");
+    return *policy;
+}
+
+std::vector<Oid> managed_relations(pg::Spi &spi)
+{
+    std::vector<Oid> relids;
+    const Oid caller = GetUserId();
+    pg::CatalogScope scope;
+    pg::Rows rows = spi.run("SELECT relation::oid FROM privacy_scan.partition_policies ORDER BY relation::text");
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        Oid relid = rows.oid(row, 1);
+        if (pg::guarded([=] { return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)); }) &&
+            pg::guarded([=] { return pg::compat::owns_relation(relid, caller); }))
+            relids.push_back(relid);
+    }
+    return relids;
+}
+
+void insert_policy(pg::Spi &spi, const Policy &policy)
+{
+    pg::CatalogScope scope;
+    spi.run("INSERT INTO privacy_scan.partition_policies"
+            " (relation, key_column, every, step, premake, time_zone, default_partition)"
+            " VALUES ($1::regclass, $2, $3, $4, $5, $6, $7)",
+            params_of(policy));
+}
+
+void update_policy(pg::Spi &spi, const Policy &policy)
+{
+    pg::CatalogScope scope;
+    spi.run("UPDATE privacy_scan.partition_policies"
+            " SET key_column = $2, every = $3, step = $4, premake = $5, time_zone = $6, default_partition = $7"
+            " WHERE relation = $1::regclass",
+            params_of(policy));
+}
+
+bool delete_policy(pg::Spi &spi, Oid relid)
+{
+    pg::CatalogScope scope;
+    return spi.run("DELETE FROM privacy_scan.partition_policies WHERE relation = $1", {pg::regclass_param(relid)})
+               .affected() > 0;
+}
+
+void forget_dropped(pg::Spi &spi)
+{
+    pg::CatalogScope scope;
+    spi.run("DELETE FROM privacy_scan.partition_policies p"
+            " WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = p.relation::oid)");
+}
+
+} // namespace privacy_scan::partition
