@@ -7,7 +7,7 @@ SOURCES := $(sort $(wildcard src/*.cpp src/*/*.cpp))
 OBJS = $(SOURCES:.cpp=.o)
 
 # The install script: the rooms' parts in the order in which they need each other.
-ROOM_SQL = src/schema/schema.sql src/partition/partition.sql src/schema/health.sql
+ROOM_SQL = src/schema/schema.sql src/partition/partition.sql src/health/health.sql
 INSTALL_SQL = privacy_scan--$(EXTVERSION).sql
 DATA_built = $(INSTALL_SQL)
 

@@ -2,22 +2,14 @@
 #include "pg/postgres.hpp"
 
 #include "partition/partition_drain.hpp"
-#include "pg/compat.hpp"
+#include "pg/arguments.hpp"
 #include "pg/entry.hpp"
 #include "pg/ident.hpp"
 #include "pg/memory.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
-#include <access/heapam.h>
-#include <access/table.h>
-#include <access/tableam.h>
 #include <access/xlog.h>
-#include <catalog/partition.h>
-#include <storage/bufmgr.h>
-#include <utils/acl.h>
-#include <utils/builtins.h>
-#include <utils/snapmgr.h>
 #include <utils/timestamp.h>
 }
 
@@ -27,44 +19,14 @@ using namespace privacy_scan::partition;
 namespace
 {
 
-// Outside the class, in which text means the member function.
-std::string detoasted(Datum value)
+Instant instant_of(const pg::Arguments &args, int n, const char *name)
 {
-    return pg::guarded([=] { return text_to_cstring(DatumGetTextPP(value)); });
+    Instant value = DatumGetTimestampTz(args.required(n, name));
+    if (value < first_instant || value >= last_instant)
+        pg::fail(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE,
+                 std::string("argument \"") + name + "\" lies outside the years 1 to 9999");
+    return value;
 }
-
-// Arguments by position, NULL refused with the argument's name.
-class Arguments
-{
-  public:
-    explicit Arguments(FunctionCallInfo fcinfo) : fcinfo_(fcinfo) {}
-
-    bool is_null(int n) const { return fcinfo_->args[n].isnull; }
-    Datum datum(int n) const { return fcinfo_->args[n].value; }
-    Datum required(int n, const char *name) const
-    {
-        if (is_null(n))
-            pg::fail(ERRCODE_NULL_VALUE_NOT_ALLOWED, std::string("argument \"") + name + "\" must not be NULL");
-        return datum(n);
-    }
-    Oid relation(int n) const { return DatumGetObjectId(required(n, "relation")); }
-    std::string text(int n, const char *name) const
-    {
-        Datum value = required(n, name);
-        return detoasted(value);
-    }
-    Instant instant(int n, const char *name) const
-    {
-        Instant value = DatumGetTimestampTz(required(n, name));
-        if (value < first_instant || value >= last_instant)
-            pg::fail(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE,
-                     std::string("argument \"") + name + "\" lies outside the years 1 to 9999");
-        return value;
-    }
-
-  private:
-    FunctionCallInfo fcinfo_;
-};
 
 IntervalFields fields_of(Datum value)
 {
@@ -146,7 +108,7 @@ void manage(pg::Spi &spi, const Policy &policy, std::optional<std::int64_t> star
 // 54000 too many partitions, 42710 managed already.
 PS_FUNCTION(ps_manage_partitions)
 {
-    Arguments args(fcinfo);
+    pg::Arguments args(fcinfo);
     Policy policy;
     policy.relid = args.relation(0);
     policy.key = NameStr(*DatumGetName(args.required(1, "key")));
@@ -156,7 +118,7 @@ PS_FUNCTION(ps_manage_partitions)
     policy.default_partition = DatumGetBool(args.required(5, "default_partition"));
     std::optional<Instant> start;
     if (!args.is_null(6))
-        start = args.instant(6, "start");
+        start = instant_of(args, 6, "start");
     Actions actions(fcinfo);
     pg::require_primary("manage_partitions()");
     pg::Spi spi;
@@ -174,7 +136,7 @@ PS_FUNCTION(ps_manage_partitions)
 // boolean, start bigint): the same for an integer key; the clock is the largest key outside DEFAULT.
 PS_FUNCTION(ps_manage_partitions_by_step)
 {
-    Arguments args(fcinfo);
+    pg::Arguments args(fcinfo);
     Policy policy;
     policy.relid = args.relation(0);
     policy.key = NameStr(*DatumGetName(args.required(1, "key")));
@@ -195,7 +157,7 @@ PS_FUNCTION(ps_manage_partitions_by_step)
 // True where there was one. VOLATILE. Errors: 22004, 42501.
 PS_FUNCTION(ps_unmanage_partitions)
 {
-    Arguments args(fcinfo);
+    pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
     pg::require_owner(relid);
     pg::Spi spi;
@@ -207,7 +169,7 @@ PS_FUNCTION(ps_unmanage_partitions)
 // ones end; existing partitions keep theirs. VOLATILE. Errors as manage_partitions(), 42704 not managed.
 PS_FUNCTION(ps_set_partitions)
 {
-    Arguments args(fcinfo);
+    pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
     pg::OwnedTable table = pg::require_owner(relid);
     Actions actions(fcinfo);
@@ -237,8 +199,8 @@ PS_FUNCTION(ps_set_partitions)
 // Errors: 22004 at is NULL, 22008; for one relation also 42501, 42704.
 PS_FUNCTION(ps_maintain_partitions)
 {
-    Arguments args(fcinfo);
-    const Instant at = args.instant(1, "at");
+    pg::Arguments args(fcinfo);
+    const Instant at = instant_of(args, 1, "at");
     Actions actions(fcinfo);
     if (pg::guarded([] { return RecoveryInProgress(); })) {
         actions.add_note(args.is_null(0) ? InvalidOid : args.relation(0), "standby",
@@ -255,6 +217,29 @@ PS_FUNCTION(ps_maintain_partitions)
     forget_dropped(spi);
     for (Oid relid : managed_relations(spi))
         maintain_one(spi, relid, at, actions);
+    return Datum(0);
+}
+
+// CALL privacy_scan.run_maintenance(relation regclass, at timestamptz): maintain_partitions() with a transaction
+// for each set, so that no set waits for the locks of another; a NOTICE per action, and a WARNING with SQLSTATE
+// for a set that fails. Errors as maintain_partitions(), and 2D000 inside a transaction block.
+PS_FUNCTION(ps_run_maintenance)
+{
+    pg::Arguments args(fcinfo);
+    const Instant at = instant_of(args, 1, "at");
+    pg::require_primary("run_maintenance()");
+    pg::Spi spi(fcinfo);
+    Actions actions;
+    forget_dropped(spi);
+    std::vector<Oid> relids = managed_relations(spi);
+    if (!args.is_null(0)) {
+        relids = {args.relation(0)};
+        managed_set(spi, relids.front());
+    }
+    for (Oid relid : relids) {
+        maintain_one(spi, relid, at, actions);
+        spi.commit();
+    }
     return Datum(0);
 }
 
@@ -276,9 +261,9 @@ void ensure(pg::Spi &spi, const PartitionSet &set, std::int64_t from, std::int64
 // range or integer key, 54000 more than privacy_scan.partition_max_created, and those of managed sets.
 PS_FUNCTION(ps_ensure_partitions)
 {
-    Arguments args(fcinfo);
+    pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
-    const Instant from = args.instant(1, "from"), to = args.instant(2, "to");
+    const Instant from = instant_of(args, 1, "from"), to = instant_of(args, 2, "to");
     Actions actions(fcinfo);
     pg::Spi spi;
     PartitionSet set = managed_set(spi, relid);
@@ -291,7 +276,7 @@ PS_FUNCTION(ps_ensure_partitions)
 // privacy_scan.ensure_partitions(relation regclass, "from" bigint, "to" bigint): the same for an integer key.
 PS_FUNCTION(ps_ensure_partitions_by_step)
 {
-    Arguments args(fcinfo);
+    pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
     const std::int64_t from = DatumGetInt64(args.required(1, "from")), to = DatumGetInt64(args.required(2, "to"));
     Actions actions(fcinfo);
@@ -321,7 +306,7 @@ std::int64_t checked_batch(Datum value)
 // VOLATILE. Errors: 22004, 22023 batch_rows, 42501, 42704; 55P03 where the locks could not be had.
 PS_FUNCTION(ps_drain_default)
 {
-    Arguments args(fcinfo);
+    pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
     const std::int64_t batch = checked_batch(args.required(1, "batch_rows"));
     Actions actions(fcinfo);
@@ -336,7 +321,7 @@ PS_FUNCTION(ps_drain_default)
 // transaction block.
 PS_FUNCTION(ps_run_drain)
 {
-    Arguments args(fcinfo);
+    pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
     const std::int64_t batch = checked_batch(args.required(1, "batch_rows"));
     pg::Spi spi(fcinfo);
@@ -349,90 +334,4 @@ PS_FUNCTION(ps_run_drain)
         spi.commit();
     } while (moved > 0);
     return Datum(0);
-}
-
-namespace
-{
-
-// Red. Rows of a table that the active snapshot sees: no SQL, so no policy, function or right plays a part.
-std::int64_t count_visible(Oid relid)
-{
-    Relation rel = table_open(relid, AccessShareLock);
-    std::int64_t rows = 0;
-    if (rel->rd_rel->relkind == RELKIND_RELATION && RelationGetNumberOfBlocks(rel) > 0) {
-        TupleTableSlot *slot = table_slot_create(rel, nullptr);
-        TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, nullptr);
-        while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
-            CHECK_FOR_INTERRUPTS();
-            ++rows;
-        }
-        table_endscan(scan);
-        ExecDropSingleTupleTableSlot(slot);
-    }
-    table_close(rel, AccessShareLock);
-    return rows;
-}
-
-void require_reader(Oid relid)
-{
-    const Oid caller = GetUserId();
-    bool allowed = pg::guarded([=] {
-        return pg::compat::owns_relation(relid, caller) || pg_class_aclcheck(relid, caller, ACL_SELECT) == ACLCHECK_OK;
-    });
-    if (!allowed)
-        pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied for table " + pg::relation_name(relid));
-}
-
-const char *state_of(const Cell &bounds, std::int64_t clock)
-{
-    if (bounds.upper <= clock)
-        return "past";
-    return bounds.lower > clock ? "future" : "current";
-}
-
-} // namespace
-
-// privacy_scan.partition_bounds(relation regclass): the partitions of a managed relation, read from their
-// bounds: partition, lower and upper bound as ISO text and (temporal keys) as instants, state (past, current,
-// future, default). STABLE. Behind the view partitions. Errors: 42704 not managed, 42501 no right to read it.
-PS_FUNCTION(ps_partition_bounds)
-{
-    using pg::cell;
-    Arguments args(fcinfo);
-    Oid relid = args.relation(0);
-    pg::RowSink sink(fcinfo);
-    require_reader(relid);
-    pg::Spi spi;
-    PartitionSet set({relid, InvalidOid}, require_policy(spi, relid));
-    const KeyAxis &key = set.key();
-    const Layout layout = set.layout();
-    auto instant = [&](std::int64_t axis) {
-        bool known = key.is_temporal() && axis != axis_min && axis != axis_max;
-        return known ? pg::cell_instant(key.instant_of_axis(axis)) : pg::null_cell();
-    };
-    for (std::size_t i = 0; i < layout.taken.size(); ++i) {
-        const Cell &bounds = layout.taken[i];
-        const std::string state =
-            key.is_temporal() ? state_of(bounds, key.axis_of_instant(GetCurrentTimestamp())) : "attached";
-        sink.put({pg::cell_oid(layout.partitions[i]), cell(key.text_of(bounds.lower)), cell(key.text_of(bounds.upper)),
-                  instant(bounds.lower), instant(bounds.upper), cell(state)});
-    }
-    if (OidIsValid(layout.default_partition))
-        sink.put({pg::cell_oid(layout.default_partition), pg::null_cell(), pg::null_cell(), pg::null_cell(),
-                  pg::null_cell(), cell("default")});
-    return Datum(0);
-}
-
-// privacy_scan.count_default_rows(relation regclass) returns bigint: rows in the DEFAULT partition, counted;
-// NULL where there is none. STABLE. Errors: 42501, and those of the kind of relation.
-PS_FUNCTION(ps_count_default_rows)
-{
-    Arguments args(fcinfo);
-    Oid relid = args.relation(0);
-    require_reader(relid);
-    key_column(relid);
-    Oid default_partition = pg::guarded([=] { return get_default_partition_oid(relid); });
-    if (!OidIsValid(default_partition))
-        PG_RETURN_NULL();
-    return Int64GetDatum(pg::guarded([=] { return count_visible(default_partition); }));
 }

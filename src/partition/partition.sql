@@ -1,7 +1,6 @@
 -- partition: partition sets.
 CREATE TABLE privacy_scan.partition_policies (
     relation          regclass PRIMARY KEY,
-    key_column        text     NOT NULL,
     every             interval,
     step              bigint,
     premake           integer  NOT NULL,
@@ -88,6 +87,13 @@ COMMENT ON FUNCTION privacy_scan.maintain_partitions(regclass, timestamptz) IS
     'Creates partitions ahead of the clock and drains DEFAULT, for one partition set or all of the caller''s: one row an action, a failing set being a row too; no row where nothing is to do.';
 REVOKE EXECUTE ON FUNCTION privacy_scan.maintain_partitions(regclass, timestamptz) FROM PUBLIC;
 
+CREATE PROCEDURE privacy_scan.run_maintenance(relation regclass DEFAULT NULL, at timestamptz DEFAULT now())
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'ps_run_maintenance';
+COMMENT ON PROCEDURE privacy_scan.run_maintenance(regclass, timestamptz) IS
+    'Maintains one partition set or all of the caller''s, committing each; NOTICEs say what was done, a WARNING what failed.';
+REVOKE EXECUTE ON PROCEDURE privacy_scan.run_maintenance(regclass, timestamptz) FROM PUBLIC;
+
 CREATE FUNCTION privacy_scan.ensure_partitions(relation regclass, "from" timestamptz, "to" timestamptz)
 RETURNS SETOF privacy_scan.partition_action
 LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -147,11 +153,13 @@ COMMENT ON VIEW privacy_scan.partitions IS
 GRANT SELECT ON privacy_scan.partitions TO PUBLIC;
 
 CREATE VIEW privacy_scan.partition_sets AS
-SELECT p.relation, p.key_column, p.every::text AS every, p.step, p.premake, p.time_zone, p.default_partition,
+SELECT p.relation, k.attname::text AS key_column, p.every::text AS every, p.step, p.premake, p.time_zone, p.default_partition,
        b.partitions, b.days_ahead, privacy_scan.count_default_rows(p.relation) AS default_rows
 FROM privacy_scan.partition_policies p
 JOIN pg_class r ON r.oid = p.relation
-     AND (pg_has_role(r.relowner, 'USAGE') OR has_table_privilege(r.oid, 'SELECT')),
+     AND (pg_has_role(r.relowner, 'USAGE') OR has_table_privilege(r.oid, 'SELECT'))
+JOIN pg_partitioned_table t ON t.partrelid = r.oid
+JOIN pg_attribute k ON k.attrelid = r.oid AND k.attnum = t.partattrs[0],
      LATERAL (SELECT count(*) AS partitions,
                      (extract(epoch FROM max(upper_at) - now()) / 86400)::double precision AS days_ahead
               FROM privacy_scan.partition_bounds(p.relation)) b;

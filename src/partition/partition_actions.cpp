@@ -1,6 +1,8 @@
 // See partition_actions.hpp.
 #include "partition/partition_actions.hpp"
 
+#include "pg/ident.hpp"
+
 namespace privacy_scan::partition
 {
 
@@ -9,15 +11,22 @@ using pg::cell;
 namespace
 {
 
-void notify(const Action &action)
+// To a microsecond.
+double rounded(double ms) { return static_cast<double>(static_cast<std::int64_t>(ms * 1000 + 0.5)) / 1000; }
+
+void notify(Oid relid, const Action &action)
 {
-    const char *partition = action.partition.c_str(), *what = action.action.c_str(),
-               *message = action.error.message.c_str();
+    const std::string name = action.partition.empty() ? pg::qualified_name(relid) : action.partition;
+    const char *about = name.c_str(), *what = action.action.c_str(), *message = action.error.message.c_str(),
+               *code = action.error.sqlstate.c_str();
     auto rows = static_cast<long long>(action.rows);
     const double ms = action.ms;
     pg::guarded([=] {
-        ereport(NOTICE, (errmsg("%s: %s, %lld rows, %.1f ms", partition, what, rows, ms),
-                         *message ? errdetail_internal("%s", message) : 0));
+        if (*code)
+            ereport(WARNING, (errmsg("%s: %s with SQLSTATE %s: %s", about, what, code, message)));
+        else
+            ereport(NOTICE, (errmsg("%s: %s, %lld rows, %.1f ms", about, what, rows, ms),
+                             *message ? errdetail_internal("%s", message) : 0));
     });
 }
 
@@ -26,9 +35,9 @@ void notify(const Action &action)
 void Actions::put(Oid relid, const Action &action, const std::string &lower, const std::string &upper)
 {
     if (!sink_)
-        return notify(action);
+        return notify(relid, action);
     sink_->put({pg::cell_oid(relid), cell(action.partition), cell(lower), cell(upper), cell(action.action),
-               cell(action.rows), cell(action.ms), cell(action.wait.waited_ms), cell(action.wait.blocked_by),
+               cell(action.rows), cell(rounded(action.ms)), cell(rounded(action.wait.waited_ms)), cell(action.wait.blocked_by),
                cell(action.error.sqlstate), cell(action.error.message)});
 }
 

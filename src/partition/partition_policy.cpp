@@ -97,7 +97,8 @@ void check_premake(std::int32_t premake)
 PartitionSet::PartitionSet(pg::OwnedTable table, Policy policy) : table_(table), policy_(std::move(policy))
 {
     PartitionKeyColumn column = key_column(table_.relid);
-    check_key(table_.relid, policy_.key, column);
+    check_key(table_.relid, policy_.key.empty() ? column.name : policy_.key, column);
+    policy_.key = column.name;
     check_premake(policy_.premake);
     name_ = pg::qualified_name(table_.relid);
     zone_ = open_zone(policy_.time_zone);
@@ -108,22 +109,21 @@ PartitionSet::PartitionSet(pg::OwnedTable table, Policy policy) : table_(table),
 namespace
 {
 
-constexpr const char *columns = "relation::oid, key_column, every, step, premake, time_zone, default_partition";
+constexpr const char *columns = "relation::oid, every, step, premake, time_zone, default_partition";
 
 Policy policy_of_row(const pg::Rows &rows, std::size_t row)
 {
     Policy policy;
     policy.relid = rows.oid(row, 1);
-    policy.key = rows.text(row, 2);
-    if (!rows.is_null(row, 3)) {
-        const Interval *every = DatumGetIntervalP(rows.datum(row, 3));
+    if (!rows.is_null(row, 2)) {
+        const Interval *every = DatumGetIntervalP(rows.datum(row, 2));
         policy.every = IntervalFields{every->month, every->day, every->time};
     }
-    if (!rows.is_null(row, 4))
-        policy.step = rows.int8(row, 4);
-    policy.premake = rows.int4(row, 5);
-    policy.time_zone = rows.text(row, 6);
-    policy.default_partition = rows.boolean(row, 7);
+    if (!rows.is_null(row, 3))
+        policy.step = rows.int8(row, 3);
+    policy.premake = rows.int4(row, 4);
+    policy.time_zone = rows.text(row, 5);
+    policy.default_partition = rows.boolean(row, 6);
     return policy;
 }
 
@@ -145,7 +145,6 @@ pg::Param interval_param(const std::optional<IntervalFields> &fields)
 std::vector<pg::Param> params_of(const Policy &policy)
 {
     return {pg::oid_param(policy.relid),
-            pg::text_param(policy.key),
             interval_param(policy.every),
             policy.step ? pg::int8_param(*policy.step) : pg::null_param(INT8OID),
             pg::int4_param(policy.premake),
@@ -193,8 +192,8 @@ void insert_policy(pg::Spi &spi, const Policy &policy)
 {
     pg::CatalogScope scope;
     spi.run("INSERT INTO privacy_scan.partition_policies"
-            " (relation, key_column, every, step, premake, time_zone, default_partition)"
-            " VALUES ($1::regclass, $2, $3, $4, $5, $6, $7)",
+            " (relation, every, step, premake, time_zone, default_partition)"
+            " VALUES ($1::regclass, $2, $3, $4, $5, $6)",
             params_of(policy));
 }
 
@@ -202,7 +201,7 @@ void update_policy(pg::Spi &spi, const Policy &policy)
 {
     pg::CatalogScope scope;
     spi.run("UPDATE privacy_scan.partition_policies"
-            " SET key_column = $2, every = $3, step = $4, premake = $5, time_zone = $6, default_partition = $7"
+            " SET every = $2, step = $3, premake = $4, time_zone = $5, default_partition = $6"
             " WHERE relation = $1::regclass",
             params_of(policy));
 }

@@ -18,7 +18,7 @@ struct IntervalFields {
 
 struct Policy {
     Oid relid = InvalidOid;
-    std::string key;
+    std::string key; // as the caller named it; not stored: the catalog knows the key, also after a rename
     std::optional<IntervalFields> every; // temporal keys
     std::optional<std::int64_t> step;    // integer keys
     std::int32_t premake = 4;

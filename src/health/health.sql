@@ -1,4 +1,4 @@
--- schema: health().
+-- health: what is active and what to do next.
 CREATE FUNCTION privacy_scan.health(
     OUT component text, OUT status text, OUT detail text, OUT next_step text)
 RETURNS SETOF record

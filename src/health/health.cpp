@@ -1,0 +1,83 @@
+// health(): what is active and what to do next, for the operator who sees this database for the first time and
+// for the one who is woken at night. Reads the public views, so each reader is told of what is theirs.
+#include "pg/postgres.hpp"
+
+#include "pg/entry.hpp"
+#include "pg/rowset.hpp"
+#include "pg/spi.hpp"
+
+extern "C" {
+#include <access/xlog.h>
+}
+
+namespace
+{
+
+using namespace privacy_scan;
+
+struct Finding {
+    std::string component, status, detail, next_step;
+};
+
+Finding version(pg::Spi &spi)
+{
+    pg::Rows rows = spi.run("SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'privacy_scan'");
+    const std::string sql = rows.empty() ? "none" : rows.text(0, 1);
+    const bool same = sql == PS_VERSION;
+    return {"version", same ? "ok" : "mismatch", "library " PS_VERSION ", SQL " + sql,
+            same ? "" : "ALTER EXTENSION privacy_scan UPDATE; then reconnect"};
+}
+
+Finding server()
+{
+    if (pg::guarded([] { return RecoveryInProgress(); }))
+        return {"server", "standby", "PostgreSQL " PG_VERSION ", read only", "call what writes on the primary"};
+    return {"server", "ok", "PostgreSQL " PG_VERSION ", primary", ""};
+}
+
+Finding partition_sets(pg::Spi &spi)
+{
+    pg::Rows rows = spi.run("SELECT count(*), coalesce(sum(default_rows), 0)::bigint, min(days_ahead)"
+                            " FROM privacy_scan.partition_sets");
+    const std::int64_t sets = rows.int8(0, 1), strays = rows.int8(0, 2);
+    if (sets == 0)
+        return {"partition sets", "none", "no relation of yours is managed",
+                "SELECT * FROM privacy_scan.manage_partitions('\"Evidence\"', 'createdAt', '1 month')"};
+    std::string detail = std::to_string(sets) + " managed";
+    const bool temporal = !rows.is_null(0, 3);
+    const double days = temporal ? rows.float8(0, 3) : 1;
+    if (temporal)
+        detail += ", covered " + std::to_string(static_cast<long>(days)) + " days ahead at least";
+    detail += ", " + std::to_string(strays) + " rows in DEFAULT";
+    if (days < 0 || strays > 0)
+        return {"partition sets", "attention", detail, "SELECT * FROM privacy_scan.maintain_partitions()"};
+    return {"partition sets", "ok", detail, ""};
+}
+
+// Nothing runs by itself in this version: somebody has to call.
+Finding schedule(pg::Spi &spi)
+{
+    const bool pg_cron =
+        !spi.run("SELECT FROM pg_catalog.pg_extension WHERE extname = 'pg_cron'").empty();
+    if (!pg_cron)
+        return {"schedule", "manual", "nothing calls the maintenance by itself",
+                "let a scheduler, such as pg_cron, run: CALL privacy_scan.run_maintenance(); CALL "
+                "privacy_scan.run_retention()"};
+    return {"schedule", "pg_cron", "pg_cron is installed in this database",
+            "SELECT cron.schedule('privacy_scan', '*/5 * * * *', 'CALL privacy_scan.run_maintenance()'), "
+            "cron.schedule('privacy_scan retention', '7 3 * * *', 'CALL privacy_scan.run_retention()')"};
+}
+
+} // namespace
+
+// privacy_scan.health(): one row a component: status, detail, next step (NULL where none is needed). STABLE.
+// Reads only; needs no shared_preload_libraries and no privilege, and tells of the reader's own relations.
+PS_FUNCTION(ps_health)
+{
+    using pg::cell;
+    pg::RowSink sink(fcinfo);
+    pg::Spi spi;
+    for (const Finding &finding : {version(spi), server(), partition_sets(spi), schedule(spi)})
+        sink.put({cell(finding.component), cell(finding.status), cell(finding.detail), cell(finding.next_step)});
+    return Datum(0);
+}

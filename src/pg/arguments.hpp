@@ -1,0 +1,33 @@
+// The arguments of an SQL function, by position from 0, with NULL refused where it has no meaning.
+#pragma once
+
+#include "pg/guard.hpp"
+
+namespace privacy_scan::pg
+{
+
+// Of a text value, detoasted.
+std::string text_of_datum(Datum value);
+
+class Arguments
+{
+  public:
+    explicit Arguments(FunctionCallInfo fcinfo) : fcinfo_(fcinfo) {}
+
+    bool is_null(int n) const { return fcinfo_->args[n].isnull; }
+    Datum datum(int n) const { return fcinfo_->args[n].value; }
+    Datum required(int n, const char *name) const
+    {
+        if (is_null(n))
+            fail(ERRCODE_NULL_VALUE_NOT_ALLOWED, std::string("argument \"") + name + "\" must not be NULL");
+        return datum(n);
+    }
+    Oid relation(int n) const { return DatumGetObjectId(required(n, "relation")); }
+    std::string text(int n, const char *name) const { return text_of_datum(required(n, name)); }
+    std::string text_or_empty(int n) const { return is_null(n) ? std::string() : text_of_datum(datum(n)); }
+
+  private:
+    FunctionCallInfo fcinfo_;
+};
+
+} // namespace privacy_scan::pg
