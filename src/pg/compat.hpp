@@ -90,7 +90,7 @@ inline double random_fraction()
 #if PG_VERSION_NUM >= 150000
     return pg_prng_double(&pg_global_prng_state);
 #else
-    return static_cast<double>(random()) / (static_cast<double>(MAX_RANDOM_VALUE) + 1.0);
+    return static_cast<double>(random()) / 2147483648.0; // POSIX: up to 2^31 - 1
 #endif
 }
 
