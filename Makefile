@@ -35,7 +35,7 @@ COMPILE.cxx.bc += $(CXX_DIALECT)
 override CXXFLAGS += -MMD -MP
 -include $(SOURCES:.cpp=.d)
 # g++ and clang++ are given the same flags; each skips what only the other knows.
-override CXXFLAGS += $(if $(findstring clang,$(CXX)),-Wno-unknown-warning-option -Wno-ignored-optimization-argument)
+override CXXFLAGS += $(if $(findstring clang,$(CXX)),-Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes)
 
 $(INSTALL_SQL): privacy_scan.control src/schema/header.sql $(ROOM_SQL)
 	cat src/schema/header.sql $(ROOM_SQL) > $@

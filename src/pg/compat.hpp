@@ -75,7 +75,8 @@ inline TransactionId oldest_xmin(Relation relation)
 }
 
 // An empty relation to rewrite a heap into, as CLUSTER makes it. 15 added the access method.
-inline Oid make_transient_heap(Oid relid, Oid tablespace, [[maybe_unused]] Oid access_method, char persistence)
+inline Oid make_transient_heap(Oid relid, Oid tablespace, [[maybe_unused]] Oid access_method,
+                               char persistence)
 {
 #if PG_VERSION_NUM >= 150000
     return make_new_heap(relid, tablespace, access_method, persistence, AccessExclusiveLock);
@@ -100,7 +101,7 @@ inline double random_fraction()
 #if PG_VERSION_NUM >= 150000
     return pg_prng_double(&pg_global_prng_state);
 #else
-    return static_cast<double>(random()) / (static_cast<double>(MAX_RANDOM_VALUE) + 1.0);
+    return static_cast<double>(random()) / 2147483648.0; // POSIX: up to 2^31 - 1
 #endif
 }
 
