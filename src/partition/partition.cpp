@@ -133,7 +133,8 @@ PS_FUNCTION(ps_manage_partitions)
 }
 
 // privacy_scan.manage_partitions(relation regclass, key name, step bigint, premake int, default_partition
-// boolean, start bigint): the same for an integer key; the clock is the largest key outside DEFAULT.
+// boolean, first bigint): the same for an integer key; the clock is the largest key outside DEFAULT, and the
+// partitions begin with the cell of first.
 PS_FUNCTION(ps_manage_partitions_by_step)
 {
     pg::Arguments args(fcinfo);

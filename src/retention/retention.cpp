@@ -192,7 +192,7 @@ PS_FUNCTION(ps_run_retention)
     const std::int64_t max_rows = max_rows_argument(args, 2);
     pg::require_primary("run_retention()");
     refuse_future(at);
-    pg::Spi spi(pg::Spi::nonatomic);
+    pg::Spi spi(fcinfo);
     std::vector<Oid> roots = roots_with_policy(spi);
     if (!args.is_null(0)) {
         roots = {args.relation(0, "root")};
