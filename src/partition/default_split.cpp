@@ -25,6 +25,7 @@ extern "C" {
 #include <storage/predicate.h>
 #include <utils/lsyscache.h>
 #include <utils/memutils.h>
+#include <utils/snapmgr.h>
 #include <utils/syscache.h>
 }
 
@@ -70,6 +71,14 @@ void open_output(Split *split, Output *output)
     output->state =
         begin_heap_rewrite(split->source, output->rel, split->oldest_xmin, split->freeze_xid, split->multi_cutoff);
     output->map = convert_tuples_by_name(RelationGetDescr(split->source), RelationGetDescr(output->rel));
+}
+
+// What this transaction has read of DEFAULT counts as read of the target, too.
+void open_target(Split *split, Output *target)
+{
+    open_output(split, target);
+    pg::compat::admit_older_rows(target->rel);
+    PredicateLockRelation(target->rel, GetActiveSnapshot());
 }
 
 Output *output_for(Split *split, HeapTuple tuple)
@@ -192,8 +201,9 @@ void run(Split *split, Oid source, const char *key_name)
     split->multi_cutoff = form->relminmxid;
     split->outputs[split->targets].relid =
         pg::compat::make_transient_heap(source, form->reltablespace, form->relam, persistence);
-    for (int i = 0; i <= split->targets; ++i)
-        open_output(split, &split->outputs[i]);
+    for (int i = 0; i < split->targets; ++i)
+        open_target(split, &split->outputs[i]);
+    open_output(split, &split->outputs[split->targets]);
     copy_versions(split);
     finish(split, source, persistence);
 }
