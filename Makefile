@@ -7,7 +7,7 @@ SOURCES := $(sort $(wildcard src/*.cpp src/*/*.cpp))
 OBJS = $(SOURCES:.cpp=.o)
 
 # The install script: the rooms' parts in the order in which they need each other.
-ROOM_SQL = src/schema/schema.sql src/partition/partition.sql src/health/health.sql
+ROOM_SQL = src/schema/schema.sql src/partition/partition.sql src/retention/retention.sql src/health/health.sql
 INSTALL_SQL = privacy_scan--$(EXTVERSION).sql
 DATA_built = $(INSTALL_SQL)
 
@@ -35,7 +35,7 @@ COMPILE.cxx.bc += $(CXX_DIALECT)
 override CXXFLAGS += -MMD -MP
 -include $(SOURCES:.cpp=.d)
 # g++ and clang++ are given the same flags; each skips what only the other knows.
-override CXXFLAGS += $(if $(findstring clang,$(CXX)),-Wno-unknown-warning-option -Wno-ignored-optimization-argument)
+override CXXFLAGS += $(if $(findstring clang,$(CXX)),-Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes)
 
 $(INSTALL_SQL): privacy_scan.control src/schema/header.sql $(ROOM_SQL)
 	cat src/schema/header.sql $(ROOM_SQL) > $@

@@ -39,7 +39,7 @@ trap 'exit 143' TERM
 quietly() {
   local log status=0
   log=$(mktemp)
-  "$@" >"$log" 2>&1 </dev/null || status=$?
+  ("$@") >"$log" 2>&1 </dev/null || status=$?
   if [ "$status" -ne 0 ]; then
     warn "failed ($status): $*"
     tail -n 60 "$log" >&2
@@ -111,21 +111,33 @@ need_packages() {
 
 pg_dir() { "$PG_CONFIG" "--$1"; }
 
+# is_current DIR: is what was built there what is installed?
+is_current() {
+  local file
+  for file in "$1"/*.so; do
+    cmp -s "$file" "$(pg_dir pkglibdir)/${file##*/}" || return 1
+  done
+  for file in "$1"/*--*.sql "$1"/*.control; do
+    cmp -s "$file" "$(pg_dir sharedir)/extension/${file##*/}" || return 1
+  done
+}
+
 # install_from DIR: make install there, with more rights only if the server's folders ask for them.
 install_from() {
   if [ -w "$(pg_dir pkglibdir)" ] && [ -w "$(pg_dir sharedir)/extension" ]; then
     make -s -C "$1" install PG_CONFIG="$PG_CONFIG"
   elif can_be_root; then
     as_root make -s -C "$1" install PG_CONFIG="$PG_CONFIG"
-  else
+  elif ! is_current "$1"; then
     warn "installing needs more rights; please run"
-    die "  sudo make -C $1 install PG_CONFIG=$PG_CONFIG"
+    warn "  sudo make -C $1 install PG_CONFIG=$PG_CONFIG"
+    return 1
   fi
 }
 
+# Joined by && because a caller that tests the result switches errexit off in here.
 build_and_install() {
-  make -s -C "$REPO" -j"$(nproc)" PG_CONFIG="$PG_CONFIG"
-  install_from "$REPO"
+  make -s -C "$REPO" -j"$(nproc)" PG_CONFIG="$PG_CONFIG" && install_from "$REPO"
 }
 
 # --- a throw-away cluster -----------------------------------------------------------------------
@@ -151,6 +163,7 @@ run_as_server() {
 # enough for a socket in it (107 bytes on Linux, ours adds about 40).
 temp_root() {
   local dir=${TMPDIR:-/tmp}
+  case $dir in *[[:space:]]*) dir=/tmp ;; esac
   if [ "${#dir}" -le 60 ] && run_as_server test -x "$dir"; then echo "$dir"; else echo /tmp; fi
 }
 
@@ -217,8 +230,8 @@ cluster_stop() {
   CLUSTER_DIR=
 }
 
-# psql_run [ARGUMENT...]: psql on the cluster, quiet, stopping at the first error.
-psql_run() { "$(pg_dir bindir)/psql" -X -q -v ON_ERROR_STOP=1 "$@"; }
+# psql_run [ARGUMENT...]: psql on the cluster, quiet, without a pager, stopping at the first error.
+psql_run() { "$(pg_dir bindir)/psql" -X -q -v ON_ERROR_STOP=1 -P pager=off "$@"; }
 
 # psql_c SQL: runs it and prints bare values.
 psql_c() { psql_run -At -c "$1"; }

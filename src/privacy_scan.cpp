@@ -8,5 +8,8 @@ PG_MODULE_MAGIC;
 
 PGDLLEXPORT void _PG_init(void);
 
-void _PG_init(void) { privacy_scan::settings::define(); }
+void _PG_init(void)
+{
+    privacy_scan::settings::define();
+}
 }

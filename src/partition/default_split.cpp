@@ -68,8 +68,8 @@ void check_source(Relation source)
 void open_output(Split *split, Output *output)
 {
     output->rel = table_open(output->relid, AccessExclusiveLock);
-    output->state =
-        begin_heap_rewrite(split->source, output->rel, split->oldest_xmin, split->freeze_xid, split->multi_cutoff);
+    output->state = begin_heap_rewrite(split->source, output->rel, split->oldest_xmin, split->freeze_xid,
+                                       split->multi_cutoff);
     output->map = convert_tuples_by_name(RelationGetDescr(split->source), RelationGetDescr(output->rel));
 }
 
@@ -134,7 +134,8 @@ void forget_predecessor(Split *split, HeapTuple dead)
 
 void copy_versions(Split *split)
 {
-    MemoryContext per_tuple = AllocSetContextCreate(CurrentMemoryContext, "split of DEFAULT", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext per_tuple =
+        AllocSetContextCreate(CurrentMemoryContext, "split of DEFAULT", ALLOCSET_DEFAULT_SIZES);
     TupleTableSlot *slot = table_slot_create(split->source, nullptr);
     TableScanDesc scan = table_beginscan(split->source, SnapshotAny, 0, nullptr);
     while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
@@ -182,8 +183,8 @@ void finish(Split *split, Oid source, char persistence)
     TransferPredicateLocksToHeapRelation(split->source);
     table_close(split->source, NoLock);
     CommandCounterIncrement();
-    finish_heap_swap(source, split->outputs[split->targets].relid, false, false, false, true, split->freeze_xid,
-                     split->multi_cutoff, persistence);
+    finish_heap_swap(source, split->outputs[split->targets].relid, false, false, false, true,
+                     split->freeze_xid, split->multi_cutoff, persistence);
     CommandCounterIncrement();
 }
 

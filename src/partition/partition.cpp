@@ -228,7 +228,7 @@ PS_FUNCTION(ps_run_maintenance)
     pg::Arguments args(fcinfo);
     const Instant at = instant_of(args, 1, "at");
     pg::require_primary("run_maintenance()");
-    pg::Spi spi(pg::Spi::nonatomic);
+    pg::Spi spi(fcinfo);
     Actions actions;
     forget_dropped(spi);
     std::vector<Oid> relids = managed_relations(spi);
@@ -324,7 +324,7 @@ PS_FUNCTION(ps_run_drain)
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
     const std::int64_t batch = checked_batch(args.required(1, "batch_rows"));
-    pg::Spi spi(pg::Spi::nonatomic);
+    pg::Spi spi(fcinfo);
     Actions actions;
     std::int64_t moved;
     do {

@@ -22,7 +22,7 @@ class Arguments
             fail(ERRCODE_NULL_VALUE_NOT_ALLOWED, std::string("argument \"") + name + "\" must not be NULL");
         return datum(n);
     }
-    Oid relation(int n) const { return DatumGetObjectId(required(n, "relation")); }
+    Oid relation(int n, const char *name = "relation") const { return DatumGetObjectId(required(n, name)); }
     std::string text(int n, const char *name) const { return text_of_datum(required(n, name)); }
     std::string text_or_empty(int n) const { return is_null(n) ? std::string() : text_of_datum(datum(n)); }
 

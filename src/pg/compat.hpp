@@ -9,6 +9,7 @@ extern "C" {
 #include <commands/cluster.h>
 #include <commands/trigger.h>
 #include <executor/spi.h>
+#include <parser/parser.h>
 #include <partitioning/partdesc.h>
 #include <utils/acl.h>
 #include <utils/guc.h>
@@ -43,8 +44,8 @@ inline bool owns_relation(Oid relid, Oid role)
 #endif
 }
 
-// 14 added the choice whether a partition being detached concurrently is left out. It is not: its range is not
-// free before it is gone.
+// 14 added the choice whether a partition being detached concurrently is left out. It is not: its range is
+// not free before it is gone.
 inline PartitionDesc partition_desc(Relation relation)
 {
 #if PG_VERSION_NUM >= 140000
@@ -75,7 +76,8 @@ inline TransactionId oldest_xmin(Relation relation)
 }
 
 // An empty relation to rewrite a heap into, as CLUSTER makes it. 15 added the access method.
-inline Oid make_transient_heap(Oid relid, Oid tablespace, [[maybe_unused]] Oid access_method, char persistence)
+inline Oid make_transient_heap(Oid relid, Oid tablespace, [[maybe_unused]] Oid access_method,
+                               char persistence)
 {
 #if PG_VERSION_NUM >= 150000
     return make_new_heap(relid, tablespace, access_method, persistence, AccessExclusiveLock);
@@ -85,8 +87,8 @@ inline Oid make_transient_heap(Oid relid, Oid tablespace, [[maybe_unused]] Oid a
 }
 
 // Makes a relation that this transaction created count as an older one with a new file, as CLUSTER leaves it.
-// PostgreSQL takes for granted that nobody else sees rows in a relation of one's own transaction: it would not
-// index, and prune, versions that only older snapshots see.
+// PostgreSQL takes for granted that nobody else sees rows in a relation of one's own transaction: it would
+// not index, and prune, versions that only older snapshots see.
 inline void admit_older_rows(Relation relation)
 {
 #if PG_VERSION_NUM >= 160000
@@ -99,13 +101,23 @@ inline void admit_older_rows(Relation relation)
     relation->rd_createSubid = InvalidSubTransactionId;
 }
 
+// The raw parse trees of a text. 14 added the mode.
+inline List *parse_sql(const char *sql)
+{
+#if PG_VERSION_NUM >= 140000
+    return raw_parser(sql, RAW_PARSE_DEFAULT);
+#else
+    return raw_parser(sql);
+#endif
+}
+
 // A random number from [0, 1). 15 brought a generator of PostgreSQL's own.
 inline double random_fraction()
 {
 #if PG_VERSION_NUM >= 150000
     return pg_prng_double(&pg_global_prng_state);
 #else
-    return static_cast<double>(random()) / (static_cast<double>(MAX_RANDOM_VALUE) + 1.0);
+    return static_cast<double>(random()) / 2147483648.0; // POSIX: up to 2^31 - 1
 #endif
 }
 

@@ -1,6 +1,10 @@
 // See entry.hpp.
 #include "pg/entry.hpp"
 
+extern "C" {
+#include <utils/memutils.h>
+}
+
 namespace privacy_scan::pg
 {
 
@@ -16,13 +20,14 @@ struct Carried {
     char *hint;
 };
 
-// A copy in the current memory context that cannot ereport; null where memory has run out.
+// A copy in the current memory context that cannot ereport; null where memory has run out, or where the text
+// is beyond what palloc takes.
 char *carry(std::string_view text) noexcept
 {
-    if (text.empty())
+    if (text.empty() || !AllocSizeIsValid(text.size() + 1))
         return nullptr;
-    auto *copy =
-        static_cast<char *>(MemoryContextAllocExtended(CurrentMemoryContext, text.size() + 1, MCXT_ALLOC_NO_OOM));
+    auto *copy = static_cast<char *>(
+        MemoryContextAllocExtended(CurrentMemoryContext, text.size() + 1, MCXT_ALLOC_NO_OOM));
     if (copy) {
         std::copy(text.begin(), text.end(), copy);
         copy[text.size()] = '\0';
@@ -38,6 +43,8 @@ Carried carry(const Error &error) noexcept
 // Runs the body. True and *result, or false and *carried; no C++ object of the body's is alive afterwards.
 bool run(FunctionBody body, FunctionCallInfo fcinfo, Datum *result, Carried *carried) noexcept
 {
+    detail::ErrorState state;
+    detail::door_memory = state.memory();
     try {
         *result = body(fcinfo);
         return true;
@@ -59,10 +66,12 @@ bool run(FunctionBody body, FunctionCallInfo fcinfo, Datum *result, Carried *car
 {
     if (carried.data)
         ReThrowError(carried.data);
-    const char *fallback = carried.sqlstate == ERRCODE_OUT_OF_MEMORY ? "out of memory" : "unexpected C++ exception";
-    ereport(ERROR, (errcode(carried.sqlstate), errmsg_internal("%s", carried.message ? carried.message : fallback),
-                    carried.detail ? errdetail_internal("%s", carried.detail) : 0,
-                    carried.hint ? errhint("%s", carried.hint) : 0));
+    const char *fallback =
+        carried.sqlstate == ERRCODE_OUT_OF_MEMORY ? "out of memory" : "unexpected C++ exception";
+    ereport(ERROR,
+            (errcode(carried.sqlstate), errmsg_internal("%s", carried.message ? carried.message : fallback),
+             carried.detail ? errdetail_internal("%s", carried.detail) : 0,
+             carried.hint ? errhint("%s", carried.hint) : 0));
     pg_unreachable();
 }
 

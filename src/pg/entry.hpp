@@ -24,6 +24,9 @@ Datum enter(FunctionBody body, FunctionCallInfo fcinfo);
     extern "C" {                                                                                             \
     PGDLLEXPORT Datum name(PG_FUNCTION_ARGS);                                                                \
     PG_FUNCTION_INFO_V1(name);                                                                               \
-    Datum name(PG_FUNCTION_ARGS) { return ::privacy_scan::pg::enter(name##_body, fcinfo); }                  \
+    Datum name(PG_FUNCTION_ARGS)                                                                             \
+    {                                                                                                        \
+        return ::privacy_scan::pg::enter(name##_body, fcinfo);                                               \
+    }                                                                                                        \
     }                                                                                                        \
     static Datum name##_body([[maybe_unused]] FunctionCallInfo fcinfo)

@@ -1,12 +1,21 @@
 // See error.hpp.
 #include "pg/error.hpp"
 
+extern "C" {
+#include <utils/memutils.h>
+}
+
 namespace privacy_scan::pg
 {
 
 void fail(int sqlstate, std::string message, std::string detail, std::string hint)
 {
     throw Error{sqlstate, std::move(message), std::move(detail), std::move(hint)};
+}
+
+void PgError::discard() const
+{
+    MemoryContextDelete(data_->assoc_context);
 }
 
 static std::string unpack(int sqlstate)
@@ -23,7 +32,8 @@ void raise(const ErrorText &text)
     fail(MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4]), text.message);
 }
 
-static ErrorText join(int sqlstate, const std::string &message, const std::string &detail, const std::string &hint)
+static ErrorText join(int sqlstate, const std::string &message, const std::string &detail,
+                      const std::string &hint)
 {
     ErrorText text{unpack(sqlstate), message};
     for (const std::string &part : {detail, hint})

@@ -18,9 +18,10 @@ struct Error {
 
 [[noreturn]] void fail(int sqlstate, std::string message, std::string detail = {}, std::string hint = {});
 
-// An ereport(ERROR) caught by guarded(). The data lies in the memory context that was current there. The
-// server's state is that of a failed (sub)transaction: either let it fly to the entry, or roll back a
-// subtransaction that was begun before. Nothing else.
+// An ereport(ERROR) caught by guarded(). Its data lies in a memory context of its own that lives as long as
+// the door's (entry.hpp), whatever is rolled back meanwhile. The server's state is that of a failed
+// (sub)transaction: either let it fly to the entry, or roll back a subtransaction that was begun before.
+// Nothing else.
 class PgError
 {
   public:
@@ -34,6 +35,9 @@ class PgError
 
     // For the entry alone, which hands it back to PostgreSQL.
     ErrorData *data() const { return data_; }
+
+    // Frees the data. By whoever has rolled back and goes on, so that a long run of failures holds no memory.
+    void discard() const;
 
   private:
     ErrorData *data_;

@@ -3,7 +3,10 @@
 //
 // Two colours. Red code may ereport and holds only trivially destructible locals; blue code may throw and
 // hold anything. The body given to guarded() is red. Blue code that throws across it is tolerated (the
-// exception stack is put back), but nothing inside may rely on that.
+// state below is put back), but nothing inside may rely on that.
+//
+// Not inside HOLD_INTERRUPTS or with an LWLock held (an ereport resets the holdoff count), and not in an
+// error context callback (catching the second error would drop the first).
 #pragma once
 
 #include "pg/error.hpp"
@@ -16,29 +19,42 @@ namespace privacy_scan::pg
 namespace detail
 {
 
+// The memory context that was current at the innermost door (entry.hpp), null outside of all. It outlives
+// every scope inside the door (SPI connections, subtransactions, memory scopes), therefore errors are kept in
+// it while they fly.
+extern MemoryContext door_memory;
+
 // PostgreSQL's error state as it was, put back however the scope ends.
 class ErrorState
 {
   public:
     ErrorState() noexcept
-        : exception_stack_(PG_exception_stack), context_stack_(error_context_stack), memory_(CurrentMemoryContext)
+        : exception_stack_(PG_exception_stack), context_stack_(error_context_stack),
+          memory_(CurrentMemoryContext), door_memory_(door_memory)
     {
     }
     ErrorState(const ErrorState &) = delete;
     ErrorState &operator=(const ErrorState &) = delete;
-    ~ErrorState() { restore(); }
-
-    void restore() noexcept
+    ~ErrorState()
     {
         PG_exception_stack = exception_stack_;
+        forget_inner();
+    }
+
+    // What the frames that were jumped over have set.
+    void forget_inner() const noexcept
+    {
         error_context_stack = context_stack_;
+        door_memory = door_memory_;
     }
     MemoryContext memory() const { return memory_; }
+    MemoryContext error_memory() const { return door_memory_ ? door_memory_ : memory_; }
 
   private:
     sigjmp_buf *exception_stack_;
     ErrorContextCallback *context_stack_;
     MemoryContext memory_;
+    MemoryContext door_memory_;
 };
 
 // Runs a body whose locals are all trivial, behind a jump target. Returns null, or the error's copy.
@@ -54,8 +70,9 @@ template <typename Body> auto guarded(Body &&body) -> std::invoke_result_t<Body 
     bool out_of_memory = false;
     ErrorData *error;
     if constexpr (std::is_void_v<Result>) {
-        error = detail::run_guarded([](void *closure) { (*static_cast<std::remove_reference_t<Body> *>(closure))(); },
-                                    const_cast<void *>(static_cast<const void *>(&body)), &out_of_memory);
+        error = detail::run_guarded(
+            [](void *closure) { (*static_cast<std::remove_reference_t<Body> *>(closure))(); },
+            const_cast<void *>(static_cast<const void *>(&body)), &out_of_memory);
         if (error)
             throw PgError(error);
         if (out_of_memory)

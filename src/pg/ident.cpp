@@ -21,7 +21,10 @@ std::string quote(const std::string &name)
     return quoted + '"';
 }
 
-std::string quote(const std::string &schema, const std::string &name) { return quote(schema) + "." + quote(name); }
+std::string quote(const std::string &schema, const std::string &name)
+{
+    return quote(schema) + "." + quote(name);
+}
 
 std::string quote_text(const std::string &value)
 {
@@ -45,7 +48,10 @@ std::string schema_name(Oid relid)
     return name;
 }
 
-std::string qualified_name(Oid relid) { return quote(schema_name(relid), relation_name(relid)); }
+std::string qualified_name(Oid relid)
+{
+    return quote(schema_name(relid), relation_name(relid));
+}
 
 std::string role_name(Oid role)
 {

@@ -6,13 +6,13 @@
 namespace privacy_scan::pg
 {
 
-std::string quote(const std::string &name);                                // "a""b"
-std::string quote(const std::string &schema, const std::string &name);     // "s"."t"
-std::string quote_text(const std::string &value);                          // 'it''s'
-std::string qualified_name(Oid relid);                                     // "s"."t" of a relation that exists
-std::string relation_name(Oid relid);                                      // unquoted, without schema
-std::string schema_name(Oid relid);                                        // unquoted
-std::string role_name(Oid role);                                           // unquoted; PUBLIC for 0
+std::string quote(const std::string &name);                            // "a""b"
+std::string quote(const std::string &schema, const std::string &name); // "s"."t"
+std::string quote_text(const std::string &value);                      // 'it''s'
+std::string qualified_name(Oid relid);                                 // "s"."t" of a relation that exists
+std::string relation_name(Oid relid);                                  // unquoted, without schema
+std::string schema_name(Oid relid);                                    // unquoted
+std::string role_name(Oid role);                                       // unquoted; PUBLIC for 0
 
 // The name cut to fit NAMEDATALEN with the suffix; where it had to be cut, a hash of the whole name stands
 // between, so that two parents with the same beginning keep different partitions. Cuts between characters of

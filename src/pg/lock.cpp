@@ -17,7 +17,10 @@ namespace privacy_scan::pg
 namespace
 {
 
-bool is_lock_failure(const ErrorText &error) { return error.sqlstate == "55P03" || error.sqlstate == "40P01"; }
+bool is_lock_failure(const ErrorText &error)
+{
+    return error.sqlstate == "55P03" || error.sqlstate == "40P01";
+}
 
 // Red. Sleeps a random time up to most_ms, interruptible.
 void give_way(int most_ms)
@@ -72,7 +75,10 @@ std::optional<ErrorText> try_with_locks(const std::vector<Oid> &relids, LockWait
         std::optional<ErrorText> failure = try_in_subtransaction(body);
         if (!failure || !is_lock_failure(*failure))
             return failure;
-        wait.blocked_by = describe_holders(relids);
+        // Who has let go since the try failed isn't seen any more; then those of the try before are named.
+        const std::string holders = describe_holders(relids);
+        if (!holders.empty())
+            wait.blocked_by = holders;
         if (attempt < settings::lock_attempts())
             guarded([] { give_way(settings::lock_timeout_ms()); });
         wait.waited_ms += static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;

@@ -11,7 +11,7 @@ namespace privacy_scan::pg
 struct LockWait {
     int tries = 0;
     double waited_ms = 0;   // spent in tries that gave up, and between them
-    std::string blocked_by; // the backends that stood in the way at the last failed try: "pid 4711, pid 4712"
+    std::string blocked_by; // the backends last seen in the way: "pid 4711, pid 4712"
 };
 
 // Runs the body in a subtransaction, again after lock_not_available and deadlock_detected, up to

@@ -4,22 +4,25 @@
 #include "pg/guard.hpp"
 
 extern "C" {
+#include <access/xact.h>
 #include <utils/memutils.h>
 }
 
 namespace privacy_scan::pg
 {
 
-// Makes a child of the current context and makes it current; deletes it at the end of the scope. While an
-// exception flies it only switches back: the error's data may lie in it, and the end of the transaction
-// frees it.
+// Makes a context and makes it current; deletes it at the end of the scope. While an exception flies it only
+// switches back, since what is to be aborted may still point into it. In a subtransaction the context belongs
+// to that, whose rollback then frees it: a loop over many that fail holds no memory. Outside it belongs to
+// the outer context, so that a procedure may commit meanwhile.
 class MemoryScope
 {
   public:
     explicit MemoryScope(const char *name)
         : outer_(CurrentMemoryContext), in_flight_(std::uncaught_exceptions())
     {
-        own_ = guarded([&] { return AllocSetContextCreateInternal(outer_, name, ALLOCSET_DEFAULT_SIZES); });
+        MemoryContext parent = GetCurrentTransactionNestLevel() > 1 ? CurTransactionContext : outer_;
+        own_ = guarded([=] { return AllocSetContextCreateInternal(parent, name, ALLOCSET_DEFAULT_SIZES); });
         MemoryContextSwitchTo(own_);
     }
     MemoryScope(const MemoryScope &) = delete;

@@ -14,7 +14,6 @@ extern "C" {
 #include <commands/trigger.h>
 #include <nodes/parsenodes.h>
 #include <storage/lmgr.h>
-#include <utils/guc.h>
 #include <utils/lsyscache.h>
 #include <utils/syscache.h>
 }
@@ -44,28 +43,26 @@ constexpr Setting pinned[] = {
     {"quote_all_identifiers", "off"},
 };
 
-// Red. The values are gone with the nest level.
-void pin(const char *name, const char *value)
-{
-    (void)set_config_option(name, value, superuser() ? PGC_SUSET : PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
-                            0, false);
-}
-
-void pin_all()
+void pin_all(GucScope &settings)
 {
     for (const Setting &setting : pinned)
-        pin(setting.name, setting.value);
+        settings.set(setting.name, setting.value);
+}
+
+void set_lock_timeout(GucScope &settings)
+{
+    settings.set("lock_timeout", (std::to_string(settings::lock_timeout_ms()) + "ms").c_str());
 }
 
 // Red. Fires what the caller's own statements deferred, as the caller, and defers nothing from here on.
 void make_constraints_immediate()
 {
-    ConstraintsSetStmt *stmt = makeNode(ConstraintsSetStmt);
-    stmt->constraints = NIL;
-    stmt->deferred = false;
-    AfterTriggerSetState(stmt);
+    ConstraintsSetStmt all_immediate{};
+    all_immediate.type = T_ConstraintsSetStmt;
+    AfterTriggerSetState(&all_immediate);
 }
 
+// Red.
 Oid schema_owner()
 {
     static const char name[] = "privacy_scan";
@@ -109,66 +106,50 @@ OwnedTable require_owner(Oid relid)
 
 void lock_owned(const OwnedTable &table, int lockmode)
 {
-    const std::string timeout = std::to_string(settings::lock_timeout_ms()) + "ms";
-    const char *value = timeout.c_str();
+    GucScope settings;
+    set_lock_timeout(settings);
     guarded([=] {
-        int level = NewGUCNestLevel();
-        pin("lock_timeout", value);
         LockRelationOid(table.relid, lockmode);
-        AtEOXact_GUC(false, level);
         if (owner_of(table.relid) != table.owner)
-            ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-                            errmsg("relation with OID %u was dropped or changed its owner meanwhile", table.relid)));
+            ereport(ERROR,
+                    (errcode(ERRCODE_UNDEFINED_TABLE),
+                     errmsg("relation with OID %u was dropped or changed its owner meanwhile", table.relid)));
     });
 }
 
-OwnerScope::OwnerScope(Oid owner) : in_flight_(std::uncaught_exceptions())
+RoleScope::RoleScope(Oid role, int context) noexcept
 {
-    const std::string timeout = std::to_string(settings::lock_timeout_ms()) + "ms";
-    const char *value = timeout.c_str();
-    guarded([=] {
-        make_constraints_immediate();
-        GetUserIdAndSecContext(&saved_user_, &saved_context_);
-        guc_level_ = NewGUCNestLevel();
-        pin_all();
-        pin("lock_timeout", value);
-        SetUserIdAndSecContext(owner, saved_context_ | SECURITY_RESTRICTED_OPERATION);
-    });
+    GetUserIdAndSecContext(&saved_role_, &saved_context_);
+    SetUserIdAndSecContext(role, saved_context_ | context);
 }
 
-OwnerScope::~OwnerScope()
+RoleScope::~RoleScope()
 {
-    if (std::uncaught_exceptions() != in_flight_)
-        return;
-    AtEOXact_GUC(false, guc_level_);
-    SetUserIdAndSecContext(saved_user_, saved_context_);
+    SetUserIdAndSecContext(saved_role_, saved_context_);
 }
 
-CatalogScope::CatalogScope() : in_flight_(std::uncaught_exceptions())
+OwnerScope::OwnerScope(Oid owner)
 {
-    guarded([=] {
-        GetUserIdAndSecContext(&saved_user_, &saved_context_);
-        guc_level_ = NewGUCNestLevel();
-        pin_all();
-        SetUserIdAndSecContext(schema_owner(), saved_context_ | SECURITY_LOCAL_USERID_CHANGE);
-    });
+    guarded([] { make_constraints_immediate(); });
+    pin_all(settings_.emplace());
+    set_lock_timeout(*settings_);
+    role_.emplace(owner, SECURITY_RESTRICTED_OPERATION);
 }
 
-CatalogScope::~CatalogScope()
+CatalogScope::CatalogScope() : role_(guarded([] { return schema_owner(); }), SECURITY_LOCAL_USERID_CHANGE)
 {
-    if (std::uncaught_exceptions() != in_flight_)
-        return;
-    AtEOXact_GUC(false, guc_level_);
-    SetUserIdAndSecContext(saved_user_, saved_context_);
+    pin_all(settings_);
 }
 
 void require_read_committed(const char *what)
 {
     if (IsolationUsesXactSnapshot())
         fail(ERRCODE_ACTIVE_SQL_TRANSACTION, std::string(what) + " must run in a READ COMMITTED transaction",
-             "The snapshot of this transaction is older than the locks it would take, so that rows committed in "
+             "The snapshot of this transaction is older than the locks it would take, so that rows committed "
+             "in "
              "between would be overlooked.",
-             "Run SET TRANSACTION ISOLATION LEVEL READ COMMITTED first, or set it as the default of the role.");
+             "Run SET TRANSACTION ISOLATION LEVEL READ COMMITTED first, or set it as the default of the "
+             "role.");
 }
 
 void require_primary(const char *what)

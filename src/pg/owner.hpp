@@ -1,7 +1,7 @@
 // The one way to touch a user's table, and the one way to write our own tables.
 #pragma once
 
-#include "pg/guard.hpp"
+#include "pg/guc.hpp"
 
 namespace privacy_scan::pg
 {
@@ -20,24 +20,34 @@ OwnedTable require_owner(Oid relid);
 // owner. The lock stays until the end of the transaction. Errors: 55P03 lock_not_available, 42P01, 42501.
 void lock_owned(const OwnedTable &table, int lockmode);
 
+// Another role, put back when the scope ends in whichever way.
+class RoleScope
+{
+  public:
+    // context: what is added to the security context (SECURITY_...).
+    RoleScope(Oid role, int context) noexcept;
+    RoleScope(const RoleScope &) = delete;
+    RoleScope &operator=(const RoleScope &) = delete;
+    ~RoleScope();
+
+  private:
+    Oid saved_role_;
+    int saved_context_;
+};
+
 // While it lives, everything runs as the table's owner, in a security-restricted operation (no temporary
 // objects, no SET ROLE, nothing deferred), with settings that no database, role or session can bend:
 // search_path pinned, row_security off (an error instead of half of the rows), ISO dates, UTC, our lock
-// timeout. Constraints become immediate first, in the name of the caller: what is deferred to the commit would
-// run with the caller's rights. On an error the abort of the (sub)transaction restores all of it.
+// timeout. Constraints become immediate first, in the name of the caller: what is deferred to the commit
+// would run with the caller's rights. Role and settings are put back however the scope ends.
 class OwnerScope
 {
   public:
     explicit OwnerScope(Oid owner);
-    OwnerScope(const OwnerScope &) = delete;
-    OwnerScope &operator=(const OwnerScope &) = delete;
-    ~OwnerScope();
 
   private:
-    Oid saved_user_ = InvalidOid;
-    int saved_context_ = 0;
-    int guc_level_ = 0;
-    int in_flight_;
+    std::optional<GucScope> settings_; // begins after the caller's own triggers have run
+    std::optional<RoleScope> role_;
 };
 
 // While it lives, statements run as the owner of the extension's schema. For statements on the tables of the
@@ -46,15 +56,10 @@ class CatalogScope
 {
   public:
     CatalogScope();
-    CatalogScope(const CatalogScope &) = delete;
-    CatalogScope &operator=(const CatalogScope &) = delete;
-    ~CatalogScope();
 
   private:
-    Oid saved_user_ = InvalidOid;
-    int saved_context_ = 0;
-    int guc_level_ = 0;
-    int in_flight_;
+    GucScope settings_;
+    RoleScope role_;
 };
 
 // Refuses a transaction whose snapshot is older than the locks we take: under REPEATABLE READ and above,

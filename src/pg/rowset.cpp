@@ -11,7 +11,10 @@ extern "C" {
 namespace privacy_scan::pg
 {
 
-Cell null_cell() { return {0, true}; }
+Cell null_cell()
+{
+    return {0, true};
+}
 
 Cell cell(const char *text)
 {
@@ -20,12 +23,30 @@ Cell cell(const char *text)
     return {guarded([=] { return CStringGetTextDatum(text); }), false};
 }
 
-Cell cell(const std::string &text) { return cell(text.c_str()); }
-Cell cell(std::int64_t value) { return {Int64GetDatum(value), false}; }
-Cell cell(double value) { return {Float8GetDatum(value), false}; }
-Cell cell(bool value) { return {BoolGetDatum(value), false}; }
-Cell cell_oid(Oid value) { return OidIsValid(value) ? Cell{ObjectIdGetDatum(value), false} : null_cell(); }
-Cell cell_instant(std::int64_t value) { return {TimestampTzGetDatum(value), false}; }
+Cell cell(const std::string &text)
+{
+    return cell(text.c_str());
+}
+Cell cell(std::int64_t value)
+{
+    return {Int64GetDatum(value), false};
+}
+Cell cell(double value)
+{
+    return {Float8GetDatum(value), false};
+}
+Cell cell(bool value)
+{
+    return {BoolGetDatum(value), false};
+}
+Cell cell_oid(Oid value)
+{
+    return OidIsValid(value) ? Cell{ObjectIdGetDatum(value), false} : null_cell();
+}
+Cell cell_instant(std::int64_t value)
+{
+    return {TimestampTzGetDatum(value), false};
+}
 
 RowSink::RowSink(FunctionCallInfo fcinfo)
 {
@@ -47,13 +68,15 @@ RowSink::RowSink(FunctionCallInfo fcinfo)
 
 void RowSink::put(const std::vector<Cell> &cells)
 {
+    if (static_cast<int>(cells.size()) != desc_->natts)
+        fail(ERRCODE_DATATYPE_MISMATCH, "a result row has " + std::to_string(cells.size()) +
+                                            " columns instead of " + std::to_string(desc_->natts));
     std::vector<Datum> values(cells.size());
     std::vector<char> nulls(cells.size());
     for (std::size_t i = 0; i < cells.size(); ++i) {
         values[i] = cells[i].value;
         nulls[i] = cells[i].is_null;
     }
-    Assert(static_cast<int>(cells.size()) == desc_->natts);
     auto *flags = reinterpret_cast<bool *>(nulls.data());
     guarded([&] { tuplestore_putvalues(store_, desc_, values.data(), flags); });
 }

@@ -18,12 +18,12 @@ struct Cell {
 };
 
 Cell null_cell();
-Cell cell(const std::string &text); // text; NULL where empty
-Cell cell(const char *text);        // text; NULL where empty
-Cell cell(std::int64_t value);      // bigint
-Cell cell(double value);            // double precision
-Cell cell(bool value);              // boolean
-Cell cell_oid(Oid value);           // oid, regclass
+Cell cell(const std::string &text);    // text; NULL where empty
+Cell cell(const char *text);           // text; NULL where empty
+Cell cell(std::int64_t value);         // bigint
+Cell cell(double value);               // double precision
+Cell cell(bool value);                 // boolean
+Cell cell_oid(Oid value);              // oid, regclass
 Cell cell_instant(std::int64_t value); // timestamptz
 
 class RowSink

@@ -4,13 +4,17 @@
 #include "pg/compat.hpp"
 
 extern "C" {
+#include <nodes/parsenodes.h>
 #include <utils/timestamp.h>
 }
 
 namespace privacy_scan::pg
 {
 
-Param null_param(Oid type) { return {type, 0, true}; }
+Param null_param(Oid type)
+{
+    return {type, 0, true};
+}
 
 Param text_param(std::string_view text)
 {
@@ -19,19 +23,46 @@ Param text_param(std::string_view text)
     return {TEXTOID, guarded([=] { return PointerGetDatum(cstring_to_text_with_len(data, size)); }), false};
 }
 
-Param text_or_null(const std::string &text) { return text.empty() ? null_param(TEXTOID) : text_param(text); }
-Param datum_param(Oid type, Datum value) { return {type, value, false}; }
-Param int8_param(std::int64_t value) { return {INT8OID, Int64GetDatum(value), false}; }
-Param int4_param(std::int32_t value) { return {INT4OID, Int32GetDatum(value), false}; }
-Param float8_param(double value) { return {FLOAT8OID, Float8GetDatum(value), false}; }
-Param bool_param(bool value) { return {BOOLOID, BoolGetDatum(value), false}; }
-Param oid_param(Oid value) { return {OIDOID, ObjectIdGetDatum(value), false}; }
-Param regclass_param(Oid value) { return {REGCLASSOID, ObjectIdGetDatum(value), false}; }
-Param timestamptz_param(std::int64_t value) { return {TIMESTAMPTZOID, TimestampTzGetDatum(value), false}; }
+Param text_or_null(const std::string &text)
+{
+    return text.empty() ? null_param(TEXTOID) : text_param(text);
+}
+Param datum_param(Oid type, Datum value)
+{
+    return {type, value, false};
+}
+Param int8_param(std::int64_t value)
+{
+    return {INT8OID, Int64GetDatum(value), false};
+}
+Param int4_param(std::int32_t value)
+{
+    return {INT4OID, Int32GetDatum(value), false};
+}
+Param float8_param(double value)
+{
+    return {FLOAT8OID, Float8GetDatum(value), false};
+}
+Param bool_param(bool value)
+{
+    return {BOOLOID, BoolGetDatum(value), false};
+}
+Param oid_param(Oid value)
+{
+    return {OIDOID, ObjectIdGetDatum(value), false};
+}
+Param regclass_param(Oid value)
+{
+    return {REGCLASSOID, ObjectIdGetDatum(value), false};
+}
+Param timestamptz_param(std::int64_t value)
+{
+    return {TIMESTAMPTZOID, TimestampTzGetDatum(value), false};
+}
 
 Rows::~Rows()
 {
-    if (table_ && std::uncaught_exceptions() == 0)
+    if (table_ && std::uncaught_exceptions() == in_flight_)
         SPI_freetuptable(table_);
 }
 
@@ -49,19 +80,37 @@ Datum Rows::datum(std::size_t row, int column) const
 }
 
 // Red, and outside the class: in it, the type name text would mean the member function.
-static const char *detoasted(Datum value) { return text_to_cstring(DatumGetTextPP(value)); }
+static text *detoasted(Datum value)
+{
+    return DatumGetTextPP(value);
+}
 
 std::string Rows::text(std::size_t row, int column) const
 {
-    if (is_null(row, column))
+    bool is_null = true;
+    Datum value = SPI_getbinval(table_->vals[row], table_->tupdesc, column, &is_null);
+    if (is_null)
         return {};
-    Datum value = datum(row, column);
-    return guarded([=] { return detoasted(value); });
+    auto *plain = guarded([=] { return detoasted(value); });
+    std::string copy(VARDATA_ANY(plain), VARSIZE_ANY_EXHDR(plain));
+    if (PointerGetDatum(plain) != value)
+        pfree(plain);
+    return copy;
 }
 
-Spi::Spi(Mode mode) : in_flight_(std::uncaught_exceptions())
+Spi::Spi() : in_flight_(std::uncaught_exceptions())
 {
-    guarded([=] { SPI_connect_ext(mode == nonatomic ? SPI_OPT_NONATOMIC : 0); });
+    guarded([] { SPI_connect(); });
+}
+
+Spi::Spi(FunctionCallInfo procedure) : in_flight_(std::uncaught_exceptions())
+{
+    auto *call = reinterpret_cast<CallContext *>(procedure->context);
+    if (!call || !IsA(call, CallContext) || call->atomic)
+        fail(ERRCODE_INVALID_TRANSACTION_TERMINATION, "cannot commit as part of a larger transaction",
+             "The procedure commits on its way, and this call is in a transaction block or a function.",
+             "CALL it on its own.");
+    guarded([] { SPI_connect_ext(SPI_OPT_NONATOMIC); });
 }
 
 Spi::~Spi()
@@ -83,15 +132,20 @@ Rows Spi::run(const std::string &sql, const std::vector<Param> &params)
     }
     const char *text = sql.c_str();
     int code = guarded([&] {
-        return SPI_execute_with_args(text, static_cast<int>(count), types.data(), values.data(), nulls.data(), false, 0);
+        return SPI_execute_with_args(text, static_cast<int>(count), types.data(), values.data(), nulls.data(),
+                                     false, 0);
     });
     if (code < 0)
-        fail(ERRCODE_INTERNAL_ERROR, std::string("could not run a statement: ") + SPI_result_code_string(code));
+        fail(ERRCODE_INTERNAL_ERROR,
+             std::string("could not run a statement: ") + SPI_result_code_string(code));
     return Rows(SPI_tuptable, SPI_processed);
 }
 
 void Spi::commit()
 {
+    // The transaction's end would forget who is to be restored.
+    if (InLocalUserIdChange() || InSecurityRestrictedOperation())
+        fail(ERRCODE_INVALID_TRANSACTION_TERMINATION, "cannot commit while another role is assumed");
     guarded([] { compat::commit_and_start(); });
 }
 

@@ -31,13 +31,19 @@ Param oid_param(Oid value);
 Param regclass_param(Oid value);
 Param timestamptz_param(std::int64_t value);
 
-// The rows of one statement, freed with the object (or with the SPI connection, whichever ends first on an
-// error). Columns are counted from 1, rows from 0.
+// The rows of one statement, freed with the object; while an exception flies, with the subtransaction or the
+// SPI connection. Must not outlive its connection. Columns are counted from 1, rows from 0.
 class Rows
 {
   public:
-    Rows(SPITupleTable *table, std::uint64_t count) noexcept : table_(table), count_(count) {}
-    Rows(Rows &&other) noexcept : table_(std::exchange(other.table_, nullptr)), count_(other.count_) {}
+    Rows(SPITupleTable *table, std::uint64_t count) noexcept
+        : table_(table), count_(count), in_flight_(std::uncaught_exceptions())
+    {
+    }
+    Rows(Rows &&other) noexcept
+        : table_(std::exchange(other.table_, nullptr)), count_(other.count_), in_flight_(other.in_flight_)
+    {
+    }
     Rows(const Rows &) = delete;
     Rows &operator=(const Rows &) = delete;
     ~Rows();
@@ -46,6 +52,7 @@ class Rows
     bool empty() const { return size() == 0; }
     std::uint64_t affected() const { return count_; } // also where the statement returns no rows
 
+    Oid type(int column) const { return SPI_gettypeid(table_->tupdesc, column); }
     bool is_null(std::size_t row, int column) const;
     Datum datum(std::size_t row, int column) const;
     std::string text(std::size_t row, int column) const; // of a text column; empty where NULL
@@ -58,14 +65,17 @@ class Rows
   private:
     SPITupleTable *table_;
     std::uint64_t count_;
+    int in_flight_;
 };
 
 // A connection to the SPI manager. One per entry function, handed down by reference.
 class Spi
 {
   public:
-    enum Mode { atomic, nonatomic }; // nonatomic: a procedure that may commit
-    explicit Spi(Mode mode = atomic);
+    Spi();
+    // For a procedure that commits on its way. Error 2D000 where the call is part of a larger transaction,
+    // which is its caller's to end.
+    explicit Spi(FunctionCallInfo procedure);
     Spi(const Spi &) = delete;
     Spi &operator=(const Spi &) = delete;
     ~Spi();
@@ -73,7 +83,8 @@ class Spi
     // Runs one statement. The text holds no values, only $n and identifiers quoted by ident.hpp.
     Rows run(const std::string &sql, const std::vector<Param> &params = {});
 
-    // Commits the transaction and begins the next. Only in nonatomic mode, outside a subtransaction.
+    // Commits the transaction and begins the next. Only with the second constructor, outside a subtransaction
+    // and with no other role assumed.
     void commit();
 
   private:

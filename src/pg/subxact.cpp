@@ -12,20 +12,38 @@ Subtransaction::Subtransaction() : memory_(CurrentMemoryContext), resources_(Cur
 {
     guarded([] { BeginInternalSubTransaction(nullptr); });
     MemoryContextSwitchTo(memory_);
+    open_ = true;
+}
+
+void Subtransaction::leave()
+{
+    MemoryContextSwitchTo(memory_);
+    CurrentResourceOwner = resources_;
+    open_ = false;
 }
 
 void Subtransaction::commit()
 {
     guarded([] { ReleaseCurrentSubTransaction(); });
-    MemoryContextSwitchTo(memory_);
-    CurrentResourceOwner = resources_;
+    leave();
 }
 
 void Subtransaction::rollback()
 {
     guarded([] { RollbackAndReleaseCurrentSubTransaction(); });
-    MemoryContextSwitchTo(memory_);
-    CurrentResourceOwner = resources_;
+    leave();
+}
+
+// Where not even the rollback works, ending the session is the one state left that nothing can go wrong in.
+Subtransaction::~Subtransaction()
+{
+    if (!open_)
+        return;
+    bool out_of_memory = false;
+    auto body = [](void *) { RollbackAndReleaseCurrentSubTransaction(); };
+    if (detail::run_guarded(body, nullptr, &out_of_memory) || out_of_memory)
+        ereport(FATAL, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not roll back a subtransaction")));
+    leave();
 }
 
 namespace
@@ -49,6 +67,7 @@ std::optional<ErrorText> try_in_subtransaction(const std::function<void()> &body
         if (is_interrupt(error.sqlstate()))
             throw;
         failure = text_of(error);
+        error.discard();
     } catch (const Error &error) {
         failure = text_of(error);
     }

@@ -10,26 +10,31 @@ extern "C" {
 namespace privacy_scan::pg
 {
 
-// Begins in the constructor. commit() keeps the work; without it, rollback() undoes it. After a PgError from
-// inside, rollback() is the one thing to do. Where an error flies past, the abort of the outer transaction
-// ends it.
+// Begins in the constructor. commit() keeps the work; without it, the end of the scope or an earlier
+// rollback() undoes it. Unlike other scopes this one acts while an exception flies: a handler further out (of
+// a PL, of ours) rolls back the innermost subtransaction that is open, and that must be its own.
 class Subtransaction
 {
   public:
     Subtransaction();
     Subtransaction(const Subtransaction &) = delete;
     Subtransaction &operator=(const Subtransaction &) = delete;
+    ~Subtransaction();
 
     void commit();
     void rollback();
 
   private:
+    void leave();
+
+    bool open_ = false;
     MemoryContext memory_;
     ResourceOwner resources_;
 };
 
 // Runs the body in a subtransaction. Nothing on success; on an error of any kind all is rolled back and its
-// text is returned. An interrupt (cancel, terminate) is never swallowed.
+// text is returned. An interrupt (cancel, terminate) is never swallowed, nor is a C++ exception that is no
+// Error of ours: both fly on, with all rolled back.
 std::optional<ErrorText> try_in_subtransaction(const std::function<void()> &body);
 
 } // namespace privacy_scan::pg

@@ -1,0 +1,145 @@
+-- retention: families, policies, archives and their ledger.
+CREATE TYPE privacy_scan.row_set AS (rows bigint, bytes bigint, digest text);
+COMMENT ON TYPE privacy_scan.row_set IS
+    'A set of rows: their number, logical bytes and order-independent 128-bit digest.';
+
+CREATE FUNCTION privacy_scan.row_digest_add(internal, record) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'ps_row_digest_add';
+COMMENT ON FUNCTION privacy_scan.row_digest_add(internal, record) IS 'Transition of row_digest().';
+CREATE FUNCTION privacy_scan.row_digest_result(internal) RETURNS privacy_scan.row_set
+LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'ps_row_digest_result';
+COMMENT ON FUNCTION privacy_scan.row_digest_result(internal) IS 'Result of row_digest().';
+CREATE FUNCTION privacy_scan.row_digest_combine(internal, internal) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'ps_row_digest_combine';
+COMMENT ON FUNCTION privacy_scan.row_digest_combine(internal, internal) IS 'Adds two states of row_digest().';
+CREATE FUNCTION privacy_scan.row_digest_serialize(internal) RETURNS bytea
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'ps_row_digest_serialize';
+COMMENT ON FUNCTION privacy_scan.row_digest_serialize(internal) IS 'A state of row_digest() as bytes.';
+CREATE FUNCTION privacy_scan.row_digest_deserialize(bytea, internal) RETURNS internal
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'ps_row_digest_deserialize';
+COMMENT ON FUNCTION privacy_scan.row_digest_deserialize(bytea, internal) IS 'A state of row_digest() from bytes.';
+
+CREATE AGGREGATE privacy_scan.row_digest(record) (
+    SFUNC = privacy_scan.row_digest_add, STYPE = internal,
+    FINALFUNC = privacy_scan.row_digest_result, COMBINEFUNC = privacy_scan.row_digest_combine,
+    SERIALFUNC = privacy_scan.row_digest_serialize, DESERIALFUNC = privacy_scan.row_digest_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE privacy_scan.row_digest(record) IS
+    'Number, logical bytes and order-independent 128-bit digest of whole rows: SELECT (privacy_scan.row_digest(t.*)).* FROM t. Columns count by name; one that is NULL adds nothing. Finds loss and damage; no protection against forgery.';
+
+CREATE TABLE privacy_scan.retention_rules (
+    root           regclass PRIMARY KEY,
+    key_column     text     NOT NULL,
+    keep           interval NOT NULL,
+    condition      text,
+    archive_schema text
+);
+COMMENT ON TABLE privacy_scan.retention_rules IS
+    'The retention policies, one row a root. Read privacy_scan.retention_policies instead; written by set_retention() and drop_retention() alone. condition: SQL over the alias t, names resolved.';
+SELECT pg_catalog.pg_extension_config_dump('privacy_scan.retention_rules', '');
+
+CREATE TABLE privacy_scan.archive_ledger (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    archived_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    root        regclass    NOT NULL,
+    relation    regclass    NOT NULL,
+    root_name   text        NOT NULL,
+    source      text        NOT NULL,
+    target      text        NOT NULL,
+    rows        bigint      NOT NULL,
+    bytes       bigint      NOT NULL,
+    digest      text        NOT NULL,
+    key_from    text        NOT NULL,
+    key_to      text        NOT NULL,
+    cutoff      timestamptz NOT NULL
+);
+COMMENT ON TABLE privacy_scan.archive_ledger IS
+    'What was archived, one row a relation and batch, written in the transaction that moved the rows. Read privacy_scan.archives instead.';
+SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_ledger', '');
+SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_ledger_id_seq', '');
+
+CREATE TYPE privacy_scan.retention_action AS (
+    relation     regclass,
+    action       text,
+    target       text,
+    rows         bigint,
+    bytes        bigint,
+    lock         text,
+    key_from     text,
+    key_to       text,
+    reason       text,
+    milliseconds double precision
+);
+COMMENT ON TYPE privacy_scan.retention_action IS
+    'What a run does, or would do, to one relation: action (archive, keep), archive, rows, bytes, lock, range of the root''s keys, reason, time taken.';
+
+CREATE FUNCTION privacy_scan.set_retention(
+    root regclass, keep interval, key name, condition text DEFAULT NULL, archive text DEFAULT 'table',
+    archive_schema name DEFAULT NULL)
+RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_set_retention';
+COMMENT ON FUNCTION privacy_scan.set_retention(regclass, interval, name, text, text, name) IS
+    'Sets the retention policy of a root: rows whose key is older than keep, in UTC, and that meet the condition go into archive tables with all that refers to them. Returns the policy in words.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.set_retention(regclass, interval, name, text, text, name) FROM PUBLIC;
+
+CREATE FUNCTION privacy_scan.drop_retention(root regclass)
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_drop_retention';
+COMMENT ON FUNCTION privacy_scan.drop_retention(regclass) IS
+    'Forgets a retention policy; archives and ledger stay. True where there was a policy.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.drop_retention(regclass) FROM PUBLIC;
+
+CREATE FUNCTION privacy_scan.plan_retention(root regclass, at timestamptz DEFAULT now())
+RETURNS SETOF privacy_scan.retention_action
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_plan_retention';
+COMMENT ON FUNCTION privacy_scan.plan_retention(regclass, timestamptz) IS
+    'What apply_retention() and run_retention() would do at that instant, one row a relation; changes nothing.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.plan_retention(regclass, timestamptz) FROM PUBLIC;
+
+CREATE FUNCTION privacy_scan.apply_retention(
+    root regclass, at timestamptz DEFAULT now(), max_rows bigint DEFAULT NULL, dry_run boolean DEFAULT true)
+RETURNS SETOF privacy_scan.retention_action
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_apply_retention';
+COMMENT ON FUNCTION privacy_scan.apply_retention(regclass, timestamptz, bigint, boolean) IS
+    'Archives one batch of expired families, up to max_rows rows, in the caller''s transaction; with dry_run, the default, only shows the plan.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.apply_retention(regclass, timestamptz, bigint, boolean) FROM PUBLIC;
+
+CREATE PROCEDURE privacy_scan.run_retention(
+    root regclass DEFAULT NULL, at timestamptz DEFAULT now(), max_rows bigint DEFAULT NULL)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'ps_run_retention';
+COMMENT ON PROCEDURE privacy_scan.run_retention(regclass, timestamptz, bigint) IS
+    'Archives all that has expired, of one root or of all the caller''s, committing each batch; then ANALYZEs what changed.';
+REVOKE EXECUTE ON PROCEDURE privacy_scan.run_retention(regclass, timestamptz, bigint) FROM PUBLIC;
+
+CREATE FUNCTION privacy_scan.cleanup_old_scans(retention_days integer DEFAULT 365)
+RETURNS integer
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_cleanup_old_scans';
+COMMENT ON FUNCTION privacy_scan.cleanup_old_scans(integer) IS
+    'For a store with "Scan" on the search_path: archives the finished scans older than so many days, with all their evidence and issues; returns the number of scans.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.cleanup_old_scans(integer) FROM PUBLIC;
+
+CREATE VIEW privacy_scan.retention_policies AS
+SELECT p.root, p.key_column AS key, p.keep::text AS keep, p.condition, 'table'::text AS archive, p.archive_schema
+FROM privacy_scan.retention_rules p
+JOIN pg_class r ON r.oid = p.root
+     AND (pg_has_role(r.relowner, 'USAGE') OR has_table_privilege(r.oid, 'SELECT'));
+COMMENT ON VIEW privacy_scan.retention_policies IS
+    'The retention policies of roots that the reader owns or may read.';
+GRANT SELECT ON privacy_scan.retention_policies TO PUBLIC;
+
+CREATE VIEW privacy_scan.archives AS
+SELECT a.id, a.archived_at, a.root_name AS root, a.source AS relation, a.target AS archive, a.rows, a.bytes, a.digest,
+       a.key_from, a.key_to, a.cutoff
+FROM privacy_scan.archive_ledger a
+LEFT JOIN pg_class r ON r.oid = a.relation
+WHERE pg_has_role(coalesce(r.relowner, 10::oid), 'USAGE') OR has_table_privilege(r.oid, 'SELECT');
+COMMENT ON VIEW privacy_scan.archives IS
+    'The ledger: what was archived when, one row a relation and batch: rows, logical bytes, range of the root''s keys, digest at the source, which was equal to that of what was inserted.';
+GRANT SELECT ON privacy_scan.archives TO PUBLIC;
+

@@ -1,0 +1,20 @@
+-- Statistics, as autovacuum would have made them by and by; small samples, for the time's sake.
+SET default_statistics_target = 20;
+ANALYZE "Scan", "Evidence", "Issue";
+
+-- What was loaded, one line a row: the hash covers every column as text.  Unlogged and in a schema of
+-- its own, so that it is in none of the figures.
+CREATE SCHEMA demo;
+
+CREATE VIEW demo.live AS
+SELECT 'Scan' AS relation, id, hashtextextended(ROW(id, "normalizedInput", status, "createdAt", "finishedAt", meta)::text, 0) AS hash FROM "Scan"
+UNION ALL
+SELECT 'Evidence', id, hashtextextended(ROW(id, "scanId", kind, severity, title, details, "createdAt")::text, 0) AS hash FROM "Evidence"
+UNION ALL
+SELECT 'Issue', id, hashtextextended(ROW(id, "scanId", title, severity, "references", "createdAt")::text, 0) AS hash FROM "Issue";
+
+CREATE UNLOGGED TABLE demo.loaded AS SELECT * FROM demo.live;
+ANALYZE demo.loaded;
+
+-- What the probe writes hangs on a scan of its own, which never expires.
+INSERT INTO "Scan" (id, "normalizedInput", status) VALUES ('probe', 'https://probe.example/', 'running');

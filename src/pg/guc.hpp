@@ -1,0 +1,26 @@
+// Settings (GUCs) changed for a stretch of code.
+#pragma once
+
+#include "pg/guard.hpp"
+
+namespace privacy_scan::pg
+{
+
+// A nest level of settings. Whatever set() changed is as before when the scope ends, in whichever way: also
+// while an exception flies, so that nothing between the throw and the abort runs under our settings.
+class GucScope
+{
+  public:
+    GucScope() noexcept;
+    GucScope(const GucScope &) = delete;
+    GucScope &operator=(const GucScope &) = delete;
+    ~GucScope();
+
+    // With the rights of the current user. Error: 22023 where the value isn't valid, 42501.
+    void set(const char *name, const char *value);
+
+  private:
+    int level_;
+};
+
+} // namespace privacy_scan::pg

@@ -1,0 +1,147 @@
+// See archive_table.hpp.
+#include "pg/postgres.hpp"
+
+#include "retention/archive_table.hpp"
+
+#include "pg/ident.hpp"
+#include "pg/subxact.hpp"
+
+extern "C" {
+#include <catalog/namespace.h>
+#include <catalog/pg_class_d.h>
+#include <utils/lsyscache.h>
+}
+
+namespace privacy_scan::retention
+{
+
+namespace
+{
+
+std::string archive_schema(const Member &member, const std::string &schema)
+{
+    return schema.empty() ? pg::name_with_suffix(pg::schema_name(member.table.relid), "_archive") : schema;
+}
+
+std::string archive_relation(const Member &member)
+{
+    return pg::name_with_suffix(pg::relation_name(member.table.relid), "_archive");
+}
+
+Oid schema_oid(const std::string &schema)
+{
+    const char *name = schema.c_str();
+    return pg::guarded([=] { return get_namespace_oid(name, true); });
+}
+
+Oid relation_oid(const std::string &schema, const std::string &relation)
+{
+    const Oid schema_id = schema_oid(schema);
+    const char *name = relation.c_str();
+    return OidIsValid(schema_id) ? pg::guarded([=] { return get_relname_relid(name, schema_id); }) : InvalidOid;
+}
+
+// With the caller's rights: a table's owner need not be allowed to make schemas.
+void make_schema(pg::Spi &spi, const std::string &schema, Oid owner)
+{
+    if (OidIsValid(schema_oid(schema)))
+        return;
+    const std::string sql =
+        "CREATE SCHEMA " + pg::quote(schema) + " AUTHORIZATION " + pg::quote(pg::role_name(owner));
+    if (auto failure = pg::try_in_subtransaction([&] { spi.run(sql); })) {
+        if (failure->sqlstate != "42501")
+            pg::raise(*failure);
+        pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE, "could not create the schema \"" + schema + "\" for the archive",
+                 failure->message + ".", "Let somebody with the right to it run: " + sql);
+    }
+}
+
+void revoke_from_others(pg::Spi &spi, const std::string &name, Oid relid)
+{
+    pg::Rows rows = spi.run("SELECT DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC'"
+                            " ELSE quote_ident(pg_get_userbyid(a.grantee)::text) END"
+                            " FROM pg_catalog.pg_class c, aclexplode(c.relacl) a"
+                            " WHERE c.oid = $1 AND a.grantee <> c.relowner",
+                            {pg::oid_param(relid)});
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        spi.run("REVOKE ALL ON " + name + " FROM " + rows.text(row, 1));
+}
+
+// Values only: no defaults, keys or constraints, so that nothing of the source's future rules can refuse a row.
+Oid make_table(pg::Spi &spi, const Member &member, const std::string &schema, const std::string &relation)
+{
+    const std::string name = pg::quote(schema, relation);
+    make_schema(spi, schema, member.table.owner);
+    pg::OwnerScope owner(member.table.owner);
+    spi.run("CREATE TABLE " + name + " (LIKE " + member.name + " INCLUDING STORAGE INCLUDING COMMENTS)");
+    const Oid relid = relation_oid(schema, relation);
+    pg::Rows columns = spi.run("SELECT quote_ident(attname::text) FROM pg_catalog.pg_attribute"
+                               " WHERE attrelid = $1 AND attnum > 0 AND attnotnull AND NOT attisdropped",
+                               {pg::oid_param(relid)});
+    for (std::size_t row = 0; row < columns.size(); ++row)
+        spi.run("ALTER TABLE " + name + " ALTER COLUMN " + columns.text(row, 1) + " DROP NOT NULL");
+    revoke_from_others(spi, name, relid);
+    return relid;
+}
+
+void check_archive(const Member &member, const ArchiveTable &archive)
+{
+    const Oid relid = archive.relid;
+    const char kind = pg::guarded([=] { return get_rel_relkind(relid); });
+    if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
+        pg::fail(ERRCODE_WRONG_OBJECT_TYPE, archive.name + " cannot be an archive", "It is not a table.",
+                 "Rename it, or name another archive_schema.");
+    if (pg::require_owner(relid).owner != member.table.owner)
+        pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE, archive.name + " cannot be the archive of " + member.name,
+                 "It has another owner.", "Give it the owner of its source, or name another archive_schema.");
+}
+
+// Gives the archive the columns that the source has got since, and lists the source's columns.
+void follow_columns(pg::Spi &spi, const Member &member, ArchiveTable &archive)
+{
+    pg::OwnerScope owner(member.table.owner);
+    pg::Rows rows = spi.run(
+        "SELECT quote_ident(s.attname::text), format_type(s.atttypid, s.atttypmod), a.attname IS NULL,"
+        " (a.atttypid, a.atttypmod) IS DISTINCT FROM (s.atttypid, s.atttypmod),"
+        " CASE WHEN s.attcollation <> t.typcollation THEN"
+        "  format(' COLLATE %I.%I', n.nspname, c.collname) ELSE '' END"
+        " FROM pg_catalog.pg_attribute s JOIN pg_catalog.pg_type t ON t.oid = s.atttypid"
+        " LEFT JOIN pg_catalog.pg_collation c ON c.oid = s.attcollation"
+        " LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace"
+        " LEFT JOIN pg_catalog.pg_attribute a"
+        "  ON a.attrelid = $2 AND a.attname = s.attname AND a.attnum > 0 AND NOT a.attisdropped"
+        " WHERE s.attrelid = $1 AND s.attnum > 0 AND NOT s.attisdropped ORDER BY s.attnum",
+        {pg::oid_param(member.table.relid), pg::oid_param(archive.relid)});
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        const std::string column = rows.text(row, 1), type = rows.text(row, 2);
+        if (rows.boolean(row, 3))
+            spi.run("ALTER TABLE " + archive.name + " ADD COLUMN " + column + " " + type + rows.text(row, 5));
+        else if (rows.boolean(row, 4))
+            pg::fail(ERRCODE_DATATYPE_MISMATCH,
+                     "column " + column + " of " + archive.name + " has another type than in " + member.name,
+                     "The source has " + type + " now.",
+                     "Run ALTER TABLE " + archive.name + " ALTER COLUMN " + column + " TYPE " + type +
+                         ", or rename the archive.");
+        archive.columns += (row ? ", " : "") + column;
+    }
+}
+
+} // namespace
+
+std::string archive_name(const Member &member, const std::string &schema)
+{
+    return pg::quote(archive_schema(member, schema), archive_relation(member));
+}
+
+ArchiveTable open_archive(pg::Spi &spi, const Member &member, const std::string &schema)
+{
+    const std::string in = archive_schema(member, schema), relation = archive_relation(member);
+    ArchiveTable archive{relation_oid(in, relation), pg::quote(in, relation), {}};
+    if (!OidIsValid(archive.relid))
+        archive.relid = make_table(spi, member, in, relation);
+    check_archive(member, archive);
+    follow_columns(spi, member, archive);
+    return archive;
+}
+
+} // namespace privacy_scan::retention

@@ -1,0 +1,24 @@
+// The archive as a table: a plain relation with the same columns, in a schema of its own.
+#pragma once
+
+#include "retention/family.hpp"
+
+namespace privacy_scan::retention
+{
+
+struct ArchiveTable {
+    Oid relid;
+    std::string name;    // qualified, quoted
+    std::string columns; // of the source, quoted, as a list: "id", "scanId", ...
+};
+
+// Where a member's rows go: <name>_archive in the schema, <schema>_archive where none is given. Nothing is made.
+std::string archive_name(const Member &member, const std::string &schema);
+
+// The archive of a member, made on first use (the schema with the caller's rights, the table as the owner, with
+// no rights for anybody else), and given the columns that the source has got since. Columns are matched by name.
+// Errors: 42501 where the schema cannot be made, 42809 and 42501 where another kind of relation, or another
+// owner's, stands under the name, 42804 where a column has changed its type.
+ArchiveTable open_archive(pg::Spi &spi, const Member &member, const std::string &schema);
+
+} // namespace privacy_scan::retention

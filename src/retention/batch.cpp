@@ -1,0 +1,217 @@
+// See batch.hpp.
+#include "pg/postgres.hpp"
+
+#include "retention/batch.hpp"
+
+#include "pg/ident.hpp"
+#include "pg/subxact.hpp"
+#include "settings/settings.hpp"
+
+extern "C" {
+#include <utils/timestamp.h>
+}
+
+namespace privacy_scan::retention
+{
+
+namespace
+{
+
+// Rows of a family for each root, from the statistics; 1 where there are none yet.
+double estimate_rows_per_root(pg::Spi &spi, const Family &family)
+{
+    double all = 0, roots = 0;
+    for (const Member &member : family.members) {
+        const double rows =
+            spi.run("SELECT coalesce(sum(greatest(reltuples, 0)), 0)::float8 FROM pg_catalog.pg_class"
+                    " WHERE oid = $1 OR oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1) WHERE isleaf)",
+                    {pg::regclass_param(member.table.relid)})
+                .float8(0, 1);
+        all += rows;
+        if (member.links.empty())
+            roots = rows;
+    }
+    return roots > 0 ? std::max(1.0, all / roots) : 50;
+}
+
+} // namespace
+
+Work::Work(pg::Spi &spi, Policy the_policy, std::int64_t at)
+    : policy(std::move(the_policy)), family(read_family(spi, policy.root)), sql(family, policy),
+      cutoff(cutoff_of(policy, at)), rows_per_root(estimate_rows_per_root(spi, family))
+{
+}
+
+namespace
+{
+
+// The picked roots: the row of FamilySql::pick_roots(), alive as long as its arrays are needed.
+struct Picked {
+    pg::Rows row;
+    std::int64_t count;
+    std::vector<pg::Param> params;
+};
+
+Picked pick(pg::Spi &spi, const Work &work, std::int64_t number, std::int64_t pass_over)
+{
+    Picked picked{spi.run(work.sql.pick_roots(), {pg::datum_param(work.cutoff.type, work.cutoff.value),
+                                                  pg::int8_param(number), pg::int8_param(pass_over)}),
+                  0,
+                  {}};
+    picked.count = picked.row.int8(0, 1);
+    const int arrays = static_cast<int>(work.sql.columns());
+    for (int column : {2, 3})
+        picked.params.push_back({picked.row.type(column), picked.row.datum(0, column), picked.row.is_null(0, column)});
+    for (int column = 6; column < 6 + arrays; ++column)
+        picked.params.push_back({picked.row.type(column), picked.row.datum(0, column), picked.row.is_null(0, column)});
+    return picked;
+}
+
+std::int64_t count_family(pg::Spi &spi, const Work &work, const Picked &picked)
+{
+    std::int64_t rows = picked.count;
+    for (const Member &member : work.family.members)
+        if (!member.links.empty())
+            rows += spi.run(work.sql.count_rows(member), picked.params).int8(0, 1);
+    return rows;
+}
+
+// Fewer roots until the family's rows fit.
+Picked pick_at_most(pg::Spi &spi, const Work &work, std::int64_t number, std::int64_t pass_over,
+                    std::int64_t max_rows)
+{
+    for (;;) {
+        Picked picked = pick(spi, work, number, pass_over);
+        if (picked.count <= 1)
+            return picked;
+        const std::int64_t rows = count_family(spi, work, picked);
+        if (rows <= max_rows)
+            return picked;
+        const double fit = static_cast<double>(picked.count) * static_cast<double>(max_rows) / static_cast<double>(rows);
+        number = std::max<std::int64_t>(1, std::min(picked.count - 1, static_cast<std::int64_t>(fit)));
+    }
+}
+
+// Rows that others may refer to, and rows to which several links lead, from the root down.
+void lock_members(pg::Spi &spi, const Work &work, const Picked &picked)
+{
+    for (const Member &member : work.family.members)
+        if (!member.links.empty() && (member.has_children || member.links.size() > 1))
+            for (const std::string &statement : work.sql.lock_rows(member))
+                spi.run(statement, picked.params);
+}
+
+void check_digests(const pg::Rows &row, const Member &member, const ArchiveTable &archive)
+{
+    if (row.int8(0, 1) == row.int8(0, 4) && row.text(0, 3) == row.text(0, 5))
+        return;
+    pg::fail(ERRCODE_DATA_CORRUPTED, "archive " + archive.name + " did not take the rows of " + member.name + " as they were",
+             std::to_string(row.int8(0, 1)) + " rows with digest " + row.text(0, 3) + " were deleted, " +
+                 std::to_string(row.int8(0, 4)) + " with digest " + row.text(0, 5) + " inserted.",
+             "Look for triggers or rules on the archive. The batch was rolled back.");
+}
+
+void check_no_reference(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member)
+{
+    if (member.links.empty())
+        return;
+    const std::int64_t left = spi.run(work.sql.count_rows(member), picked.params).int8(0, 1);
+    if (left > 0)
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                 std::to_string(left) + " rows of " + member.name + " still belong to expired roots",
+                 "They would have gone unarchived with them.",
+                 "Look for triggers on the relation that suppress or redo deletes. The batch was rolled back.");
+}
+
+Moved move_member(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
+                  const ArchiveTable &archive)
+{
+    const TimestampTz begun = GetCurrentTimestamp();
+    pg::Rows row = spi.run(work.sql.move_rows(member, archive.name, archive.columns), picked.params);
+    check_digests(row, member, archive);
+    check_no_reference(spi, work, picked, member);
+    return {member.table.relid, archive.name,  row.int8(0, 1), row.int8(0, 2), row.text(0, 3),
+            static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0};
+}
+
+void write_ledger(pg::Spi &spi, const Work &work, const Batch &batch)
+{
+    for (const Moved &moved : batch.moved) {
+        if (moved.rows == 0)
+            continue;
+        const std::string root = work.family.root().name, source = pg::qualified_name(moved.relid);
+        pg::CatalogScope scope;
+        spi.run("INSERT INTO privacy_scan.archive_ledger"
+                " (root, relation, root_name, source, target, rows, bytes, digest, key_from, key_to, cutoff)"
+                " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                {pg::regclass_param(work.policy.root), pg::regclass_param(moved.relid), pg::text_param(root),
+                 pg::text_param(source), pg::text_param(moved.target), pg::int8_param(moved.rows),
+                 pg::int8_param(moved.bytes), pg::text_param(moved.digest), pg::text_param(batch.key_from),
+                 pg::text_param(batch.key_to), pg::timestamptz_param(work.cutoff.instant)});
+    }
+}
+
+struct Extent {
+    std::int64_t number, pass_over, max_rows;
+    bool strict;
+};
+
+Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives, const Extent &extent)
+{
+    Batch batch;
+    {
+        pg::OwnerScope owner(work.family.root().table.owner);
+        spi.run("SET LOCAL work_mem = '64MB'"); // for the rows between DELETE and INSERT; ends with the scope
+        const Picked picked = extent.strict
+                                  ? pick_at_most(spi, work, extent.number, extent.pass_over, extent.max_rows)
+                                  : pick(spi, work, extent.number, extent.pass_over);
+        batch.roots = picked.count;
+        batch.last = picked.count < extent.number;
+        if (picked.count == 0)
+            return batch;
+        batch.key_from = picked.row.text(0, 4);
+        batch.key_to = picked.row.text(0, 5);
+        lock_members(spi, work, picked);
+        for (std::size_t i = work.family.members.size(); i-- > 0;)
+            batch.moved.push_back(move_member(spi, work, picked, work.family.members[i], archives[i]));
+    }
+    for (const Moved &moved : batch.moved)
+        batch.rows += moved.rows;
+    write_ledger(spi, work, batch);
+    return batch;
+}
+
+bool is_busy(const pg::ErrorText &failure)
+{
+    return failure.sqlstate == "55P03" || failure.sqlstate == "40P01" || failure.sqlstate == "40001";
+}
+
+} // namespace
+
+Batch move_batch(pg::Spi &spi, Work &work, std::int64_t max_rows, bool strict)
+{
+    pg::require_read_committed("retention");
+    std::vector<ArchiveTable> archives;
+    for (const Member &member : work.family.members)
+        archives.push_back(open_archive(spi, member, work.policy.archive_schema));
+    const auto fit = static_cast<std::int64_t>(static_cast<double>(max_rows) / work.rows_per_root);
+    Extent extent{std::clamp<std::int64_t>(fit, 1, 20000), work.passed_over, max_rows, strict};
+    for (int attempt = 1;; ++attempt) {
+        Batch batch;
+        auto failure = pg::try_in_subtransaction([&] { batch = move_once(spi, work, archives, extent); });
+        if (!failure) {
+            if (batch.roots > 0)
+                work.rows_per_root = static_cast<double>(batch.rows) / static_cast<double>(batch.roots);
+            work.passed_over = extent.pass_over;
+            return batch;
+        }
+        if (!is_busy(*failure) || attempt >= settings::lock_attempts())
+            pg::raise(*failure);
+        if (extent.number > 1) // somebody holds a row of these families: find the others
+            extent.number = (extent.number + 3) / 4;
+        else
+            ++extent.pass_over;
+    }
+}
+
+} // namespace privacy_scan::retention

@@ -1,0 +1,86 @@
+// See condition.hpp. Red but for the entry. Nothing of the condition is executed here; it is only ever executed
+// in statements that run as the relation's owner.
+#include "pg/postgres.hpp"
+
+#include "retention/condition.hpp"
+
+#include "pg/compat.hpp"
+#include "pg/owner.hpp"
+
+extern "C" {
+#include <access/table.h>
+#include <nodes/parsenodes.h>
+#include <optimizer/optimizer.h>
+#include <parser/parse_coerce.h>
+#include <parser/parse_collate.h>
+#include <parser/parse_expr.h>
+#include <parser/parse_node.h>
+#include <parser/parse_relation.h>
+#include <utils/rel.h>
+#include <utils/ruleutils.h>
+}
+
+namespace privacy_scan::retention
+{
+
+namespace
+{
+
+// True for a SELECT that is one bare expression and nothing else.
+bool is_bare_expression(const SelectStmt *select)
+{
+    return select->op == SETOP_NONE && list_length(select->targetList) == 1 && !select->distinctClause &&
+           !select->intoClause && !select->fromClause && !select->whereClause && !select->groupClause &&
+           !select->havingClause && !select->windowClause && !select->valuesLists && !select->sortClause &&
+           !select->limitOffset && !select->limitCount && !select->lockingClause && !select->withClause;
+}
+
+Node *parse_expression(const char *sql)
+{
+    List *statements = pg::compat::parse_sql(sql);
+    if (list_length(statements) == 1) {
+        Node *statement = linitial_node(RawStmt, statements)->stmt;
+        if (IsA(statement, SelectStmt) && is_bare_expression(reinterpret_cast<SelectStmt *>(statement))) {
+            auto *target = linitial_node(ResTarget, reinterpret_cast<SelectStmt *>(statement)->targetList);
+            if (!target->name && !target->indirection)
+                return target->val;
+        }
+    }
+    ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("retention condition is not a single expression"),
+                    errhint("Give a boolean expression over the root's columns, such as status IN ('done', 'failed').")));
+    pg_unreachable();
+}
+
+Node *analyze(Oid relid, const char *sql)
+{
+    ParseState *state = make_parsestate(nullptr);
+    state->p_sourcetext = sql;
+    Relation rel = table_open(relid, AccessShareLock);
+    ParseNamespaceItem *item = addRangeTableEntryForRelation(state, rel, AccessShareLock, nullptr, false, true);
+    addNSItemToQuery(state, item, true, true, true);
+    Node *expression = transformExpr(state, parse_expression(sql), EXPR_KIND_CHECK_CONSTRAINT);
+    expression = coerce_to_boolean(state, expression, "retention condition");
+    assign_expr_collations(state, expression);
+    table_close(rel, NoLock);
+    if (contain_volatile_functions(expression))
+        ereport(ERROR, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+                        errmsg("retention condition uses a volatile function"),
+                        errdetail("It would choose other rows each time it is asked.")));
+    free_parsestate(state);
+    return expression;
+}
+
+} // namespace
+
+std::string compile_condition(Oid relid, const std::string &condition)
+{
+    const std::string sql = "SELECT " + condition;
+    const char *text = sql.c_str();
+    Node *expression = pg::guarded([=] { return analyze(relid, text); });
+    pg::CatalogScope pinned_search_path; // so that the text names every schema but pg_catalog
+    return pg::guarded([=]() -> const char * {
+        return deparse_expression(expression, deparse_context_for("t", relid), true, false);
+    });
+}
+
+} // namespace privacy_scan::retention

@@ -1,0 +1,55 @@
+// See digest.hpp. The hash is compiled in from libxxhash's header; nothing is linked.
+#include "retention/digest.hpp"
+
+#include <cstdio>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace privacy_scan::retention
+{
+
+namespace
+{
+
+XXH3_state_t *as_state(unsigned char *bytes) { return reinterpret_cast<XXH3_state_t *>(bytes); }
+
+} // namespace
+
+Digest operator+(const Digest &a, const Digest &b)
+{
+    Digest sum{a.low + b.low, a.high + b.high};
+    sum.high += sum.low < a.low;
+    return sum;
+}
+
+void to_hex(const Digest &digest, char (&text)[33])
+{
+    std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(digest.high),
+                  static_cast<unsigned long long>(digest.low));
+}
+
+std::uint64_t hash_of_name(std::string_view name) { return XXH3_64bits(name.data(), name.size()); }
+
+RowHash::RowHash()
+{
+    static_assert(sizeof(XXH3_state_t) <= state_size && alignof(XXH3_state_t) <= 64);
+    XXH3_INITSTATE(as_state(state_));
+    XXH3_128bits_reset(as_state(state_));
+}
+
+void RowHash::add(std::uint64_t name_hash, const void *bytes, std::size_t size)
+{
+    const std::uint64_t head[2] = {name_hash, size};
+    XXH3_128bits_update(as_state(state_), head, sizeof head);
+    XXH3_128bits_update(as_state(state_), bytes, size);
+    bytes_ += size;
+}
+
+Digest RowHash::finish()
+{
+    XXH128_hash_t hash = XXH3_128bits_digest(as_state(state_));
+    return {hash.low64, hash.high64};
+}
+
+} // namespace privacy_scan::retention

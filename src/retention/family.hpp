@@ -1,0 +1,46 @@
+// A family: a root relation and all that refers to it through foreign keys, at any depth.
+#pragma once
+
+#include "pg/owner.hpp"
+#include "pg/spi.hpp"
+
+namespace privacy_scan::retention
+{
+
+// A foreign key from a member to one of its parents in the family.
+struct Link {
+    std::string constraint;
+    std::size_t parent; // index into Family::members
+    struct Column {
+        std::string child, parent; // unquoted names
+        std::string equals;        // the key's own operator, as OPERATOR(schema.=), child on the left
+    };
+    std::vector<Column> columns;
+};
+
+struct Member {
+    pg::OwnedTable table;
+    std::string name; // qualified, quoted
+    std::string from; // the name as the source of a statement: ONLY where it has no partitions
+    std::vector<Link> links; // none for the root
+    bool has_children = false;
+};
+
+// A relation whose references are cleared by PostgreSQL (ON DELETE SET NULL, SET DEFAULT): its rows stay.
+struct Spared {
+    Oid relid;
+    std::string constraint;
+};
+
+struct Family {
+    std::vector<Member> members; // the root first, every member after all of its parents
+    std::vector<Spared> spared;
+    const Member &root() const { return members.front(); }
+};
+
+// Reads the family from pg_constraint. The caller must own every member, and all must have the root's owner.
+// Errors: 42501 not the owner (naming it), 0A000 foreign keys in a circle or from a relation to itself (naming
+// the constraints), 42809 not an ordinary or partitioned table.
+Family read_family(pg::Spi &spi, Oid root);
+
+} // namespace privacy_scan::retention

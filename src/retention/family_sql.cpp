@@ -1,0 +1,149 @@
+// See family_sql.hpp.
+#include "pg/postgres.hpp"
+
+#include "retention/family_sql.hpp"
+
+#include "pg/ident.hpp"
+
+namespace privacy_scan::retention
+{
+
+namespace
+{
+
+std::string column(const std::string &alias, const std::string &name) { return alias + "." + pg::quote(name); }
+
+std::string join(const std::vector<std::string> &parts, const std::string &separator)
+{
+    std::string text;
+    for (const std::string &part : parts)
+        text += (text.empty() ? "" : separator) + part;
+    return text;
+}
+
+} // namespace
+
+FamilySql::FamilySql(const Family &family, const Policy &policy)
+    : family_(family), policy_(policy), key_(column("t", policy.key))
+{
+    for (const Member &member : family.members)
+        for (const Link &link : member.links)
+            for (const Link::Column &pair : link.columns)
+                if (link.parent == 0 &&
+                    std::find(root_columns_.begin(), root_columns_.end(), pair.parent) == root_columns_.end())
+                    root_columns_.push_back(pair.parent);
+}
+
+// Over the alias t, as the stored condition is.
+std::string FamilySql::expired() const
+{
+    std::string text = key_ + " < $1 AND isfinite(" + key_ + ")";
+    return policy_.condition.empty() ? text : text + " AND (" + policy_.condition + ")";
+}
+
+std::string FamilySql::pick_roots() const
+{
+    std::string picked = "t.tableoid AS o, t.ctid AS c, " + key_ + " AS k";
+    std::string arrays;
+    for (std::size_t i = 0; i < root_columns_.size(); ++i) {
+        const std::string name = "r" + std::to_string(i);
+        picked += ", " + column("t", root_columns_[i]) + " AS " + name;
+        arrays += ", array_agg(" + name + ")";
+    }
+    return "WITH picked AS (SELECT " + picked + " FROM " + family_.root().from + " AS t WHERE " + expired() +
+           " ORDER BY " + key_ + " LIMIT $2 OFFSET $3 FOR UPDATE OF t SKIP LOCKED)"
+           " SELECT count(*), array_agg(o), array_agg(c), min(k)::text, max(k)::text" + arrays + " FROM picked";
+}
+
+// True of an alias's row that refers, through the link, to a row of the family.
+std::string FamilySql::through(const Link &link, const std::string &alias, Roots roots) const
+{
+    auto number = [&](const std::string &name) {
+        auto at = std::find(root_columns_.begin(), root_columns_.end(), name) - root_columns_.begin();
+        return "$" + std::to_string(at + 3);
+    };
+    const bool to_picked = link.parent == 0 && roots == Roots::picked;
+    if (to_picked && link.columns.size() == 1) {
+        const Link::Column &pair = link.columns.front();
+        return column(alias, pair.child) + " " + pair.equals + " ANY (" + number(pair.parent) + ")";
+    }
+    const std::string parent = alias + "p";
+    std::vector<std::string> equal, arrays, names;
+    for (const Link::Column &pair : link.columns) {
+        equal.push_back(column(alias, pair.child) + " " + pair.equals + " " + column(parent, pair.parent));
+        if (to_picked) {
+            arrays.push_back(number(pair.parent));
+            names.push_back(pg::quote(pair.parent));
+        }
+    }
+    std::string source = family_.members[link.parent].from + " AS " + parent;
+    std::string more;
+    if (to_picked)
+        source = "unnest(" + join(arrays, ", ") + ") AS " + parent + "(" + join(names, ", ") + ")";
+    else if (link.parent == 0)
+        source = "(SELECT t.* FROM " + family_.root().from + " AS t WHERE " + expired() + ") AS " + parent;
+    else
+        more = " AND (" + belongs(family_.members[link.parent], parent, roots) + ")";
+    return "EXISTS (SELECT FROM " + source + " WHERE " + join(equal, " AND ") + more + ")";
+}
+
+std::string FamilySql::belongs(const Member &member, const std::string &alias, Roots roots) const
+{
+    std::vector<std::string> links;
+    for (const Link &link : member.links)
+        links.push_back(through(link, alias, roots));
+    return join(links, " OR ");
+}
+
+std::vector<std::string> FamilySql::lock_rows(const Member &member) const
+{
+    std::vector<std::string> statements;
+    for (const Link &link : member.links)
+        statements.push_back("SELECT count(*) FROM (SELECT FROM " + member.from + " AS t WHERE " +
+                             through(link, "t", Roots::picked) + " FOR UPDATE OF t) AS locked");
+    return statements;
+}
+
+std::string FamilySql::count_rows(const Member &member) const
+{
+    return "SELECT count(*) FROM " + member.from + " AS t WHERE " + belongs(member, "t", Roots::picked);
+}
+
+std::string FamilySql::count_expired(const Member &member) const
+{
+    if (member.links.empty())
+        return "SELECT count(*), min(" + key_ + ")::text, max(" + key_ + ")::text FROM " + member.from +
+               " AS t WHERE " + expired();
+    return "SELECT count(*) FROM " + member.from + " AS t WHERE " + belongs(member, "t", Roots::expired);
+}
+
+// The DELETE, as common table expressions of which the last is named gone. Rows that several links may lead to
+// are found first, a link at a time: an OR of links could use no index. They are locked by then, so that their
+// place holds.
+std::string FamilySql::deleted(const Member &member, const std::string &columns) const
+{
+    const std::string head = "WITH ", from = "DELETE FROM " + member.from + " AS t WHERE ";
+    const std::string returning = " RETURNING " + columns + ")";
+    const std::string in_place = "(t.tableoid, t.ctid) IN (SELECT o, c FROM hit)";
+    if (member.links.size() == 1)
+        return head + "gone AS (" + from + through(member.links.front(), "t", Roots::picked) + returning;
+    std::vector<std::string> hits;
+    for (const Link &link : member.links)
+        hits.push_back("SELECT t.tableoid AS o, t.ctid AS c FROM " + member.from + " AS t WHERE " +
+                       through(link, "t", Roots::picked));
+    if (member.links.empty())
+        hits.push_back("SELECT * FROM unnest($1, $2) AS u(o, c)");
+    return head + "hit AS MATERIALIZED (" + join(hits, " UNION ") + "), gone AS (" + from +
+           "t.ctid = ANY (ARRAY(SELECT c FROM hit)) AND " + in_place + returning;
+}
+
+std::string FamilySql::move_rows(const Member &member, const std::string &archive, const std::string &columns) const
+{
+    return deleted(member, columns) + ", kept AS (INSERT INTO " + archive + " (" + columns + ") SELECT " + columns +
+           " FROM gone RETURNING " + columns + ")" +
+           " SELECT (g.d).rows, (g.d).bytes, (g.d).digest, (k.d).rows, (k.d).digest"
+           " FROM (SELECT privacy_scan.row_digest(gone.*) AS d FROM gone) AS g,"
+           " (SELECT privacy_scan.row_digest(kept.*) AS d FROM kept) AS k";
+}
+
+} // namespace privacy_scan::retention

@@ -1,0 +1,50 @@
+// The statements about a family's rows, as text. Names are quoted by those who read them from the catalog.
+#pragma once
+
+#include "retention/family.hpp"
+#include "retention/policy.hpp"
+
+namespace privacy_scan::retention
+{
+
+class FamilySql
+{
+  public:
+    FamilySql(const Family &family, const Policy &policy);
+
+    // The expired roots: parameters $1 cutoff, $2 number, $3 number to pass over. One row: count, tableoids,
+    // ctids, least and greatest key as text, then an array for each column that children refer to. Locks them
+    // FOR UPDATE, passing over those that others hold.
+    std::string pick_roots() const;
+
+    // Parameters of what follows: $1 tableoids, $2 ctids, $3 ... the arrays of the columns, as picked.
+    std::size_t columns() const { return root_columns_.size(); }
+
+    // Locks a member's rows FOR UPDATE, one statement for each of its links.
+    std::vector<std::string> lock_rows(const Member &member) const;
+
+    // Counts a member's rows that belong to the picked roots.
+    std::string count_rows(const Member &member) const;
+
+    // Moves a member's rows to an archive. One row: rows, bytes and digest of what was deleted, rows and digest
+    // of what was inserted.
+    std::string move_rows(const Member &member, const std::string &archive, const std::string &columns) const;
+
+    // For the plan, parameter $1 cutoff: count of a member's rows under expired roots; for the root also least
+    // and greatest key as text.
+    std::string count_expired(const Member &member) const;
+
+  private:
+    enum class Roots { picked, expired };
+    std::string expired() const;
+    std::string through(const Link &link, const std::string &alias, Roots roots) const;
+    std::string belongs(const Member &member, const std::string &alias, Roots roots) const;
+    std::string deleted(const Member &member, const std::string &columns) const;
+
+    const Family &family_;
+    const Policy &policy_;
+    std::string key_;                       // of the root, quoted
+    std::vector<std::string> root_columns_; // unquoted, those that children refer to
+};
+
+} // namespace privacy_scan::retention

@@ -1,0 +1,128 @@
+// See policy.hpp.
+#include "pg/postgres.hpp"
+
+#include "retention/policy.hpp"
+
+#include "pg/compat.hpp"
+#include "pg/ident.hpp"
+#include "retention/condition.hpp"
+
+extern "C" {
+#include <catalog/pg_class_d.h>
+#include <utils/date.h>
+#include <utils/datum.h>
+#include <utils/lsyscache.h>
+#include <utils/syscache.h>
+#include <utils/timestamp.h>
+}
+
+namespace privacy_scan::retention
+{
+
+namespace
+{
+
+Oid key_type(Oid root, const std::string &key)
+{
+    const char *name = key.c_str();
+    const AttrNumber number = pg::guarded([=] { return get_attnum(root, name); });
+    if (number <= 0)
+        pg::fail(ERRCODE_UNDEFINED_COLUMN,
+                 "column \"" + key + "\" of relation \"" + pg::relation_name(root) + "\" does not exist");
+    return pg::guarded([=] { return get_atttype(root, number); });
+}
+
+void check_keep(Datum keep)
+{
+    const Interval *interval = DatumGetIntervalP(keep);
+    const bool negative = interval->month < 0 || interval->day < 0 || interval->time < 0;
+    const bool zero = interval->month == 0 && interval->day == 0 && interval->time == 0;
+    constexpr int most_years = 1000;
+    const bool absurd = interval->month > most_years * 12 || interval->day > most_years * 366 ||
+                        interval->time > most_years * 366 * USECS_PER_DAY;
+    if (negative || zero || absurd)
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"keep\" must be positive and at most 1000 years", {},
+                 "Say, for instance, keep => '365 days'.");
+}
+
+} // namespace
+
+void check_policy(Policy &policy)
+{
+    check_keep(policy.keep);
+    const Oid type = key_type(policy.root, policy.key);
+    if (type != TIMESTAMPOID && type != TIMESTAMPTZOID && type != DATEOID)
+        pg::fail(ERRCODE_DATATYPE_MISMATCH, "column \"" + policy.key + "\" is not a time", {},
+                 "The key of a retention policy is a timestamp, timestamptz or date.");
+    if (!policy.condition.empty())
+        policy.condition = compile_condition(policy.root, policy.condition);
+}
+
+Cutoff cutoff_of(const Policy &policy, std::int64_t at)
+{
+    const Oid type = key_type(policy.root, policy.key);
+    const Datum keep = policy.keep;
+    // A timestamp without zone that shows UTC: months are subtracted on UTC's calendar.
+    const std::int64_t instant = pg::guarded([=] {
+        return DatumGetTimestamp(DirectFunctionCall2(timestamp_mi_interval, TimestampGetDatum(at), keep));
+    });
+    if (type != DATEOID)
+        return {type, Int64GetDatum(instant), instant};
+    return {type, pg::guarded([=] { return DirectFunctionCall1(timestamp_date, TimestampGetDatum(instant)); }), instant};
+}
+
+std::optional<Policy> find_policy(pg::Spi &spi, Oid root)
+{
+    pg::CatalogScope scope;
+    pg::Rows rows = spi.run("SELECT key_column, keep, condition, archive_schema"
+                            " FROM privacy_scan.retention_rules WHERE root = $1",
+                            {pg::regclass_param(root)});
+    if (rows.empty())
+        return std::nullopt;
+    const Datum keep = rows.datum(0, 2);
+    return Policy{root, rows.text(0, 1), pg::guarded([=] { return datumCopy(keep, false, sizeof(Interval)); }),
+                  rows.text(0, 3), rows.text(0, 4)};
+}
+
+Policy require_policy(pg::Spi &spi, Oid root)
+{
+    std::optional<Policy> policy = find_policy(spi, root);
+    if (!policy)
+        pg::fail(ERRCODE_UNDEFINED_OBJECT, "relation \"" + pg::relation_name(root) + "\" has no retention policy", {},
+                 "Call privacy_scan.set_retention() first.");
+    return *policy;
+}
+
+std::vector<Oid> roots_with_policy(pg::Spi &spi)
+{
+    std::vector<Oid> roots;
+    const Oid caller = GetUserId();
+    pg::CatalogScope scope;
+    pg::Rows rows = spi.run("SELECT root::oid FROM privacy_scan.retention_rules ORDER BY root::text");
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        const Oid root = rows.oid(row, 1);
+        if (pg::guarded([=] { return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(root)); }) &&
+            pg::guarded([=] { return pg::compat::owns_relation(root, caller); }))
+            roots.push_back(root);
+    }
+    return roots;
+}
+
+void store_policy(pg::Spi &spi, const Policy &policy)
+{
+    pg::CatalogScope scope;
+    spi.run("INSERT INTO privacy_scan.retention_rules (root, key_column, keep, condition, archive_schema)"
+            " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (root) DO UPDATE"
+            " SET key_column = $2, keep = $3, condition = $4, archive_schema = $5",
+            {pg::regclass_param(policy.root), pg::text_param(policy.key), pg::datum_param(INTERVALOID, policy.keep),
+             pg::text_or_null(policy.condition), pg::text_or_null(policy.archive_schema)});
+}
+
+bool delete_policy(pg::Spi &spi, Oid root)
+{
+    pg::CatalogScope scope;
+    return spi.run("DELETE FROM privacy_scan.retention_rules WHERE root = $1", {pg::regclass_param(root)}).affected() >
+           0;
+}
+
+} // namespace privacy_scan::retention

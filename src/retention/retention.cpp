@@ -1,0 +1,270 @@
+// The room's SQL functions. Each checks its arguments and the caller's rights before it takes a lock.
+#include "pg/postgres.hpp"
+
+#include "pg/arguments.hpp"
+#include "pg/entry.hpp"
+#include "pg/ident.hpp"
+#include "pg/memory.hpp"
+#include "pg/subxact.hpp"
+#include "retention/retention_plan.hpp"
+#include "settings/settings.hpp"
+
+extern "C" {
+#include <catalog/namespace.h>
+#include <utils/timestamp.h>
+}
+
+using namespace privacy_scan;
+using namespace privacy_scan::retention;
+
+namespace
+{
+
+std::int64_t instant_argument(const pg::Arguments &args, int n)
+{
+    const std::int64_t at = DatumGetTimestampTz(args.required(n, "at"));
+    if (TIMESTAMP_NOT_FINITE(at))
+        pg::fail(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, "argument \"at\" must be finite");
+    return at;
+}
+
+// A clock that runs ahead must not empty the store.
+void refuse_future(std::int64_t at)
+{
+    if (at > GetCurrentTimestamp())
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"at\" lies in the future",
+                 "Rows would go that have not expired yet.", "plan_retention() shows what will expire by then.");
+}
+
+std::int64_t max_rows_argument(const pg::Arguments &args, int n)
+{
+    if (args.is_null(n))
+        return settings::retention_batch_rows();
+    const std::int64_t rows = DatumGetInt64(args.datum(n));
+    if (rows < 1)
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"max_rows\" must be at least 1");
+    return rows;
+}
+
+void put_all(FunctionCallInfo fcinfo, const std::vector<ActionRow> &rows)
+{
+    pg::RowSink sink(fcinfo);
+    for (const ActionRow &row : rows)
+        put(sink, row);
+}
+
+Policy policy_of(pg::Spi &spi, Oid root)
+{
+    pg::require_owner(root);
+    return require_policy(spi, root);
+}
+
+} // namespace
+
+// privacy_scan.set_retention(root regclass, keep interval, key name, condition text, archive text,
+// archive_schema name) returns text: sets or replaces the policy of a root: rows whose key is older than keep (in
+// UTC) and that meet the condition go, with all that refers to them, into archive tables. Returns the policy in
+// words. VOLATILE. Errors: 22004 a NULL, 22023 keep or archive, 42501 not the owner of the whole family, 42703
+// and 42804 key, 0A000 foreign keys in a circle, and for the condition 42601, 42804, 42P17 and the parser's.
+PS_FUNCTION(ps_set_retention)
+{
+    pg::Arguments args(fcinfo);
+    Policy policy;
+    policy.root = args.relation(0, "root");
+    policy.keep = args.required(1, "keep");
+    policy.key = NameStr(*DatumGetName(args.required(2, "key")));
+    policy.condition = args.text_or_empty(3);
+    const std::string archive = args.text(4, "archive");
+    if (!args.is_null(5))
+        policy.archive_schema = NameStr(*DatumGetName(args.datum(5)));
+    pg::require_owner(policy.root);
+    pg::require_primary("set_retention()");
+    if (archive != "table")
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "unknown kind of archive \"" + archive + "\"", {},
+                 "The kind is 'table'.");
+    pg::Spi spi;
+    const Family family = read_family(spi, policy.root);
+    check_policy(policy);
+    store_policy(spi, policy);
+    std::string text = family.root().name + " with " + std::to_string(family.members.size() - 1) +
+                       " relations that refer to it is kept by " + pg::quote(policy.key) +
+                       (policy.condition.empty() ? "" : " where " + policy.condition) + ", then archived to " +
+                       archive_name(family.root(), policy.archive_schema);
+    return pg::text_param(text).value;
+}
+
+// privacy_scan.drop_retention(root regclass) returns boolean: forgets the policy; archives and ledger stay. True
+// where there was one. VOLATILE. Errors: 22004, 42501.
+PS_FUNCTION(ps_drop_retention)
+{
+    pg::Arguments args(fcinfo);
+    const Oid root = args.relation(0, "root");
+    pg::require_owner(root);
+    pg::Spi spi;
+    return BoolGetDatum(delete_policy(spi, root));
+}
+
+// privacy_scan.plan_retention(root regclass, at timestamptz): what a run at that instant would do: a row a
+// relation with rows (counted), bytes (estimated), locks, range of the root's keys and reason. Changes nothing.
+// VOLATILE, since it runs the policy's condition as the owner. Errors: 22004, 22008, 42501, 42704.
+PS_FUNCTION(ps_plan_retention)
+{
+    pg::Arguments args(fcinfo);
+    const Oid root = args.relation(0, "root");
+    const std::int64_t at = instant_argument(args, 1);
+    pg::Spi spi;
+    const Work work(spi, policy_of(spi, root), at);
+    put_all(fcinfo, plan_rows(spi, work));
+    return Datum(0);
+}
+
+// privacy_scan.apply_retention(root regclass, at timestamptz, max_rows bigint, dry_run boolean): one batch of up
+// to max_rows rows (NULL: privacy_scan.retention_batch_rows) in the caller's transaction, or, with dry_run,
+// plan_retention(). VOLATILE. Errors as plan_retention(), 22023 max_rows or at in the future, 25001 not READ
+// COMMITTED, 55P03 where every family is busy, XX001 where an archive did not take its rows as they were.
+PS_FUNCTION(ps_apply_retention)
+{
+    pg::Arguments args(fcinfo);
+    const Oid root = args.relation(0, "root");
+    const std::int64_t at = instant_argument(args, 1);
+    const std::int64_t max_rows = max_rows_argument(args, 2);
+    const bool dry_run = DatumGetBool(args.required(3, "dry_run"));
+    pg::Spi spi;
+    Work work(spi, policy_of(spi, root), at);
+    if (dry_run) {
+        put_all(fcinfo, plan_rows(spi, work));
+        return Datum(0);
+    }
+    pg::require_primary("apply_retention()");
+    refuse_future(at);
+    Summary summary(work);
+    const Batch batch = move_batch(spi, work, max_rows, true);
+    summary.add(batch);
+    if (batch.last && batch.roots > 0)
+        analyze(spi, work);
+    put_all(fcinfo, summary.rows());
+    return Datum(0);
+}
+
+namespace
+{
+
+void notify_progress(const Work &work, const Summary &summary, const Batch &batch)
+{
+    const std::string name = work.family.root().name;
+    const char *root = name.c_str(), *to = batch.key_to.c_str();
+    auto roots = static_cast<long long>(summary.roots()), rows = static_cast<long long>(batch.rows);
+    pg::guarded([=] {
+        ereport(NOTICE, (errmsg("%s: batch of %lld rows archived, %lld families in all, up to %s", root, rows, roots, to)));
+    });
+}
+
+// Batch after batch, each committed.
+void run_root(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows)
+{
+    Work work(spi, require_policy(spi, root), at);
+    Summary summary(work);
+    for (bool last = false; !last;) {
+        pg::MemoryScope memory("batch of run_retention");
+        const Batch batch = move_batch(spi, work, max_rows, false);
+        last = batch.last;
+        summary.add(batch);
+        spi.commit();
+        if (batch.roots > 0)
+            notify_progress(work, summary, batch);
+    }
+    if (summary.roots() > 0)
+        analyze(spi, work);
+    spi.commit();
+}
+
+} // namespace
+
+// CALL privacy_scan.run_retention(root regclass, at timestamptz, max_rows bigint): all that has expired, of one
+// root or (NULL) of every policy that the caller owns, batch by batch, a transaction each; a NOTICE a batch. An
+// error ends the run; what was committed stays, and the next run goes on from there. With several roots, the
+// others still run, and the error of the first that failed is raised at the end. Errors as apply_retention(),
+// and 2D000 inside a transaction block.
+PS_FUNCTION(ps_run_retention)
+{
+    pg::Arguments args(fcinfo);
+    const std::int64_t at = instant_argument(args, 1);
+    const std::int64_t max_rows = max_rows_argument(args, 2);
+    pg::require_primary("run_retention()");
+    refuse_future(at);
+    pg::Spi spi(pg::Spi::nonatomic);
+    std::vector<Oid> roots = roots_with_policy(spi);
+    if (!args.is_null(0)) {
+        roots = {args.relation(0, "root")};
+        pg::require_owner(roots.front());
+    }
+    for (Oid root : roots)
+        run_root(spi, root, at, max_rows);
+    return Datum(0);
+}
+
+namespace
+{
+
+// "Scan" as the caller's search_path finds it.
+Oid find_scan()
+{
+    const Oid relid = pg::guarded([] { return RelnameGetRelid("Scan"); });
+    if (!OidIsValid(relid))
+        pg::fail(ERRCODE_UNDEFINED_TABLE, "relation \"Scan\" does not exist",
+                 "cleanup_old_scans() works on the relation \"Scan\" of the current search_path.",
+                 "Set search_path, or use set_retention() and run_retention() for other relations.");
+    return relid;
+}
+
+Policy scan_policy(pg::Spi &spi, Oid scan, std::int32_t days)
+{
+    Policy policy;
+    if (auto stored = find_policy(spi, scan))
+        policy.archive_schema = stored->archive_schema;
+    policy.root = scan;
+    policy.key = "createdAt";
+    policy.keep = pg::guarded([=] {
+        auto *interval = static_cast<Interval *>(palloc0(sizeof(Interval)));
+        interval->day = days;
+        return IntervalPGetDatum(interval);
+    });
+    policy.condition = "status IN ('done', 'failed')";
+    check_policy(policy);
+    return policy;
+}
+
+std::int32_t days_argument(const pg::Arguments &args)
+{
+    const std::int32_t days = DatumGetInt32(args.required(0, "retention_days"));
+    if (days < 1 || days > 36500)
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"retention_days\" must be between 1 and 36500", {},
+                 "It is the number of days that scans are kept; 365 is the default.");
+    return days;
+}
+
+} // namespace
+
+// privacy_scan.cleanup_old_scans(retention_days integer) returns integer: for a store with "Scan" on the caller's
+// search_path: scans with status done or failed and "createdAt" older than that many days go, with all that
+// refers to them ("Evidence", "Issue"), into their archives, in the caller's transaction. Returns the number of
+// scans. VOLATILE. Errors: 22004, 22023 retention_days, 42P01 no "Scan", and those of apply_retention().
+PS_FUNCTION(ps_cleanup_old_scans)
+{
+    pg::Arguments args(fcinfo);
+    const std::int32_t days = days_argument(args);
+    const Oid scan = find_scan();
+    pg::require_owner(scan);
+    pg::require_primary("cleanup_old_scans()");
+    pg::Spi spi;
+    Work work(spi, scan_policy(spi, scan, days), GetCurrentTimestamp());
+    std::int64_t scans = 0;
+    for (bool last = false; !last;) {
+        const Batch batch = move_batch(spi, work, settings::retention_batch_rows(), false);
+        last = batch.last;
+        scans += batch.roots;
+    }
+    if (scans > 0)
+        analyze(spi, work);
+    return Int32GetDatum(static_cast<std::int32_t>(std::min<std::int64_t>(scans, INT32_MAX)));
+}

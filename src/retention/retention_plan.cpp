@@ -1,0 +1,122 @@
+// See retention_plan.hpp.
+#include "pg/postgres.hpp"
+
+#include "retention/retention_plan.hpp"
+
+#include "pg/ident.hpp"
+
+extern "C" {
+#include <utils/timestamp.h>
+}
+
+namespace privacy_scan::retention
+{
+
+namespace
+{
+
+// Bytes on disk that so many rows take on average, TOAST and indexes included.
+std::int64_t estimate_bytes(pg::Spi &spi, Oid relid, std::int64_t rows)
+{
+    pg::Rows row = spi.run("SELECT coalesce(sum(pg_total_relation_size(oid)) / nullif(sum(greatest(reltuples, 0)), 0)"
+                           " * $2, 0)::bigint FROM pg_catalog.pg_class"
+                           " WHERE oid = $1 OR oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1) WHERE isleaf)",
+                           {pg::regclass_param(relid), pg::int8_param(rows)});
+    return row.int8(0, 1);
+}
+
+std::string reason_of(const Work &work)
+{
+    const std::int64_t instant = work.cutoff.instant;
+    std::string text = pg::quote(work.policy.key) + " before " +
+                       pg::guarded([=] { return timestamptz_to_str(instant); });
+    return work.policy.condition.empty() ? text : text + " and " + work.policy.condition;
+}
+
+std::string reason_of_member(const Work &work, const Member &member)
+{
+    std::string text = "belongs to them through";
+    for (const Link &link : member.links)
+        text += (&link == &member.links.front() ? " " : ", ") + pg::quote(link.constraint);
+    return member.links.empty() ? reason_of(work) : text;
+}
+
+ActionRow action_of(const Work &work, const Member &member)
+{
+    return {member.table.relid, "archive", archive_name(member, work.policy.archive_schema), 0, 0, {}, {},
+            reason_of_member(work, member), 0};
+}
+
+std::vector<ActionRow> spared_rows(const Work &work)
+{
+    std::vector<ActionRow> rows;
+    for (const Spared &spared : work.family.spared)
+        rows.push_back({spared.relid, "keep", {}, 0, 0, {}, {},
+                        "its rows stay: foreign key " + pg::quote(spared.constraint) + " clears the reference", 0});
+    return rows;
+}
+
+std::vector<ActionRow> empty_rows(const Work &work)
+{
+    std::vector<ActionRow> rows;
+    for (auto member = work.family.members.rbegin(); member != work.family.members.rend(); ++member)
+        rows.push_back(action_of(work, *member));
+    for (ActionRow &row : spared_rows(work))
+        rows.push_back(std::move(row));
+    return rows;
+}
+
+} // namespace
+
+std::vector<ActionRow> plan_rows(pg::Spi &spi, const Work &work)
+{
+    pg::OwnerScope owner(work.family.root().table.owner);
+    std::vector<ActionRow> rows = empty_rows(work);
+    const std::vector<pg::Param> cutoff = {pg::datum_param(work.cutoff.type, work.cutoff.value)};
+    const std::size_t members = work.family.members.size();
+    pg::Rows roots = spi.run(work.sql.count_expired(work.family.root()), cutoff);
+    for (std::size_t i = 0; i < members; ++i) {
+        const Member &member = work.family.members[members - 1 - i];
+        ActionRow &row = rows[i];
+        row.rows = member.links.empty() ? roots.int8(0, 1) : spi.run(work.sql.count_expired(member), cutoff).int8(0, 1);
+        row.bytes = estimate_bytes(spi, member.table.relid, row.rows);
+        row.key_from = roots.text(0, 2);
+        row.key_to = roots.text(0, 3);
+    }
+    return rows;
+}
+
+Summary::Summary(const Work &work) : rows_(empty_rows(work)) {}
+
+void Summary::add(const Batch &batch)
+{
+    roots_ += batch.roots;
+    for (std::size_t i = 0; i < batch.moved.size(); ++i) {
+        ActionRow &row = rows_[i];
+        row.rows += batch.moved[i].rows;
+        row.bytes += batch.moved[i].bytes;
+        row.ms += batch.moved[i].ms;
+        if (row.key_from.empty())
+            row.key_from = batch.key_from;
+        row.key_to = batch.key_to;
+    }
+}
+
+void put(pg::RowSink &sink, const ActionRow &row)
+{
+    using pg::cell;
+    const std::string lock = row.action == "archive" ? "ROW EXCLUSIVE" : "";
+    sink.put({pg::cell_oid(row.relid), cell(row.action), cell(row.target), cell(row.rows), cell(row.bytes), cell(lock),
+              cell(row.key_from), cell(row.key_to), cell(row.reason), cell(row.ms)});
+}
+
+void analyze(pg::Spi &spi, const Work &work)
+{
+    pg::OwnerScope owner(work.family.root().table.owner);
+    for (const Member &member : work.family.members) {
+        spi.run("ANALYZE " + member.name);
+        spi.run("ANALYZE " + archive_name(member, work.policy.archive_schema));
+    }
+}
+
+} // namespace privacy_scan::retention

@@ -1,0 +1,43 @@
+// What a run would do, in the rows that a run returns.
+#pragma once
+
+#include "pg/rowset.hpp"
+#include "retention/batch.hpp"
+
+namespace privacy_scan::retention
+{
+
+// A row of plan_retention() and apply_retention().
+struct ActionRow {
+    Oid relid;
+    std::string action; // archive; keep: see doc/retention.md
+    std::string target;
+    std::int64_t rows = 0;
+    std::int64_t bytes = 0;
+    std::string key_from, key_to, reason;
+    double ms = 0;
+};
+
+// Counts what has expired, as the owner; changes nothing. Children before parents.
+std::vector<ActionRow> plan_rows(pg::Spi &spi, const Work &work);
+
+// What batches moved, added up by relation, in the same order.
+class Summary
+{
+  public:
+    explicit Summary(const Work &work);
+    void add(const Batch &batch);
+    const std::vector<ActionRow> &rows() const { return rows_; }
+    std::int64_t roots() const { return roots_; }
+
+  private:
+    std::vector<ActionRow> rows_;
+    std::int64_t roots_ = 0;
+};
+
+void put(pg::RowSink &sink, const ActionRow &row);
+
+// ANALYZE of the family and its archives, as their owner: partitioned parents too, which autovacuum leaves out.
+void analyze(pg::Spi &spi, const Work &work);
+
+} // namespace privacy_scan::retention
