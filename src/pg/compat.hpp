@@ -44,11 +44,12 @@ inline bool owns_relation(Oid relid, Oid role)
 #endif
 }
 
-// 14 added the choice whether a partition being detached concurrently is left out.
+// 14 added the choice whether a partition being detached concurrently is left out. It is not: its range is
+// not free before it is gone.
 inline PartitionDesc partition_desc(Relation relation)
 {
 #if PG_VERSION_NUM >= 140000
-    return RelationGetPartitionDesc(relation, true);
+    return RelationGetPartitionDesc(relation, false);
 #else
     return RelationGetPartitionDesc(relation);
 #endif
@@ -83,6 +84,21 @@ inline Oid make_transient_heap(Oid relid, Oid tablespace, [[maybe_unused]] Oid a
 #else
     return make_new_heap(relid, tablespace, persistence, AccessExclusiveLock);
 #endif
+}
+
+// Makes a relation that this transaction created count as an older one with a new file, as CLUSTER leaves it.
+// PostgreSQL takes for granted that nobody else sees rows in a relation of one's own transaction: it would
+// not index, and prune, versions that only older snapshots see.
+inline void admit_older_rows(Relation relation)
+{
+#if PG_VERSION_NUM >= 160000
+    relation->rd_newRelfilelocatorSubid = relation->rd_createSubid;
+    relation->rd_firstRelfilelocatorSubid = relation->rd_createSubid;
+#else
+    relation->rd_newRelfilenodeSubid = relation->rd_createSubid;
+    relation->rd_firstRelfilenodeSubid = relation->rd_createSubid;
+#endif
+    relation->rd_createSubid = InvalidSubTransactionId;
 }
 
 // The raw parse trees of a text. 14 added the mode.
