@@ -24,7 +24,8 @@ void add_statements(pg::Spi &spi, const std::string &sql, Oid relid, std::vector
 }
 
 constexpr const char *row_security =
-    "SELECT 'ALTER TABLE ', ' ENABLE ROW LEVEL SECURITY' FROM pg_catalog.pg_class WHERE oid = $1 AND relrowsecurity "
+    "SELECT 'ALTER TABLE ', ' ENABLE ROW LEVEL SECURITY' FROM pg_catalog.pg_class WHERE oid = $1 AND "
+    "relrowsecurity "
     "UNION ALL "
     "SELECT 'ALTER TABLE ', ' FORCE ROW LEVEL SECURITY' FROM pg_catalog.pg_class"
     " WHERE oid = $1 AND relforcerowsecurity";
@@ -41,13 +42,16 @@ constexpr const char *policies =
     " FROM pg_catalog.pg_policy WHERE polrelid = $1 ORDER BY polname";
 
 constexpr const char *column_settings =
-    "SELECT 'ALTER TABLE ', ' ALTER COLUMN ' || quote_ident(attname::text) || ' SET STATISTICS ' || attstattarget"
-    " FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attstattarget >= 0 "
+    "SELECT 'ALTER TABLE ', ' ALTER COLUMN ' || quote_ident(attname::text) || ' SET STATISTICS ' || "
+    "attstattarget"
+    " FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attstattarget "
+    ">= 0 "
     "UNION ALL "
     "SELECT 'ALTER TABLE ', ' ALTER COLUMN ' || quote_ident(attname::text) || ' SET (' ||"
     " (SELECT string_agg(quote_ident(option_name) || ' = ' || quote_literal(option_value), ', ')"
     "  FROM pg_options_to_table(attoptions)) || ')'"
-    " FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attoptions IS NOT NULL";
+    " FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attoptions IS "
+    "NOT NULL";
 
 constexpr const char *privileges =
     "SELECT 'GRANT ' || a.privilege_type || ' ON ', ' TO ' ||"
@@ -117,7 +121,8 @@ std::string new_partition_name(Oid parent, const std::string &suffix)
     const std::string base = pg::relation_name(parent);
     const Oid schema = pg::guarded([=] { return get_rel_namespace(parent); });
     for (int number = 1;; ++number) {
-        std::string name = pg::name_with_suffix(base, number == 1 ? suffix : suffix + "_" + std::to_string(number));
+        std::string name =
+            pg::name_with_suffix(base, number == 1 ? suffix : suffix + "_" + std::to_string(number));
         const char *text = name.c_str();
         if (!pg::guarded([=] { return OidIsValid(get_relname_relid(text, schema)); }))
             return name;
@@ -145,7 +150,8 @@ Oid relid_of(Oid parent, const std::string &name)
     return pg::guarded([=] { return get_relname_relid(text, get_rel_namespace(parent)); });
 }
 
-void set_replica_identity(pg::Spi &spi, const Blueprint &blueprint, Oid parent, Oid relid, const std::string &partition)
+void set_replica_identity(pg::Spi &spi, const Blueprint &blueprint, Oid parent, Oid relid,
+                          const std::string &partition)
 {
     if (blueprint.replica_identity == 'f')
         spi.run("ALTER TABLE " + partition + " REPLICA IDENTITY FULL");

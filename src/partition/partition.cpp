@@ -1,7 +1,7 @@
 // The room's SQL functions. Each checks its arguments and the caller's rights before it takes a lock.
 #include "pg/postgres.hpp"
 
-#include "partition/partition_drain.hpp"
+#include "partition/partition_maintain.hpp"
 #include "pg/arguments.hpp"
 #include "pg/entry.hpp"
 #include "pg/ident.hpp"
@@ -10,6 +10,7 @@
 
 extern "C" {
 #include <access/xlog.h>
+#include <storage/lockdefs.h>
 #include <utils/timestamp.h>
 }
 
@@ -34,41 +35,6 @@ IntervalFields fields_of(Datum value)
     return {interval->month, interval->day, interval->time};
 }
 
-// Creates what the policy wants now, around the clock first, then what an outage left out; then drains.
-void maintain(pg::Spi &spi, const PartitionSet &set, Instant at, std::int64_t batch, Actions &actions)
-{
-    Layout layout = set.layout();
-    const std::int64_t clock = clock_of(spi, set, layout, at);
-    const std::int64_t ahead = step_cells(set.grid(), clock, set.policy().premake + 1);
-    const bool needs_default = set.policy().default_partition && !OidIsValid(layout.default_partition);
-    const std::int64_t resume = resume_point(layout.taken, clock);
-    if (needs_default || !missing_pieces(set.grid(), layout.taken, clock, ahead, 1).empty())
-        create_missing(spi, set, clock, ahead, actions);
-    if (resume < clock && !missing_pieces(set.grid(), layout.taken, resume, clock, 1).empty())
-        create_missing(spi, set, resume, clock, actions);
-    drain(spi, set, clock, batch, actions);
-}
-
-constexpr std::int64_t default_batch = 10000;
-
-// One set in a subtransaction: its failure is a row.
-void maintain_one(pg::Spi &spi, Oid relid, Instant at, Actions &actions)
-{
-    auto failure = pg::try_in_subtransaction([&] {
-        PartitionSet set(pg::require_owner(relid), require_policy(spi, relid));
-        maintain(spi, set, at, default_batch, actions);
-    });
-    if (failure)
-        actions.add_failure(relid, *failure);
-}
-
-PartitionSet managed_set(pg::Spi &spi, Oid relid)
-{
-    pg::OwnedTable table = pg::require_owner(relid);
-    key_column(relid);
-    return PartitionSet(table, require_policy(spi, relid));
-}
-
 // Refuses a range of more partitions than one call may create.
 void check_number(const PartitionSet &set, std::int64_t from, std::int64_t to)
 {
@@ -80,22 +46,28 @@ void check_number(const PartitionSet &set, std::int64_t from, std::int64_t to)
                  "Take a shorter range or a longer interval.");
 }
 
-void manage(pg::Spi &spi, const Policy &policy, std::optional<std::int64_t> start_axis, Instant now, Actions &actions)
+// The lock makes it wait for those who manage, change or maintain the same relation.
+pg::OwnedTable lock_for_change(Oid relid, Actions &actions)
 {
-    pg::OwnedTable table = pg::require_owner(policy.relid);
-    PartitionSet set(table, policy);
+    const pg::OwnedTable table = pg::require_owner(relid);
+    pg::lock_in_tries(table, ShareUpdateExclusiveLock, actions.wait());
+    return table;
+}
+
+void manage(pg::Spi &spi, const Policy &policy, std::optional<std::int64_t> start, Instant now,
+            Actions &actions)
+{
+    const PartitionSet set(lock_for_change(policy.relid, actions), policy);
     if (find_policy(spi, policy.relid))
         pg::fail(ERRCODE_DUPLICATE_OBJECT,
                  "partitions of relation \"" + pg::relation_name(policy.relid) + "\" are managed already", {},
                  "Change them with privacy_scan.set_partitions().");
     insert_policy(spi, policy);
-    if (start_axis) {
-        const std::int64_t clock = std::max(*start_axis, clock_of(spi, set, set.layout(), now));
-        const std::int64_t to = step_cells(set.grid(), clock, policy.premake + 1);
-        check_number(set, *start_axis, to);
-        create_missing(spi, set, *start_axis, to, actions);
+    if (start) {
+        const std::int64_t clock = std::max(*start, clock_of(spi, set, set.layout(), now));
+        check_number(set, *start, step_cells(set.grid(), clock, policy.premake + 1));
     }
-    maintain(spi, set, now, default_batch, actions);
+    maintain(spi, set, now, start, OnFailure::raise, actions);
 }
 
 } // namespace
@@ -104,8 +76,8 @@ void manage(pg::Spi &spi, const Policy &policy, std::optional<std::int64_t> star
 // default_partition boolean, start timestamptz): registers a range-partitioned relation and creates what is
 // missing: from the cell of start (NULL: of now) to premake cells after that of now, and DEFAULT.
 // Returns the rows of maintain_partitions(). VOLATILE. Errors: 22004 a NULL, 42501 not the owner, 42809 wrong
-// kind of relation, 42703 and 22023 wrong key, 42P16 nullable key, 22023 interval, premake, zone, 22008 start,
-// 54000 too many partitions, 42710 managed already.
+// kind of relation, 42703 and 22023 wrong key, 42P16 nullable key, 22023 interval, premake, zone, 22008
+// start, 54000 too many partitions, 42710 managed already.
 PS_FUNCTION(ps_manage_partitions)
 {
     pg::Arguments args(fcinfo);
@@ -160,8 +132,10 @@ PS_FUNCTION(ps_unmanage_partitions)
 {
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
-    pg::require_owner(relid);
+    Actions actions;
+    pg::require_primary("unmanage_partitions()");
     pg::Spi spi;
+    lock_for_change(relid, actions);
     return BoolGetDatum(delete_policy(spi, relid));
 }
 
@@ -172,10 +146,10 @@ PS_FUNCTION(ps_set_partitions)
 {
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
-    pg::OwnedTable table = pg::require_owner(relid);
     Actions actions(fcinfo);
     pg::require_primary("set_partitions()");
     pg::Spi spi;
+    const pg::OwnedTable table = lock_for_change(relid, actions);
     Policy policy = require_policy(spi, relid);
     if (!args.is_null(1))
         policy.premake = DatumGetInt32(args.datum(1));
@@ -187,17 +161,18 @@ PS_FUNCTION(ps_set_partitions)
         policy.default_partition = DatumGetBool(args.datum(4));
     PartitionSet set(table, policy);
     if (set.key().is_temporal() ? policy.step.has_value() : policy.every.has_value())
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, set.key().is_temporal() ? "a time key takes an interval, not a step"
-                                                                          : "an integer key takes a step, not an interval");
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, set.key().is_temporal()
+                                                      ? "a time key takes an interval, not a step"
+                                                      : "an integer key takes a step, not an interval");
     update_policy(spi, policy);
-    maintain(spi, set, GetCurrentTimestamp(), default_batch, actions);
+    maintain(spi, set, GetCurrentTimestamp(), std::nullopt, OnFailure::raise, actions);
     return Datum(0);
 }
 
-// privacy_scan.maintain_partitions(relation regclass, at timestamptz): creates ahead of the instant and drains
-// one batch of DEFAULT, for one set or (NULL) all that the caller owns. A row per action; a set that fails is a
-// row with SQLSTATE and message. No row: nothing to do. On a standby: one row that says so. VOLATILE.
-// Errors: 22004 at is NULL, 22008; for one relation also 42501, 42704.
+// privacy_scan.maintain_partitions(relation regclass, at timestamptz): creates ahead of the instant and
+// drains one batch of DEFAULT, for one set or (NULL) all that the caller owns. A row per action; a set that
+// fails is a row with SQLSTATE and message. No row: nothing to do. On a standby: one row that says so.
+// VOLATILE. Errors: 22004 at is NULL, 22008; for one relation also 42501, 42704.
 PS_FUNCTION(ps_maintain_partitions)
 {
     pg::Arguments args(fcinfo);
@@ -211,7 +186,7 @@ PS_FUNCTION(ps_maintain_partitions)
     pg::Spi spi;
     if (!args.is_null(0)) {
         Oid relid = args.relation(0);
-        managed_set(spi, relid);
+        managed_set(spi, relid, AccessShareLock, actions);
         maintain_one(spi, relid, at, actions);
         return Datum(0);
     }
@@ -221,9 +196,9 @@ PS_FUNCTION(ps_maintain_partitions)
     return Datum(0);
 }
 
-// CALL privacy_scan.run_maintenance(relation regclass, at timestamptz): maintain_partitions() with a transaction
-// for each set, so that no set waits for the locks of another; a NOTICE per action, and a WARNING with SQLSTATE
-// for a set that fails. Errors as maintain_partitions(), and 2D000 inside a transaction block.
+// CALL privacy_scan.run_maintenance(relation regclass, at timestamptz): maintain_partitions() with a
+// transaction for each set, so that no set waits for the locks of another; a NOTICE per action, and a WARNING
+// with SQLSTATE for a set that fails. Errors as maintain_partitions(), and 2D000 inside a transaction block.
 PS_FUNCTION(ps_run_maintenance)
 {
     pg::Arguments args(fcinfo);
@@ -235,7 +210,7 @@ PS_FUNCTION(ps_run_maintenance)
     std::vector<Oid> relids = managed_relations(spi);
     if (!args.is_null(0)) {
         relids = {args.relation(0)};
-        managed_set(spi, relids.front());
+        managed_set(spi, relids.front(), AccessShareLock, actions);
     }
     for (Oid relid : relids) {
         maintain_one(spi, relid, at, actions);
@@ -252,7 +227,8 @@ void ensure(pg::Spi &spi, const PartitionSet &set, std::int64_t from, std::int64
     if (from >= to)
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "the range is empty", {}, "Give a start before its end.");
     check_number(set, from, to);
-    create_missing(spi, set, from, to, actions);
+    const PartitionBatch batch = make_missing(spi, set, {{from, to}}, WithDefault::yes);
+    attach_batch(spi, set, batch, ShareUpdateExclusiveLock, actions);
 }
 
 } // namespace
@@ -266,8 +242,9 @@ PS_FUNCTION(ps_ensure_partitions)
     Oid relid = args.relation(0);
     const Instant from = instant_of(args, 1, "from"), to = instant_of(args, 2, "to");
     Actions actions(fcinfo);
+    pg::require_primary("ensure_partitions()");
     pg::Spi spi;
-    PartitionSet set = managed_set(spi, relid);
+    const PartitionSet set = managed_set(spi, relid, ShareUpdateExclusiveLock, actions);
     if (!set.key().is_temporal())
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "an integer key takes a range of integers");
     ensure(spi, set, set.key().axis_of_instant(from), set.key().axis_of_instant(to), actions);
@@ -279,10 +256,12 @@ PS_FUNCTION(ps_ensure_partitions_by_step)
 {
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
-    const std::int64_t from = DatumGetInt64(args.required(1, "from")), to = DatumGetInt64(args.required(2, "to"));
+    const std::int64_t from = DatumGetInt64(args.required(1, "from")),
+                       to = DatumGetInt64(args.required(2, "to"));
     Actions actions(fcinfo);
+    pg::require_primary("ensure_partitions()");
     pg::Spi spi;
-    PartitionSet set = managed_set(spi, relid);
+    const PartitionSet set = managed_set(spi, relid, ShareUpdateExclusiveLock, actions);
     if (set.key().is_temporal())
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "a time key takes a range of instants");
     ensure(spi, set, from, to, actions);
@@ -303,34 +282,36 @@ std::int64_t checked_batch(Datum value)
 } // namespace
 
 // privacy_scan.drain_default(relation regclass, batch_rows int): moves up to batch_rows rows of DEFAULT into
-// partitions of their own, whole cells at a time, in the caller's transaction. Again until no row says drained.
-// VOLATILE. Errors: 22004, 22023 batch_rows, 42501, 42704; 55P03 where the locks could not be had.
+// partitions of their own, whole cells at a time, in the caller's transaction. Again until no row says
+// drained. VOLATILE. Errors: 22004, 22023 batch_rows, 42501, 42704; 55P03 where the locks could not be had.
 PS_FUNCTION(ps_drain_default)
 {
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
     const std::int64_t batch = checked_batch(args.required(1, "batch_rows"));
     Actions actions(fcinfo);
+    pg::require_primary("drain_default()");
     pg::Spi spi;
-    PartitionSet set = managed_set(spi, relid);
+    const PartitionSet set = managed_set(spi, relid, ShareUpdateExclusiveLock, actions);
     drain(spi, set, clock_of(spi, set, set.layout(), GetCurrentTimestamp()), batch, actions);
     return Datum(0);
 }
 
-// CALL privacy_scan.run_drain(relation regclass, batch_rows int): drains DEFAULT batch by batch, a transaction
-// each, until nothing movable is left; a NOTICE per partition. Errors as drain_default(), and 2D000 inside a
-// transaction block.
+// CALL privacy_scan.run_drain(relation regclass, batch_rows int): drains DEFAULT batch by batch, a
+// transaction each, until nothing movable is left; a NOTICE per partition. Errors as drain_default(), and
+// 2D000 inside a transaction block.
 PS_FUNCTION(ps_run_drain)
 {
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
     const std::int64_t batch = checked_batch(args.required(1, "batch_rows"));
+    pg::require_primary("run_drain()");
     pg::Spi spi(fcinfo);
     Actions actions;
     std::int64_t moved;
     do {
         pg::MemoryScope memory("batch of run_drain");
-        PartitionSet set = managed_set(spi, relid);
+        const PartitionSet set = managed_set(spi, relid, ShareUpdateExclusiveLock, actions);
         moved = drain(spi, set, clock_of(spi, set, set.layout(), GetCurrentTimestamp()), batch, actions);
         spi.commit();
     } while (moved > 0);

@@ -10,7 +10,9 @@ CREATE TABLE privacy_scan.partition_policies (
 );
 COMMENT ON TABLE privacy_scan.partition_policies IS
     'The policies of managed partition sets, one row a relation. Read privacy_scan.partition_sets instead; written by manage_partitions(), set_partitions() and unmanage_partitions() alone.';
-SELECT pg_catalog.pg_extension_config_dump('privacy_scan.partition_policies', '');
+-- The policy of a relation that was dropped would come back as a bare OID, which may be another's by then.
+SELECT pg_catalog.pg_extension_config_dump('privacy_scan.partition_policies',
+    'WHERE relation::oid IN (SELECT oid FROM pg_catalog.pg_class)');
 
 CREATE TYPE privacy_scan.partition_action AS (
     relation     regclass,

@@ -12,7 +12,10 @@ namespace
 {
 
 // To a microsecond.
-double rounded(double ms) { return static_cast<double>(static_cast<std::int64_t>(ms * 1000 + 0.5)) / 1000; }
+double rounded(double ms)
+{
+    return static_cast<double>(static_cast<std::int64_t>(ms * 1000 + 0.5)) / 1000;
+}
 
 void notify(Oid relid, const Action &action)
 {
@@ -32,13 +35,39 @@ void notify(Oid relid, const Action &action)
 
 } // namespace
 
-void Actions::put(Oid relid, const Action &action, const std::string &lower, const std::string &upper)
+void Actions::report(const Row &row)
 {
+    const Action &action = row.action;
     if (!sink_)
-        return notify(relid, action);
-    sink_->put({pg::cell_oid(relid), cell(action.partition), cell(lower), cell(upper), cell(action.action),
-               cell(action.rows), cell(rounded(action.ms)), cell(rounded(action.wait.waited_ms)), cell(action.wait.blocked_by),
-               cell(action.error.sqlstate), cell(action.error.message)});
+        return notify(row.relid, action);
+    sink_->put({pg::cell_oid(row.relid), cell(action.partition), cell(row.lower), cell(row.upper),
+                cell(action.action), cell(action.rows), cell(rounded(action.ms)),
+                cell(rounded(row.wait.waited_ms)), cell(row.wait.blocked_by), cell(action.error.sqlstate),
+                cell(action.error.message)});
+}
+
+void Actions::put(Row row)
+{
+    row.wait = std::exchange(wait_, {});
+    if (attempts_ == 0)
+        report(row);
+    else
+        held_.push_back(std::move(row));
+}
+
+std::optional<pg::ErrorText> Actions::attempt(const std::function<void()> &body)
+{
+    const std::size_t before = held_.size();
+    ++attempts_;
+    auto failure = pg::try_in_subtransaction(body);
+    --attempts_;
+    if (failure)
+        held_.erase(held_.begin() + static_cast<std::ptrdiff_t>(before), held_.end());
+    if (attempts_ == 0) {
+        for (const Row &row : std::exchange(held_, {}))
+            report(row);
+    }
+    return failure;
 }
 
 void Actions::add(const PartitionSet &set, const Action &action)
@@ -48,7 +77,7 @@ void Actions::add(const PartitionSet &set, const Action &action)
         lower = set.key().text_of(action.bounds->lower);
         upper = set.key().text_of(action.bounds->upper);
     }
-    put(set.table().relid, action, lower, upper);
+    put({set.table().relid, action, lower, upper, {}});
 }
 
 void Actions::add_failure(Oid relid, const pg::ErrorText &error)
@@ -56,7 +85,7 @@ void Actions::add_failure(Oid relid, const pg::ErrorText &error)
     Action action;
     action.action = "failed";
     action.error = error;
-    put(relid, action, {}, {});
+    put({relid, action, {}, {}, {}});
 }
 
 void Actions::add_note(Oid relid, const std::string &what, const std::string &message)
@@ -64,7 +93,7 @@ void Actions::add_note(Oid relid, const std::string &what, const std::string &me
     Action action;
     action.action = what;
     action.error.message = message;
-    put(relid, action, {}, {});
+    put({relid, action, {}, {}, {}});
 }
 
 } // namespace privacy_scan::partition

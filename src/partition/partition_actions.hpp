@@ -15,7 +15,6 @@ struct Action {
     std::string action; // created, drained, left, failed, ...: see doc/partitions.md
     std::int64_t rows = 0;
     double ms = 0;
-    pg::LockWait wait;
     pg::ErrorText error;
 };
 
@@ -29,10 +28,26 @@ class Actions
     void add_failure(Oid relid, const pg::ErrorText &error); // of a whole set
     void add_note(Oid relid, const std::string &action, const std::string &message);
 
+    // Runs the body in a subtransaction. What it added is reported only if it succeeds.
+    std::optional<pg::ErrorText> attempt(const std::function<void()> &body);
+
+    // For those who wait for locks. The next row reports it.
+    pg::LockWait &wait() { return wait_; }
+
   private:
-    void put(Oid relid, const Action &action, const std::string &lower, const std::string &upper);
+    struct Row {
+        Oid relid;
+        Action action;
+        std::string lower, upper;
+        pg::LockWait wait;
+    };
+    void put(Row row);
+    void report(const Row &row);
 
     std::optional<pg::RowSink> sink_;
+    pg::LockWait wait_;
+    std::vector<Row> held_; // while attempts are under way
+    int attempts_ = 0;
 };
 
 } // namespace privacy_scan::partition

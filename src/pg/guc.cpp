@@ -8,6 +8,12 @@ extern "C" {
 namespace privacy_scan::pg
 {
 
+// Red.
+static void change(const char *name, const char *value, GucContext rights)
+{
+    (void)set_config_option(name, value, rights, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
 GucScope::GucScope() noexcept : level_(NewGUCNestLevel()) {}
 
 GucScope::~GucScope()
@@ -17,10 +23,12 @@ GucScope::~GucScope()
 
 void GucScope::set(const char *name, const char *value)
 {
-    guarded([=] {
-        (void)set_config_option(name, value, superuser() ? PGC_SUSET : PGC_USERSET, PGC_S_SESSION,
-                                GUC_ACTION_SAVE, true, 0, false);
-    });
+    guarded([=] { change(name, value, superuser() ? PGC_SUSET : PGC_USERSET); });
+}
+
+void GucScope::set_trusted(const char *name, const char *value)
+{
+    guarded([=] { change(name, value, PGC_SUSET); });
 }
 
 } // namespace privacy_scan::pg

@@ -19,6 +19,9 @@ class GucScope
     // With the rights of the current user. Error: 22023 where the value isn't valid, 42501.
     void set(const char *name, const char *value);
 
+    // With a superuser's rights, whoever the current user is: for a value that is ours.
+    void set_trusted(const char *name, const char *value);
+
   private:
     int level_;
 };

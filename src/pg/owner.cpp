@@ -49,9 +49,12 @@ void pin_all(GucScope &settings)
         settings.set(setting.name, setting.value);
 }
 
+// An autovacuum gives way to us only once we have looked for a deadlock, which must come before we give up.
+// And where there is one, we are its victim.
 void set_lock_timeout(GucScope &settings)
 {
     settings.set("lock_timeout", (std::to_string(settings::lock_timeout_ms()) + "ms").c_str());
+    settings.set_trusted("deadlock_timeout", "5ms");
 }
 
 // Red. Fires what the caller's own statements deferred, as the caller, and defers nothing from here on.
