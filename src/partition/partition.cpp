@@ -46,6 +46,11 @@ void check_number(const PartitionSet &set, std::int64_t from, std::int64_t to)
                  "Take a shorter range or a longer interval.");
 }
 
+void check_managed(pg::Spi &spi, Oid relid, Actions &actions)
+{
+    look_at(spi, relid, actions, [](const PartitionSet &) { return true; });
+}
+
 // The lock makes it wait for those who manage, change or maintain the same relation.
 pg::OwnedTable lock_for_change(Oid relid, Actions &actions)
 {
@@ -186,7 +191,7 @@ PS_FUNCTION(ps_maintain_partitions)
     pg::Spi spi;
     if (!args.is_null(0)) {
         Oid relid = args.relation(0);
-        managed_set(spi, relid, AccessShareLock, actions);
+        check_managed(spi, relid, actions);
         maintain_one(spi, relid, at, actions);
         return Datum(0);
     }
@@ -210,7 +215,7 @@ PS_FUNCTION(ps_run_maintenance)
     std::vector<Oid> relids = managed_relations(spi);
     if (!args.is_null(0)) {
         relids = {args.relation(0)};
-        managed_set(spi, relids.front(), AccessShareLock, actions);
+        check_managed(spi, relids.front(), actions);
     }
     for (Oid relid : relids) {
         maintain_one(spi, relid, at, actions);

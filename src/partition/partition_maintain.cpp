@@ -19,6 +19,14 @@ PartitionSet managed_set(pg::Spi &spi, Oid relid, int lockmode, Actions &actions
     return PartitionSet(table, require_policy(spi, relid));
 }
 
+bool look_at(pg::Spi &spi, Oid relid, Actions &actions, const std::function<bool(const PartitionSet &)> &look)
+{
+    pg::Subtransaction scope;
+    const bool seen = look(managed_set(spi, relid, AccessShareLock, actions));
+    scope.rollback();
+    return seen;
+}
+
 namespace
 {
 
@@ -49,7 +57,7 @@ Need need_of(pg::Spi &spi, const PartitionSet &set, Instant at, std::optional<st
     if (start && *start > need.clock)
         add(need.ahead, {std::max(*start, end), step_cells(grid, *start, premake + 1)});
     add(need.behind, {need.clock, next});
-    add(need.behind, {resume, need.clock});
+    add(need.behind, {resume, step_cells(grid, need.clock, 0)});
     need.default_partition = set.policy().default_partition && !OidIsValid(layout.default_partition);
     need.draining = OidIsValid(layout.default_partition) && !has_no_blocks(layout.default_partition);
     return need;
@@ -109,7 +117,10 @@ void maintain(pg::Spi &spi, const PartitionSet &set, Instant at, std::optional<s
 void maintain_one(pg::Spi &spi, Oid relid, Instant at, Actions &actions)
 {
     auto failure = actions.attempt([&] {
-        if (is_nothing(need_of(spi, managed_set(spi, relid, AccessShareLock, actions), at, std::nullopt)))
+        auto is_idle = [&](const PartitionSet &set) {
+            return is_nothing(need_of(spi, set, at, std::nullopt));
+        };
+        if (look_at(spi, relid, actions, is_idle))
             return;
         const PartitionSet set = managed_set(spi, relid, ShareUpdateExclusiveLock, actions);
         maintain(spi, set, at, std::nullopt, OnFailure::report, actions);

@@ -15,6 +15,12 @@ constexpr std::int64_t default_batch = 10000;
 // managed.
 PartitionSet managed_set(pg::Spi &spi, Oid relid, int lockmode, Actions &actions);
 
+// A look at a managed relation, in a subtransaction that is rolled back: what the look locked is given back,
+// for who then waits for his turn must not stand in the way of the one whose turn it is. Errors as
+// managed_set().
+bool look_at(pg::Spi &spi, Oid relid, Actions &actions,
+             const std::function<bool(const PartitionSet &)> &look);
+
 enum class OnFailure {
     raise,
     report // a part that fails is a row, and the other parts stand
