@@ -7,6 +7,7 @@
 
 extern "C" {
 #include <utils/lsyscache.h>
+#include <utils/syscache.h>
 }
 
 namespace privacy_scan::partition
@@ -102,13 +103,14 @@ Blueprint read_blueprint(pg::Spi &spi, const PartitionSet &set, const Layout &la
     blueprint.default_privileges = row.boolean(0, 4);
     for (const char *sql : {privileges, row_security, policies, column_settings})
         add_statements(spi, sql, parent, blueprint.dress);
-    pg::Rows referenced =
-        spi.run("SELECT DISTINCT confrelid FROM pg_catalog.pg_constraint"
-                " WHERE conrelid = $1 AND contype = 'f' AND confrelid <> conrelid AND conparentid = 0"
-                " ORDER BY confrelid",
+    pg::Rows related =
+        spi.run("SELECT DISTINCT CASE conrelid WHEN $1 THEN confrelid ELSE conrelid END AS other"
+                " FROM pg_catalog.pg_constraint"
+                " WHERE (conrelid = $1 OR confrelid = $1) AND contype = 'f' AND confrelid <> conrelid"
+                " ORDER BY other",
                 {pg::oid_param(parent)});
-    for (std::size_t i = 0; i < referenced.size(); ++i)
-        blueprint.referenced.push_back(referenced.oid(i, 1));
+    for (std::size_t i = 0; i < related.size(); ++i)
+        blueprint.related.push_back(related.oid(i, 1));
     return blueprint;
 }
 
@@ -116,10 +118,15 @@ std::string new_partition_name(Oid parent, const std::string &suffix)
 {
     const std::string base = pg::relation_name(parent);
     const Oid schema = pg::guarded([=] { return get_rel_namespace(parent); });
+    // A table needs its name among the types, too.
+    auto is_taken = [=](const char *name) {
+        return OidIsValid(get_relname_relid(name, schema)) ||
+               SearchSysCacheExists2(TYPENAMENSP, PointerGetDatum(name), ObjectIdGetDatum(schema));
+    };
     for (int number = 1;; ++number) {
         std::string name = pg::name_with_suffix(base, number == 1 ? suffix : suffix + "_" + std::to_string(number));
         const char *text = name.c_str();
-        if (!pg::guarded([=] { return OidIsValid(get_relname_relid(text, schema)); }))
+        if (!pg::guarded([=] { return is_taken(text); }))
             return name;
     }
 }
@@ -127,8 +134,8 @@ std::string new_partition_name(Oid parent, const std::string &suffix)
 namespace
 {
 
-// Takes back what ALTER DEFAULT PRIVILEGES gave to others: a partition has its parent's privileges alone.
-void revoke_default_privileges(pg::Spi &spi, const std::string &partition, Oid relid)
+// Undoes ALTER DEFAULT PRIVILEGES: a partition has its parent's privileges alone, and the owner's are whole.
+void undo_default_privileges(pg::Spi &spi, const std::string &partition, Oid relid, const std::string &owner)
 {
     pg::Rows rows = spi.run("SELECT DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC'"
                             " ELSE quote_ident(pg_get_userbyid(a.grantee)::text) END"
@@ -137,6 +144,7 @@ void revoke_default_privileges(pg::Spi &spi, const std::string &partition, Oid r
                             {pg::oid_param(relid)});
     for (std::size_t row = 0; row < rows.size(); ++row)
         spi.run("REVOKE ALL ON " + partition + " FROM " + rows.text(row, 1));
+    spi.run("GRANT ALL ON " + partition + " TO " + owner);
 }
 
 Oid relid_of(Oid parent, const std::string &name)
@@ -174,7 +182,7 @@ Oid create_table(pg::Spi &spi, const PartitionSet &set, const Blueprint &bluepri
             (indexes == WithIndexes::no ? " EXCLUDING INDEXES" : "") + blueprint.create_tail);
     const Oid relid = relid_of(parent, name);
     if (blueprint.default_privileges)
-        revoke_default_privileges(spi, partition, relid);
+        undo_default_privileges(spi, partition, relid, pg::quote(pg::role_name(set.table().owner)));
     for (const Statement &statement : blueprint.dress)
         spi.run(statement.about(partition));
     return relid;

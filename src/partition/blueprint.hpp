@@ -17,7 +17,7 @@ struct Blueprint {
     std::vector<Statement> dress;         // before it is attached
     bool default_privileges = false;      // somebody's ALTER DEFAULT PRIVILEGES may have granted rights on it
     char replica_identity = 'd';
-    std::vector<Oid> referenced;          // by foreign keys: attaching locks them against writers
+    std::vector<Oid> related;             // by foreign keys, either way: attaching locks them against writers
 };
 
 // Reads the parent and, for what a partitioned parent can't hold (storage parameters, access method), its

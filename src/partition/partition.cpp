@@ -34,11 +34,21 @@ IntervalFields fields_of(Datum value)
     return {interval->month, interval->day, interval->time};
 }
 
-// Creates what the policy wants now, around the clock first, then what an outage left out; then drains.
-void maintain(pg::Spi &spi, const PartitionSet &set, Instant at, std::int64_t batch, Actions &actions)
+// A relation that the caller owns, locked against changes of its definition. Waits for that as shortly as for all
+// locks: one relation that somebody holds must not keep the others from being looked after.
+pg::OwnedTable open_table(Oid relid)
 {
-    Layout layout = set.layout();
-    const std::int64_t clock = clock_of(spi, set, layout, at);
+    const pg::OwnedTable table = pg::require_owner(relid);
+    pg::LockWait wait;
+    if (auto failure = pg::try_with_locks({relid}, wait, [&] { pg::lock_owned(table, AccessShareLock); }))
+        pg::raise(*failure);
+    return table;
+}
+
+// Creates what the policy wants now, around the clock first, then what an outage left out.
+void create_ahead(pg::Spi &spi, const PartitionSet &set, std::int64_t clock, Actions &actions)
+{
+    const Layout layout = set.layout();
     const std::int64_t ahead = step_cells(set.grid(), clock, set.policy().premake + 1);
     const bool needs_default = set.policy().default_partition && !OidIsValid(layout.default_partition);
     const std::int64_t resume = resume_point(layout.taken, clock);
@@ -46,27 +56,36 @@ void maintain(pg::Spi &spi, const PartitionSet &set, Instant at, std::int64_t ba
         create_missing(spi, set, clock, ahead, actions);
     if (resume < clock && !missing_pieces(set.grid(), layout.taken, resume, clock, 1).empty())
         create_missing(spi, set, resume, clock, actions);
-    drain(spi, set, clock, batch, actions);
 }
 
 constexpr std::int64_t default_batch = 10000;
 
-// One set in a subtransaction: its failure is a row.
-void maintain_one(pg::Spi &spi, Oid relid, Instant at, Actions &actions)
+void maintain(pg::Spi &spi, const PartitionSet &set, Instant at, Actions &actions)
 {
-    auto failure = pg::try_in_subtransaction([&] {
-        PartitionSet set(pg::require_owner(relid), require_policy(spi, relid));
-        maintain(spi, set, at, default_batch, actions);
-    });
-    if (failure)
-        actions.add_failure(relid, *failure);
+    const std::int64_t clock = clock_of(spi, set, set.layout(), at);
+    create_ahead(spi, set, clock, actions);
+    drain(spi, set, clock, default_batch, actions);
 }
 
 PartitionSet managed_set(pg::Spi &spi, Oid relid)
 {
-    pg::OwnedTable table = pg::require_owner(relid);
-    key_column(relid);
+    const pg::OwnedTable table = open_table(relid);
+    key_column(relid); // what can't be managed is told before what merely isn't
     return PartitionSet(table, require_policy(spi, relid));
+}
+
+// A failure is a row. What was created stays where draining fails: the next rows have a place to go to.
+void maintain_one(pg::Spi &spi, Oid relid, Instant at, Actions &actions)
+{
+    std::optional<PartitionSet> set;
+    std::int64_t clock = 0;
+    const bool created = actions.attempt(relid, [&] {
+        set.emplace(managed_set(spi, relid));
+        clock = clock_of(spi, *set, set->layout(), at);
+        create_ahead(spi, *set, clock, actions);
+    });
+    if (created)
+        actions.attempt(relid, [&] { drain(spi, *set, clock, default_batch, actions); });
 }
 
 // Refuses a range of more partitions than one call may create.
@@ -82,8 +101,7 @@ void check_number(const PartitionSet &set, std::int64_t from, std::int64_t to)
 
 void manage(pg::Spi &spi, const Policy &policy, std::optional<std::int64_t> start_axis, Instant now, Actions &actions)
 {
-    pg::OwnedTable table = pg::require_owner(policy.relid);
-    PartitionSet set(table, policy);
+    const PartitionSet set(open_table(policy.relid), policy);
     if (find_policy(spi, policy.relid))
         pg::fail(ERRCODE_DUPLICATE_OBJECT,
                  "partitions of relation \"" + pg::relation_name(policy.relid) + "\" are managed already", {},
@@ -95,7 +113,7 @@ void manage(pg::Spi &spi, const Policy &policy, std::optional<std::int64_t> star
         check_number(set, *start_axis, to);
         create_missing(spi, set, *start_axis, to, actions);
     }
-    maintain(spi, set, now, default_batch, actions);
+    maintain(spi, set, now, actions);
 }
 
 } // namespace
@@ -120,16 +138,16 @@ PS_FUNCTION(ps_manage_partitions)
     if (!args.is_null(6))
         start = instant_of(args, 6, "start");
     Actions actions(fcinfo);
-    pg::require_primary("manage_partitions()");
+    pg::require_writable("manage_partitions()");
     pg::Spi spi;
     if (start) {
-        PartitionSet set(pg::require_owner(policy.relid), policy);
+        const PartitionSet set(open_table(policy.relid), policy);
         if (!set.key().is_temporal())
             pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "an integer key takes a step, not an interval");
         start = set.key().axis_of_instant(*start);
     }
     manage(spi, policy, start, GetCurrentTimestamp(), actions);
-    return Datum(0);
+    return actions.finish();
 }
 
 // privacy_scan.manage_partitions(relation regclass, key name, step bigint, premake int, default_partition
@@ -147,10 +165,10 @@ PS_FUNCTION(ps_manage_partitions_by_step)
     if (!args.is_null(5))
         start = DatumGetInt64(args.datum(5));
     Actions actions(fcinfo);
-    pg::require_primary("manage_partitions()");
+    pg::require_writable("manage_partitions()");
     pg::Spi spi;
     manage(spi, policy, start, GetCurrentTimestamp(), actions);
-    return Datum(0);
+    return actions.finish();
 }
 
 // privacy_scan.unmanage_partitions(relation regclass): forgets the policy; the partitions stay as they are.
@@ -160,6 +178,7 @@ PS_FUNCTION(ps_unmanage_partitions)
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
     pg::require_owner(relid);
+    pg::require_writable("unmanage_partitions()");
     pg::Spi spi;
     return BoolGetDatum(delete_policy(spi, relid));
 }
@@ -171,10 +190,11 @@ PS_FUNCTION(ps_set_partitions)
 {
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
-    pg::OwnedTable table = pg::require_owner(relid);
+    pg::require_owner(relid);
     Actions actions(fcinfo);
-    pg::require_primary("set_partitions()");
+    pg::require_writable("set_partitions()");
     pg::Spi spi;
+    const pg::OwnedTable table = open_table(relid);
     Policy policy = require_policy(spi, relid);
     if (!args.is_null(1))
         policy.premake = DatumGetInt32(args.datum(1));
@@ -184,13 +204,13 @@ PS_FUNCTION(ps_set_partitions)
         policy.step = DatumGetInt64(args.datum(3));
     if (!args.is_null(4))
         policy.default_partition = DatumGetBool(args.datum(4));
-    PartitionSet set(table, policy);
+    const PartitionSet set(table, policy);
     if (set.key().is_temporal() ? policy.step.has_value() : policy.every.has_value())
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, set.key().is_temporal() ? "a time key takes an interval, not a step"
                                                                           : "an integer key takes a step, not an interval");
     update_policy(spi, policy);
-    maintain(spi, set, GetCurrentTimestamp(), default_batch, actions);
-    return Datum(0);
+    maintain(spi, set, GetCurrentTimestamp(), actions);
+    return actions.finish();
 }
 
 // privacy_scan.maintain_partitions(relation regclass, at timestamptz): creates ahead of the instant and drains
@@ -205,19 +225,20 @@ PS_FUNCTION(ps_maintain_partitions)
     if (pg::guarded([] { return RecoveryInProgress(); })) {
         actions.add_note(args.is_null(0) ? InvalidOid : args.relation(0), "standby",
                          "this server is a standby; call it on the primary");
-        return Datum(0);
+        return actions.finish();
     }
+    pg::require_writable("maintain_partitions()");
     pg::Spi spi;
     if (!args.is_null(0)) {
         Oid relid = args.relation(0);
         managed_set(spi, relid);
         maintain_one(spi, relid, at, actions);
-        return Datum(0);
+        return actions.finish();
     }
     forget_dropped(spi);
     for (Oid relid : managed_relations(spi))
         maintain_one(spi, relid, at, actions);
-    return Datum(0);
+    return actions.finish();
 }
 
 // CALL privacy_scan.run_maintenance(relation regclass, at timestamptz): maintain_partitions() with a transaction
@@ -227,7 +248,7 @@ PS_FUNCTION(ps_run_maintenance)
 {
     pg::Arguments args(fcinfo);
     const Instant at = instant_of(args, 1, "at");
-    pg::require_primary("run_maintenance()");
+    pg::require_writable("run_maintenance()");
     pg::Spi spi(pg::Spi::nonatomic);
     Actions actions;
     forget_dropped(spi);
@@ -238,6 +259,7 @@ PS_FUNCTION(ps_run_maintenance)
     }
     for (Oid relid : relids) {
         maintain_one(spi, relid, at, actions);
+        actions.finish();
         spi.commit();
     }
     return Datum(0);
@@ -265,12 +287,13 @@ PS_FUNCTION(ps_ensure_partitions)
     Oid relid = args.relation(0);
     const Instant from = instant_of(args, 1, "from"), to = instant_of(args, 2, "to");
     Actions actions(fcinfo);
+    pg::require_writable("ensure_partitions()");
     pg::Spi spi;
     PartitionSet set = managed_set(spi, relid);
     if (!set.key().is_temporal())
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "an integer key takes a range of integers");
     ensure(spi, set, set.key().axis_of_instant(from), set.key().axis_of_instant(to), actions);
-    return Datum(0);
+    return actions.finish();
 }
 
 // privacy_scan.ensure_partitions(relation regclass, "from" bigint, "to" bigint): the same for an integer key.
@@ -280,12 +303,13 @@ PS_FUNCTION(ps_ensure_partitions_by_step)
     Oid relid = args.relation(0);
     const std::int64_t from = DatumGetInt64(args.required(1, "from")), to = DatumGetInt64(args.required(2, "to"));
     Actions actions(fcinfo);
+    pg::require_writable("ensure_partitions()");
     pg::Spi spi;
     PartitionSet set = managed_set(spi, relid);
     if (set.key().is_temporal())
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "a time key takes a range of instants");
     ensure(spi, set, from, to, actions);
-    return Datum(0);
+    return actions.finish();
 }
 
 namespace
@@ -310,10 +334,11 @@ PS_FUNCTION(ps_drain_default)
     Oid relid = args.relation(0);
     const std::int64_t batch = checked_batch(args.required(1, "batch_rows"));
     Actions actions(fcinfo);
+    pg::require_writable("drain_default()");
     pg::Spi spi;
     PartitionSet set = managed_set(spi, relid);
     drain(spi, set, clock_of(spi, set, set.layout(), GetCurrentTimestamp()), batch, actions);
-    return Datum(0);
+    return actions.finish();
 }
 
 // CALL privacy_scan.run_drain(relation regclass, batch_rows int): drains DEFAULT batch by batch, a transaction
@@ -324,6 +349,7 @@ PS_FUNCTION(ps_run_drain)
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
     const std::int64_t batch = checked_batch(args.required(1, "batch_rows"));
+    pg::require_writable("run_drain()");
     pg::Spi spi(pg::Spi::nonatomic);
     Actions actions;
     std::int64_t moved;
@@ -331,6 +357,7 @@ PS_FUNCTION(ps_run_drain)
         pg::MemoryScope memory("batch of run_drain");
         PartitionSet set = managed_set(spi, relid);
         moved = drain(spi, set, clock_of(spi, set, set.layout(), GetCurrentTimestamp()), batch, actions);
+        actions.finish();
         spi.commit();
     } while (moved > 0);
     return Datum(0);

@@ -132,7 +132,7 @@ OwnerScope::OwnerScope(Oid owner) : in_flight_(std::uncaught_exceptions())
         guc_level_ = NewGUCNestLevel();
         pin_all();
         pin("lock_timeout", value);
-        SetUserIdAndSecContext(owner, saved_context_ | SECURITY_RESTRICTED_OPERATION);
+        SetUserIdAndSecContext(owner, saved_context_ | SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
     });
 }
 
@@ -176,6 +176,14 @@ void require_primary(const char *what)
     if (guarded([] { return RecoveryInProgress(); }))
         fail(ERRCODE_READ_ONLY_SQL_TRANSACTION, std::string(what) + " cannot run on a standby", {},
              "Call it on the primary.");
+}
+
+void require_writable(const char *what)
+{
+    require_primary(what);
+    if (XactReadOnly)
+        fail(ERRCODE_READ_ONLY_SQL_TRANSACTION, std::string(what) + " cannot run in a read-only transaction", {},
+             "Run SET TRANSACTION READ WRITE first, or look at default_transaction_read_only.");
 }
 
 } // namespace privacy_scan::pg
