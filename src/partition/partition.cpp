@@ -24,7 +24,8 @@ Instant instant_of(const pg::Arguments &args, int n, const char *name)
     Instant value = DatumGetTimestampTz(args.required(n, name));
     if (value < first_instant || value >= last_instant)
         pg::fail(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE,
-                 std::string("argument \"") + name + "\" lies outside the years 1 to 9999");
+                 std::string("argument \"") + name + "\" lies outside the years 1 to 9999", {},
+                 "No partition lies beyond them; rows that do stay in DEFAULT.");
     return value;
 }
 
@@ -88,9 +89,13 @@ void maintain_one(pg::Spi &spi, Oid relid, Instant at, Actions &actions)
         actions.attempt(relid, [&] { drain(spi, *set, clock, default_batch, actions); });
 }
 
-// Refuses a range of more partitions than one call may create.
-void check_number(const PartitionSet &set, std::int64_t from, std::int64_t to)
+// Refuses a range that no grid reaches, and one of more partitions than one call may create.
+void check_range(const PartitionSet &set, std::int64_t from, std::int64_t to)
 {
+    if (!set.grid().cell_at(from))
+        pg::fail(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "no partition can hold the beginning of the range",
+                 "Partitions lie within the years 1 to 9999 and within the values of the key's type.",
+                 "Begin the range later.");
     const auto most = static_cast<std::size_t>(settings::partition_max_created());
     if (missing_pieces(set.grid(), set.layout().taken, from, to, most + 1).size() > most)
         pg::fail(ERRCODE_PROGRAM_LIMIT_EXCEEDED,
@@ -110,7 +115,7 @@ void manage(pg::Spi &spi, const Policy &policy, std::optional<std::int64_t> star
     if (start_axis) {
         const std::int64_t clock = std::max(*start_axis, clock_of(spi, set, set.layout(), now));
         const std::int64_t to = step_cells(set.grid(), clock, policy.premake + 1);
-        check_number(set, *start_axis, to);
+        check_range(set, *start_axis, to);
         create_missing(spi, set, *start_axis, to, actions);
     }
     maintain(spi, set, now, actions);
@@ -143,7 +148,7 @@ PS_FUNCTION(ps_manage_partitions)
     if (start) {
         const PartitionSet set(open_table(policy.relid), policy);
         if (!set.key().is_temporal())
-            pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "an integer key takes a step, not an interval");
+            refuse_width(set.key());
         start = set.key().axis_of_instant(*start);
     }
     manage(spi, policy, start, GetCurrentTimestamp(), actions);
@@ -195,6 +200,7 @@ PS_FUNCTION(ps_set_partitions)
     pg::require_writable("set_partitions()");
     pg::Spi spi;
     const pg::OwnedTable table = open_table(relid);
+    key_column(relid);
     Policy policy = require_policy(spi, relid);
     if (!args.is_null(1))
         policy.premake = DatumGetInt32(args.datum(1));
@@ -206,8 +212,7 @@ PS_FUNCTION(ps_set_partitions)
         policy.default_partition = DatumGetBool(args.datum(4));
     const PartitionSet set(table, policy);
     if (set.key().is_temporal() ? policy.step.has_value() : policy.every.has_value())
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, set.key().is_temporal() ? "a time key takes an interval, not a step"
-                                                                          : "an integer key takes a step, not an interval");
+        refuse_width(set.key());
     update_policy(spi, policy);
     maintain(spi, set, GetCurrentTimestamp(), actions);
     return actions.finish();
@@ -248,6 +253,7 @@ PS_FUNCTION(ps_run_maintenance)
 {
     pg::Arguments args(fcinfo);
     const Instant at = instant_of(args, 1, "at");
+    pg::require_own_transactions(fcinfo, "run_maintenance()");
     pg::require_writable("run_maintenance()");
     pg::Spi spi(pg::Spi::nonatomic);
     Actions actions;
@@ -272,7 +278,7 @@ void ensure(pg::Spi &spi, const PartitionSet &set, std::int64_t from, std::int64
 {
     if (from >= to)
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "the range is empty", {}, "Give a start before its end.");
-    check_number(set, from, to);
+    check_range(set, from, to);
     create_missing(spi, set, from, to, actions);
 }
 
@@ -291,7 +297,8 @@ PS_FUNCTION(ps_ensure_partitions)
     pg::Spi spi;
     PartitionSet set = managed_set(spi, relid);
     if (!set.key().is_temporal())
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "an integer key takes a range of integers");
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "an integer key takes a range of integers", {},
+                 "Say, for instance, ensure_partitions('t', 0, 1000000).");
     ensure(spi, set, set.key().axis_of_instant(from), set.key().axis_of_instant(to), actions);
     return actions.finish();
 }
@@ -307,7 +314,8 @@ PS_FUNCTION(ps_ensure_partitions_by_step)
     pg::Spi spi;
     PartitionSet set = managed_set(spi, relid);
     if (set.key().is_temporal())
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "a time key takes a range of instants");
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "a time key takes a range of instants", {},
+                 "Say, for instance, ensure_partitions('t', '2025-01-01', '2025-07-01').");
     ensure(spi, set, from, to, actions);
     return actions.finish();
 }
@@ -319,7 +327,8 @@ std::int64_t checked_batch(Datum value)
 {
     std::int64_t batch = DatumGetInt32(value);
     if (batch < 1)
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"batch_rows\" must be at least 1");
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"batch_rows\" must be at least 1", {},
+                 "It is the number of rows that may be moved at once.");
     return batch;
 }
 
@@ -349,6 +358,7 @@ PS_FUNCTION(ps_run_drain)
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
     const std::int64_t batch = checked_batch(args.required(1, "batch_rows"));
+    pg::require_own_transactions(fcinfo, "run_drain()");
     pg::require_writable("run_drain()");
     pg::Spi spi(pg::Spi::nonatomic);
     Actions actions;

@@ -59,6 +59,15 @@ std::string Rows::text(std::size_t row, int column) const
     return guarded([=] { return detoasted(value); });
 }
 
+void require_own_transactions(FunctionCallInfo fcinfo, const char *what)
+{
+    // SPI_commit() doesn't look at it: it would end the caller's transaction.
+    const Node *context = fcinfo->context;
+    if (!context || !IsA(context, CallContext) || reinterpret_cast<const CallContext *>(context)->atomic)
+        fail(ERRCODE_INVALID_TRANSACTION_TERMINATION, std::string(what) + " cannot run inside a transaction block",
+             "It commits each of its steps.", "Call it as a statement of its own.");
+}
+
 Spi::Spi(Mode mode) : in_flight_(std::uncaught_exceptions())
 {
     guarded([=] { SPI_connect_ext(mode == nonatomic ? SPI_OPT_NONATOMIC : 0); });

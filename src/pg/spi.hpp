@@ -60,11 +60,14 @@ class Rows
     std::uint64_t count_;
 };
 
+// Refuses a procedure that is called where it may not commit: in a transaction block or a function. Error: 2D000.
+void require_own_transactions(FunctionCallInfo fcinfo, const char *what);
+
 // A connection to the SPI manager. One per entry function, handed down by reference.
 class Spi
 {
   public:
-    enum Mode { atomic, nonatomic }; // nonatomic: a procedure that may commit
+    enum Mode { atomic, nonatomic }; // nonatomic: a procedure that may commit, see require_own_transactions()
     explicit Spi(Mode mode = atomic);
     Spi(const Spi &) = delete;
     Spi &operator=(const Spi &) = delete;
