@@ -133,7 +133,7 @@ OwnerScope::OwnerScope(Oid owner)
     guarded([] { make_constraints_immediate(); });
     pin_all(settings_.emplace());
     set_lock_timeout(*settings_);
-    role_.emplace(owner, SECURITY_RESTRICTED_OPERATION);
+    role_.emplace(owner, SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
 }
 
 CatalogScope::CatalogScope() : role_(guarded([] { return schema_owner(); }), SECURITY_LOCAL_USERID_CHANGE)
@@ -157,6 +157,14 @@ void require_primary(const char *what)
     if (guarded([] { return RecoveryInProgress(); }))
         fail(ERRCODE_READ_ONLY_SQL_TRANSACTION, std::string(what) + " cannot run on a standby", {},
              "Call it on the primary.");
+}
+
+void require_writable(const char *what)
+{
+    require_primary(what);
+    if (XactReadOnly)
+        fail(ERRCODE_READ_ONLY_SQL_TRANSACTION, std::string(what) + " cannot run in a read-only transaction", {},
+             "Run SET TRANSACTION READ WRITE first, or look at default_transaction_read_only.");
 }
 
 } // namespace privacy_scan::pg
