@@ -156,8 +156,7 @@ PS_FUNCTION(ps_manage_partitions)
 }
 
 // privacy_scan.manage_partitions(relation regclass, key name, step bigint, premake int, default_partition
-// boolean, first bigint): the same for an integer key; the clock is the largest key outside DEFAULT, and the
-// partitions begin with the cell of first.
+// boolean, start bigint): the same for an integer key; the clock is the largest key outside DEFAULT.
 PS_FUNCTION(ps_manage_partitions_by_step)
 {
     pg::Arguments args(fcinfo);

@@ -53,12 +53,12 @@ REVOKE EXECUTE ON FUNCTION privacy_scan.manage_partitions(regclass, name, text, 
 
 CREATE FUNCTION privacy_scan.manage_partitions(
     relation regclass, key name, step bigint, premake integer DEFAULT 4,
-    default_partition boolean DEFAULT true, first bigint DEFAULT NULL)
+    default_partition boolean DEFAULT true, start bigint DEFAULT NULL)
 RETURNS SETOF privacy_scan.partition_action
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'ps_manage_partitions_by_step';
 COMMENT ON FUNCTION privacy_scan.manage_partitions(regclass, name, bigint, integer, boolean, bigint) IS
-    'Registers a table partitioned by range over a bigint or integer, and creates the partitions that are missing from first (or the largest key) to premake steps ahead.';
+    'Registers a table partitioned by range over a bigint or integer, and creates the partitions that are missing from start (or the largest key) to premake steps ahead.';
 REVOKE EXECUTE ON FUNCTION privacy_scan.manage_partitions(regclass, name, bigint, integer, boolean, bigint) FROM PUBLIC;
 
 CREATE FUNCTION privacy_scan.unmanage_partitions(relation regclass)
