@@ -49,9 +49,12 @@ void pin_all(GucScope &settings)
         settings.set(setting.name, setting.value);
 }
 
+// An autovacuum in the way is cancelled only after deadlock_timeout; by default we would have given up before.
 void set_lock_timeout(GucScope &settings)
 {
-    settings.set("lock_timeout", (std::to_string(settings::lock_timeout_ms()) + "ms").c_str());
+    const int timeout = settings::lock_timeout_ms();
+    settings.set("lock_timeout", (std::to_string(timeout) + "ms").c_str());
+    settings.set_as_server("deadlock_timeout", (std::to_string(std::max(1, timeout / 10)) + "ms").c_str());
 }
 
 // Red. Fires what the caller's own statements deferred, as the caller, and defers nothing from here on.
