@@ -24,7 +24,7 @@ END $$;
 CREATE FUNCTION bounds_in(session_zone text, style text, key_type text, every text, zone text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM set_config('timezone', session_zone, true), set_config('datestyle', style, true), set_config('intervalstyle', 'sql_standard', true);
-  PERFORM ps_zones.make(key_type, every, zone, '2020-03-01 00:00+00', '2020-05-10 00:00+00');
+  PERFORM ps_zones.make(key_type, every, zone, '2020-03-27 00:00+00', '2020-04-09 00:00+00');
   RETURN ps_zones.bounds();
 END $$;
 CREATE TABLE zones AS SELECT * FROM unnest('{UTC,America/St_Johns,Australia/Lord_Howe,Pacific/Apia,Antarctica/Troll,Europe/Berlin,Europe/Dublin,Africa/Casablanca,Asia/Kathmandu,Pacific/Chatham,America/New_York,America/Sao_Paulo,Asia/Tehran,Pacific/Kiritimati,Etc/GMT+12,America/Havana,Asia/Gaza,America/Scoresbysund,Africa/Cairo,Atlantic/Azores}'::text[]) WITH ORDINALITY z (zone, n);
