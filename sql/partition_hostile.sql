@@ -192,7 +192,13 @@ CALL privacy_scan.run_maintenance();
 SET default_transaction_read_only = off;
 SET default_transaction_isolation = 'read committed';
 SET search_path = pg_catalog;
-DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET ALL', current_database()); END $$;
+DO $$
+DECLARE name text;
+BEGIN
+  FOR name IN SELECT s.name FROM ps_hostile.settings s UNION ALL SELECT 'default_transaction_read_only' LOOP
+    EXECUTE format('ALTER DATABASE %I RESET %s', current_database(), name);
+  END LOOP;
+END $$;
 \c -
 SET client_min_messages = warning;
 DROP SCHEMA ps_evil CASCADE;
