@@ -25,7 +25,8 @@ Instant instant_of(const pg::Arguments &args, int n, const char *name)
     Instant value = DatumGetTimestampTz(args.required(n, name));
     if (value < first_instant || value >= last_instant)
         pg::fail(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE,
-                 std::string("argument \"") + name + "\" lies outside the years 1 to 9999");
+                 std::string("argument \"") + name + "\" lies outside the years 1 to 9999", {},
+                 "No partition lies beyond them; rows that do stay in DEFAULT.");
     return value;
 }
 
@@ -35,9 +36,13 @@ IntervalFields fields_of(Datum value)
     return {interval->month, interval->day, interval->time};
 }
 
-// Refuses a range of more partitions than one call may create.
-void check_number(const PartitionSet &set, std::int64_t from, std::int64_t to)
+// Refuses a range that no grid reaches, and one of more partitions than one call may create.
+void check_range(const PartitionSet &set, std::int64_t from, std::int64_t to)
 {
+    if (!set.grid().cell_at(from))
+        pg::fail(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "no partition can hold the beginning of the range",
+                 "Partitions lie within the years 1 to 9999 and within the values of the key's type.",
+                 "Begin the range later.");
     const auto most = static_cast<std::size_t>(settings::partition_max_created());
     if (missing_pieces(set.grid(), set.layout().taken, from, to, most + 1).size() > most)
         pg::fail(ERRCODE_PROGRAM_LIMIT_EXCEEDED,
@@ -70,7 +75,7 @@ void manage(pg::Spi &spi, const Policy &policy, std::optional<std::int64_t> star
     insert_policy(spi, policy);
     if (start) {
         const std::int64_t clock = std::max(*start, clock_of(spi, set, set.layout(), now));
-        check_number(set, *start, step_cells(set.grid(), clock, policy.premake + 1));
+        check_range(set, *start, step_cells(set.grid(), clock, policy.premake + 1));
     }
     maintain(spi, set, now, start, OnFailure::raise, actions);
 }
@@ -97,21 +102,20 @@ PS_FUNCTION(ps_manage_partitions)
     if (!args.is_null(6))
         start = instant_of(args, 6, "start");
     Actions actions(fcinfo);
-    pg::require_primary("manage_partitions()");
+    pg::require_writable("manage_partitions()");
     pg::Spi spi;
     if (start) {
-        PartitionSet set(pg::require_owner(policy.relid), policy);
+        const PartitionSet set(lock_for_change(policy.relid, actions), policy);
         if (!set.key().is_temporal())
-            pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "an integer key takes a step, not an interval");
+            refuse_width(set.key());
         start = set.key().axis_of_instant(*start);
     }
     manage(spi, policy, start, GetCurrentTimestamp(), actions);
-    return Datum(0);
+    return actions.finish();
 }
 
 // privacy_scan.manage_partitions(relation regclass, key name, step bigint, premake int, default_partition
-// boolean, first bigint): the same for an integer key; the clock is the largest key outside DEFAULT, and the
-// partitions begin with the cell of first.
+// boolean, start bigint): the same for an integer key; the clock is the largest key outside DEFAULT.
 PS_FUNCTION(ps_manage_partitions_by_step)
 {
     pg::Arguments args(fcinfo);
@@ -125,10 +129,10 @@ PS_FUNCTION(ps_manage_partitions_by_step)
     if (!args.is_null(5))
         start = DatumGetInt64(args.datum(5));
     Actions actions(fcinfo);
-    pg::require_primary("manage_partitions()");
+    pg::require_writable("manage_partitions()");
     pg::Spi spi;
     manage(spi, policy, start, GetCurrentTimestamp(), actions);
-    return Datum(0);
+    return actions.finish();
 }
 
 // privacy_scan.unmanage_partitions(relation regclass): forgets the policy; the partitions stay as they are.
@@ -137,9 +141,10 @@ PS_FUNCTION(ps_unmanage_partitions)
 {
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
-    Actions actions;
-    pg::require_primary("unmanage_partitions()");
+    pg::require_owner(relid);
+    pg::require_writable("unmanage_partitions()");
     pg::Spi spi;
+    Actions actions;
     lock_for_change(relid, actions);
     return BoolGetDatum(delete_policy(spi, relid));
 }
@@ -151,10 +156,12 @@ PS_FUNCTION(ps_set_partitions)
 {
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
+    pg::require_owner(relid);
     Actions actions(fcinfo);
-    pg::require_primary("set_partitions()");
+    pg::require_writable("set_partitions()");
     pg::Spi spi;
     const pg::OwnedTable table = lock_for_change(relid, actions);
+    key_column(relid);
     Policy policy = require_policy(spi, relid);
     if (!args.is_null(1))
         policy.premake = DatumGetInt32(args.datum(1));
@@ -164,14 +171,12 @@ PS_FUNCTION(ps_set_partitions)
         policy.step = DatumGetInt64(args.datum(3));
     if (!args.is_null(4))
         policy.default_partition = DatumGetBool(args.datum(4));
-    PartitionSet set(table, policy);
+    const PartitionSet set(table, policy);
     if (set.key().is_temporal() ? policy.step.has_value() : policy.every.has_value())
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, set.key().is_temporal()
-                                                      ? "a time key takes an interval, not a step"
-                                                      : "an integer key takes a step, not an interval");
+        refuse_width(set.key());
     update_policy(spi, policy);
     maintain(spi, set, GetCurrentTimestamp(), std::nullopt, OnFailure::raise, actions);
-    return Datum(0);
+    return actions.finish();
 }
 
 // privacy_scan.maintain_partitions(relation regclass, at timestamptz): creates ahead of the instant and
@@ -186,19 +191,20 @@ PS_FUNCTION(ps_maintain_partitions)
     if (pg::guarded([] { return RecoveryInProgress(); })) {
         actions.add_note(args.is_null(0) ? InvalidOid : args.relation(0), "standby",
                          "this server is a standby; call it on the primary");
-        return Datum(0);
+        return actions.finish();
     }
+    pg::require_writable("maintain_partitions()");
     pg::Spi spi;
     if (!args.is_null(0)) {
         Oid relid = args.relation(0);
         check_managed(spi, relid, actions);
         maintain_one(spi, relid, at, actions);
-        return Datum(0);
+        return actions.finish();
     }
     forget_dropped(spi);
     for (Oid relid : managed_relations(spi))
         maintain_one(spi, relid, at, actions);
-    return Datum(0);
+    return actions.finish();
 }
 
 // CALL privacy_scan.run_maintenance(relation regclass, at timestamptz): maintain_partitions() with a
@@ -208,7 +214,7 @@ PS_FUNCTION(ps_run_maintenance)
 {
     pg::Arguments args(fcinfo);
     const Instant at = instant_of(args, 1, "at");
-    pg::require_primary("run_maintenance()");
+    pg::require_writable("run_maintenance()");
     pg::Spi spi(fcinfo);
     Actions actions;
     forget_dropped(spi);
@@ -219,6 +225,7 @@ PS_FUNCTION(ps_run_maintenance)
     }
     for (Oid relid : relids) {
         maintain_one(spi, relid, at, actions);
+        actions.finish();
         spi.commit();
     }
     return Datum(0);
@@ -231,7 +238,7 @@ void ensure(pg::Spi &spi, const PartitionSet &set, std::int64_t from, std::int64
 {
     if (from >= to)
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "the range is empty", {}, "Give a start before its end.");
-    check_number(set, from, to);
+    check_range(set, from, to);
     const PartitionBatch batch = make_missing(spi, set, {{from, to}}, WithDefault::yes);
     attach_batch(spi, set, batch, ShareUpdateExclusiveLock, actions);
 }
@@ -247,13 +254,14 @@ PS_FUNCTION(ps_ensure_partitions)
     Oid relid = args.relation(0);
     const Instant from = instant_of(args, 1, "from"), to = instant_of(args, 2, "to");
     Actions actions(fcinfo);
-    pg::require_primary("ensure_partitions()");
+    pg::require_writable("ensure_partitions()");
     pg::Spi spi;
     const PartitionSet set = managed_set(spi, relid, ShareUpdateExclusiveLock, actions);
     if (!set.key().is_temporal())
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "an integer key takes a range of integers");
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "an integer key takes a range of integers", {},
+                 "Say, for instance, ensure_partitions('t', 0, 1000000).");
     ensure(spi, set, set.key().axis_of_instant(from), set.key().axis_of_instant(to), actions);
-    return Datum(0);
+    return actions.finish();
 }
 
 // privacy_scan.ensure_partitions(relation regclass, "from" bigint, "to" bigint): the same for an integer key.
@@ -264,13 +272,14 @@ PS_FUNCTION(ps_ensure_partitions_by_step)
     const std::int64_t from = DatumGetInt64(args.required(1, "from")),
                        to = DatumGetInt64(args.required(2, "to"));
     Actions actions(fcinfo);
-    pg::require_primary("ensure_partitions()");
+    pg::require_writable("ensure_partitions()");
     pg::Spi spi;
     const PartitionSet set = managed_set(spi, relid, ShareUpdateExclusiveLock, actions);
     if (set.key().is_temporal())
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "a time key takes a range of instants");
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "a time key takes a range of instants", {},
+                 "Say, for instance, ensure_partitions('t', '2025-01-01', '2025-07-01').");
     ensure(spi, set, from, to, actions);
-    return Datum(0);
+    return actions.finish();
 }
 
 namespace
@@ -280,7 +289,8 @@ std::int64_t checked_batch(Datum value)
 {
     std::int64_t batch = DatumGetInt32(value);
     if (batch < 1)
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"batch_rows\" must be at least 1");
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"batch_rows\" must be at least 1", {},
+                 "It is the number of rows that may be moved at once.");
     return batch;
 }
 
@@ -295,11 +305,11 @@ PS_FUNCTION(ps_drain_default)
     Oid relid = args.relation(0);
     const std::int64_t batch = checked_batch(args.required(1, "batch_rows"));
     Actions actions(fcinfo);
-    pg::require_primary("drain_default()");
+    pg::require_writable("drain_default()");
     pg::Spi spi;
     const PartitionSet set = managed_set(spi, relid, ShareUpdateExclusiveLock, actions);
     drain(spi, set, clock_of(spi, set, set.layout(), GetCurrentTimestamp()), batch, actions);
-    return Datum(0);
+    return actions.finish();
 }
 
 // CALL privacy_scan.run_drain(relation regclass, batch_rows int): drains DEFAULT batch by batch, a
@@ -310,7 +320,7 @@ PS_FUNCTION(ps_run_drain)
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
     const std::int64_t batch = checked_batch(args.required(1, "batch_rows"));
-    pg::require_primary("run_drain()");
+    pg::require_writable("run_drain()");
     pg::Spi spi(fcinfo);
     Actions actions;
     std::int64_t moved;
@@ -318,6 +328,7 @@ PS_FUNCTION(ps_run_drain)
         pg::MemoryScope memory("batch of run_drain");
         const PartitionSet set = managed_set(spi, relid, ShareUpdateExclusiveLock, actions);
         moved = drain(spi, set, clock_of(spi, set, set.layout(), GetCurrentTimestamp()), batch, actions);
+        actions.finish();
         spi.commit();
     } while (moved > 0);
     return Datum(0);

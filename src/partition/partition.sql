@@ -40,26 +40,27 @@ COMMENT ON FUNCTION privacy_scan.manage_partitions(regclass, name, interval, int
     'Registers a table partitioned by range over a timestamp, timestamptz or date, and creates the partitions that are missing from start (or now) to premake intervals ahead.';
 REVOKE EXECUTE ON FUNCTION privacy_scan.manage_partitions(regclass, name, interval, integer, text, boolean, timestamptz) FROM PUBLIC;
 
--- The interval as a plain literal: without this, PostgreSQL could not choose between interval and step.
+-- For plain literals: without this, PostgreSQL could not choose between interval and step. It prefers text only
+-- where every literal may be one, hence start too.
 CREATE FUNCTION privacy_scan.manage_partitions(
     relation regclass, key name, every text, premake integer DEFAULT 4, time_zone text DEFAULT 'UTC',
-    default_partition boolean DEFAULT true, start timestamptz DEFAULT NULL)
+    default_partition boolean DEFAULT true, start text DEFAULT NULL)
 RETURNS SETOF privacy_scan.partition_action
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
-AS 'SELECT * FROM privacy_scan.manage_partitions($1, $2, $3::interval, $4, $5, $6, $7)';
-COMMENT ON FUNCTION privacy_scan.manage_partitions(regclass, name, text, integer, text, boolean, timestamptz) IS
-    'Registers a table partitioned by range over a time key: the interval given as text, such as ''1 month''.';
-REVOKE EXECUTE ON FUNCTION privacy_scan.manage_partitions(regclass, name, text, integer, text, boolean, timestamptz) FROM PUBLIC;
+AS 'SELECT * FROM privacy_scan.manage_partitions($1, $2, $3::interval, $4, $5, $6, $7::timestamptz)';
+COMMENT ON FUNCTION privacy_scan.manage_partitions(regclass, name, text, integer, text, boolean, text) IS
+    'Registers a table partitioned by range over a time key: interval and start given as text, such as ''1 month''.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.manage_partitions(regclass, name, text, integer, text, boolean, text) FROM PUBLIC;
 
 CREATE FUNCTION privacy_scan.manage_partitions(
     relation regclass, key name, step bigint, premake integer DEFAULT 4,
-    default_partition boolean DEFAULT true, first bigint DEFAULT NULL)
+    default_partition boolean DEFAULT true, start bigint DEFAULT NULL)
 RETURNS SETOF privacy_scan.partition_action
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'ps_manage_partitions_by_step';
 COMMENT ON FUNCTION privacy_scan.manage_partitions(regclass, name, bigint, integer, boolean, bigint) IS
-    'Registers a table partitioned by range over a bigint or integer, and creates the partitions that are missing from first (or the largest key) to premake steps ahead.';
+    'Registers a table partitioned by range over a bigint or integer, and creates the partitions that are missing from start (or the largest key) to premake steps ahead.';
 REVOKE EXECUTE ON FUNCTION privacy_scan.manage_partitions(regclass, name, bigint, integer, boolean, bigint) FROM PUBLIC;
 
 CREATE FUNCTION privacy_scan.unmanage_partitions(relation regclass)
@@ -104,6 +105,15 @@ COMMENT ON FUNCTION privacy_scan.ensure_partitions(regclass, timestamptz, timest
     'Creates the partitions of a range of time, for a backfill; refuses more than privacy_scan.partition_max_created.';
 REVOKE EXECUTE ON FUNCTION privacy_scan.ensure_partitions(regclass, timestamptz, timestamptz) FROM PUBLIC;
 
+CREATE FUNCTION privacy_scan.ensure_partitions(relation regclass, "from" text, "to" text)
+RETURNS SETOF privacy_scan.partition_action
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'SELECT * FROM privacy_scan.ensure_partitions($1, $2::timestamptz, $3::timestamptz)';
+COMMENT ON FUNCTION privacy_scan.ensure_partitions(regclass, text, text) IS
+    'Creates the partitions of a range of time given as text, such as ''2025-01-01''.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.ensure_partitions(regclass, text, text) FROM PUBLIC;
+
 CREATE FUNCTION privacy_scan.ensure_partitions(relation regclass, "from" bigint, "to" bigint)
 RETURNS SETOF privacy_scan.partition_action
 LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -142,7 +152,7 @@ AS 'MODULE_PATHNAME', 'ps_count_default_rows';
 COMMENT ON FUNCTION privacy_scan.count_default_rows(regclass) IS
     'The number of rows in the DEFAULT partition of a relation, counted; NULL where it has none.';
 
-CREATE VIEW privacy_scan.partitions AS
+CREATE VIEW privacy_scan.partitions WITH (security_barrier) AS
 SELECT s.relation AS parent, b.partition, b.lower_bound, b.upper_bound, b.lower_at, b.upper_at, b.state,
        nullif(c.reltuples, -1)::bigint AS rows, pg_total_relation_size(b.partition) AS bytes
 FROM (SELECT p.relation
@@ -154,7 +164,7 @@ COMMENT ON VIEW privacy_scan.partitions IS
     'Every partition of the managed relations that the reader owns or may read: bounds, state (past, current, future, default; attached for integer keys), estimated rows, bytes with TOAST and indexes.';
 GRANT SELECT ON privacy_scan.partitions TO PUBLIC;
 
-CREATE VIEW privacy_scan.partition_sets AS
+CREATE VIEW privacy_scan.partition_sets WITH (security_barrier) AS
 SELECT p.relation, k.attname::text AS key_column, p.every::text AS every, p.step, p.premake, p.time_zone, p.default_partition,
        b.partitions, b.days_ahead, privacy_scan.count_default_rows(p.relation) AS default_rows
 FROM privacy_scan.partition_policies p

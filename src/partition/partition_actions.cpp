@@ -33,41 +33,42 @@ void notify(Oid relid, const Action &action)
     });
 }
 
-} // namespace
-
-void Actions::report(const Row &row)
+std::vector<pg::Cell> cells_of(const ReportedAction &row)
 {
     const Action &action = row.action;
-    if (!sink_)
-        return notify(row.relid, action);
-    sink_->put({pg::cell_oid(row.relid), cell(action.partition), cell(row.lower), cell(row.upper),
-                cell(action.action), cell(action.rows), cell(rounded(action.ms)),
-                cell(rounded(row.wait.waited_ms)), cell(row.wait.blocked_by), cell(action.error.sqlstate),
-                cell(action.error.message)});
+    return {pg::cell_oid(row.relid),   cell(action.partition),
+            cell(row.lower),           cell(row.upper),
+            cell(action.action),       cell(action.rows),
+            cell(rounded(action.ms)),  cell(rounded(row.wait.waited_ms)),
+            cell(row.wait.blocked_by), cell(action.error.sqlstate),
+            cell(action.error.message)};
 }
 
-void Actions::put(Row row)
-{
-    row.wait = std::exchange(wait_, {});
-    if (attempts_ == 0)
-        report(row);
-    else
-        held_.push_back(std::move(row));
-}
+} // namespace
 
 std::optional<pg::ErrorText> Actions::attempt(const std::function<void()> &body)
 {
-    const std::size_t before = held_.size();
-    ++attempts_;
+    const std::size_t before = rows_.size();
     auto failure = pg::try_in_subtransaction(body);
-    --attempts_;
     if (failure)
-        held_.erase(held_.begin() + static_cast<std::ptrdiff_t>(before), held_.end());
-    if (attempts_ == 0) {
-        for (const Row &row : std::exchange(held_, {}))
-            report(row);
-    }
+        rows_.resize(before);
     return failure;
+}
+
+Datum Actions::finish()
+{
+    for (const ReportedAction &row : rows_)
+        if (sink_)
+            sink_->put(cells_of(row));
+        else
+            notify(row.relid, row.action);
+    rows_.clear();
+    return Datum(0);
+}
+
+void Actions::put(Oid relid, const Action &action, const std::string &lower, const std::string &upper)
+{
+    rows_.push_back({relid, action, lower, upper, std::exchange(wait_, {})});
 }
 
 void Actions::add(const PartitionSet &set, const Action &action)
@@ -77,7 +78,7 @@ void Actions::add(const PartitionSet &set, const Action &action)
         lower = set.key().text_of(action.bounds->lower);
         upper = set.key().text_of(action.bounds->upper);
     }
-    put({set.table().relid, action, lower, upper, {}});
+    put(set.table().relid, action, lower, upper);
 }
 
 void Actions::add_failure(Oid relid, const pg::ErrorText &error)
@@ -85,7 +86,7 @@ void Actions::add_failure(Oid relid, const pg::ErrorText &error)
     Action action;
     action.action = "failed";
     action.error = error;
-    put({relid, action, {}, {}, {}});
+    put(relid, action, {}, {});
 }
 
 void Actions::add_note(Oid relid, const std::string &what, const std::string &message)
@@ -93,7 +94,7 @@ void Actions::add_note(Oid relid, const std::string &what, const std::string &me
     Action action;
     action.action = what;
     action.error.message = message;
-    put({relid, action, {}, {}, {}});
+    put(relid, action, {}, {});
 }
 
 } // namespace privacy_scan::partition

@@ -18,6 +18,14 @@ struct Action {
     pg::ErrorText error;
 };
 
+struct ReportedAction {
+    Oid relid;
+    Action action;
+    std::string lower, upper; // the bounds as text
+    pg::LockWait wait;        // since the row before
+};
+
+// Keeps the rows until they are handed over: what is rolled back before that must not be reported.
 class Actions
 {
   public:
@@ -28,26 +36,21 @@ class Actions
     void add_failure(Oid relid, const pg::ErrorText &error); // of a whole set
     void add_note(Oid relid, const std::string &action, const std::string &message);
 
-    // Runs the body in a subtransaction. What it added is reported only if it succeeds.
+    // Runs the body in a subtransaction. Where it fails, its rows go; the error comes back.
     std::optional<pg::ErrorText> attempt(const std::function<void()> &body);
 
-    // For those who wait for locks. The next row reports it.
+    // For those who wait for locks: the next row reports it.
     pg::LockWait &wait() { return wait_; }
 
+    // Hands the rows over: last in a function, whose result it returns; before each commit in a procedure.
+    Datum finish();
+
   private:
-    struct Row {
-        Oid relid;
-        Action action;
-        std::string lower, upper;
-        pg::LockWait wait;
-    };
-    void put(Row row);
-    void report(const Row &row);
+    void put(Oid relid, const Action &action, const std::string &lower, const std::string &upper);
 
     std::optional<pg::RowSink> sink_;
+    std::vector<ReportedAction> rows_;
     pg::LockWait wait_;
-    std::vector<Row> held_; // while attempts are under way
-    int attempts_ = 0;
 };
 
 } // namespace privacy_scan::partition

@@ -75,7 +75,7 @@ void lock_for_attach(const PartitionSet &set, const Blueprint &blueprint, int pa
                      Oid default_partition, pg::LockWait &wait, const std::function<void()> &check)
 {
     std::vector<std::pair<Oid, int>> locks;
-    for (Oid relid : blueprint.referenced)
+    for (Oid relid : blueprint.related)
         locks.emplace_back(relid, ShareRowExclusiveLock);
     locks.emplace_back(set.table().relid, parent_mode);
     if (OidIsValid(default_partition))

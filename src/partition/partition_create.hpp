@@ -47,7 +47,7 @@ bool has_no_blocks(Oid relid);
 // True where DEFAULT holds at least one row within the piece.
 bool default_holds(pg::Spi &spi, const PartitionSet &set, Oid default_partition, const Cell &piece);
 
-// Takes the locks for attaching, in tries: SHARE ROW EXCLUSIVE on the relations that foreign keys refer to,
+// Takes the locks for attaching, in tries: SHARE ROW EXCLUSIVE on the relations that foreign keys tie to it,
 // then parent_mode on the parent, then ACCESS EXCLUSIVE on DEFAULT. check runs under them and may refuse a
 // try with 55P03. Inside OwnerScope, whose lock_timeout holds. They stay until the end of the transaction.
 // Error 55P03 where they could not be had.

@@ -47,7 +47,7 @@ Need need_of(pg::Spi &spi, const PartitionSet &set, Instant at, std::optional<st
     const std::int64_t next = step_cells(grid, need.clock, 1);
     const std::int32_t premake = set.policy().premake;
     const std::int64_t end = step_cells(grid, need.clock, premake + 1);
-    const std::int64_t resume = start ? std::min(*start, need.clock) : resume_point(layout.taken, need.clock);
+    const std::int64_t current = step_cells(grid, need.clock, 0);
     auto add = [&](std::vector<Cell> &ranges, const Cell &range) {
         if (range.lower < range.upper &&
             !missing_pieces(grid, layout.taken, range.lower, range.upper, 1).empty())
@@ -56,8 +56,12 @@ Need need_of(pg::Spi &spi, const PartitionSet &set, Instant at, std::optional<st
     add(need.ahead, {next, end});
     if (start && *start > need.clock)
         add(need.ahead, {std::max(*start, end), step_cells(grid, *start, premake + 1)});
-    add(need.behind, {need.clock, next});
-    add(need.behind, {resume, step_cells(grid, need.clock, 0)});
+    if (start) {
+        add(need.behind, {std::min(*start, current), next});
+    } else {
+        add(need.behind, {current, next});
+        add(need.behind, {resume_point(layout.taken, need.clock), current});
+    }
     need.default_partition = set.policy().default_partition && !OidIsValid(layout.default_partition);
     need.draining = OidIsValid(layout.default_partition) && !has_no_blocks(layout.default_partition);
     return need;

@@ -5,6 +5,7 @@
 #include "pg/postgres.hpp"
 
 extern "C" {
+#include <access/attmap.h>
 #include <catalog/pg_class.h>
 #include <commands/cluster.h>
 #include <commands/trigger.h>
@@ -52,6 +53,16 @@ inline PartitionDesc partition_desc(Relation relation)
     return RelationGetPartitionDesc(relation, false);
 #else
     return RelationGetPartitionDesc(relation);
+#endif
+}
+
+// Where each column of `from` is found in `to`, by name. 16 added the choice of a column that is missing.
+inline AttrMap *attribute_map(TupleDesc to, TupleDesc from)
+{
+#if PG_VERSION_NUM >= 160000
+    return build_attrmap_by_name(to, from, false);
+#else
+    return build_attrmap_by_name(to, from);
 #endif
 }
 

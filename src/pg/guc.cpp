@@ -8,12 +8,6 @@ extern "C" {
 namespace privacy_scan::pg
 {
 
-// Red.
-static void change(const char *name, const char *value, GucContext rights)
-{
-    (void)set_config_option(name, value, rights, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-}
-
 GucScope::GucScope() noexcept : level_(NewGUCNestLevel()) {}
 
 GucScope::~GucScope()
@@ -21,14 +15,20 @@ GucScope::~GucScope()
     AtEOXact_GUC(false, level_);
 }
 
-void GucScope::set(const char *name, const char *value)
+// Red.
+static void set_at_level(const char *name, const char *value, GucContext rights)
 {
-    guarded([=] { change(name, value, superuser() ? PGC_SUSET : PGC_USERSET); });
+    (void)set_config_option(name, value, rights, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
-void GucScope::set_trusted(const char *name, const char *value)
+void GucScope::set(const char *name, const char *value)
 {
-    guarded([=] { change(name, value, PGC_SUSET); });
+    guarded([=] { set_at_level(name, value, superuser() ? PGC_SUSET : PGC_USERSET); });
+}
+
+void GucScope::set_as_server(const char *name, const char *value)
+{
+    guarded([=] { set_at_level(name, value, PGC_SUSET); });
 }
 
 } // namespace privacy_scan::pg

@@ -3,6 +3,7 @@
 
 #include "retention/batch.hpp"
 
+#include "pg/guc.hpp"
 #include "pg/ident.hpp"
 #include "pg/subxact.hpp"
 #include "settings/settings.hpp"
@@ -24,7 +25,8 @@ double estimate_rows_per_root(pg::Spi &spi, const Family &family)
     for (const Member &member : family.members) {
         const double rows =
             spi.run("SELECT coalesce(sum(greatest(reltuples, 0)), 0)::float8 FROM pg_catalog.pg_class"
-                    " WHERE oid = $1 OR oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1) WHERE isleaf)",
+                    " WHERE oid = $1 OR oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1) WHERE "
+                    "isleaf)",
                     {pg::regclass_param(member.table.relid)})
                 .float8(0, 1);
         all += rows;
@@ -61,18 +63,25 @@ Picked pick(pg::Spi &spi, const Work &work, std::int64_t number, std::int64_t pa
     picked.count = picked.row.int8(0, 1);
     const int arrays = static_cast<int>(work.sql.columns());
     for (int column : {2, 3})
-        picked.params.push_back({picked.row.type(column), picked.row.datum(0, column), picked.row.is_null(0, column)});
+        picked.params.push_back(
+            {picked.row.type(column), picked.row.datum(0, column), picked.row.is_null(0, column)});
     for (int column = 6; column < 6 + arrays; ++column)
-        picked.params.push_back({picked.row.type(column), picked.row.datum(0, column), picked.row.is_null(0, column)});
+        picked.params.push_back(
+            {picked.row.type(column), picked.row.datum(0, column), picked.row.is_null(0, column)});
     return picked;
+}
+
+std::int64_t count_rows(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member)
+{
+    return member.links.empty() ? picked.count
+                                : spi.run(work.sql.count_rows(member), picked.params).int8(0, 1);
 }
 
 std::int64_t count_family(pg::Spi &spi, const Work &work, const Picked &picked)
 {
-    std::int64_t rows = picked.count;
+    std::int64_t rows = 0;
     for (const Member &member : work.family.members)
-        if (!member.links.empty())
-            rows += spi.run(work.sql.count_rows(member), picked.params).int8(0, 1);
+        rows += count_rows(spi, work, picked, member);
     return rows;
 }
 
@@ -87,7 +96,8 @@ Picked pick_at_most(pg::Spi &spi, const Work &work, std::int64_t number, std::in
         const std::int64_t rows = count_family(spi, work, picked);
         if (rows <= max_rows)
             return picked;
-        const double fit = static_cast<double>(picked.count) * static_cast<double>(max_rows) / static_cast<double>(rows);
+        const double fit =
+            static_cast<double>(picked.count) * static_cast<double>(max_rows) / static_cast<double>(rows);
         number = std::max<std::int64_t>(1, std::min(picked.count - 1, static_cast<std::int64_t>(fit)));
     }
 }
@@ -105,33 +115,94 @@ void check_digests(const pg::Rows &row, const Member &member, const ArchiveTable
 {
     if (row.int8(0, 1) == row.int8(0, 4) && row.text(0, 3) == row.text(0, 5))
         return;
-    pg::fail(ERRCODE_DATA_CORRUPTED, "archive " + archive.name + " did not take the rows of " + member.name + " as they were",
+    pg::fail(ERRCODE_DATA_CORRUPTED,
+             "archive " + archive.name + " did not take the rows of " + member.name + " as they were",
              std::to_string(row.int8(0, 1)) + " rows with digest " + row.text(0, 3) + " were deleted, " +
                  std::to_string(row.int8(0, 4)) + " with digest " + row.text(0, 5) + " inserted.",
              "Look for triggers or rules on the archive. The batch was rolled back.");
 }
 
-void check_no_reference(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member)
+// What belongs to the batch can't grow any more, so that a DELETE of as many rows as were counted before it
+// left none. Where it deleted fewer, somebody else may have deleted them: only then they are counted again,
+// which is dear just after a DELETE.
+void check_nothing_left(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
+                        std::int64_t before, std::int64_t deleted)
 {
-    if (member.links.empty())
+    if (deleted == before)
         return;
-    const std::int64_t left = spi.run(work.sql.count_rows(member), picked.params).int8(0, 1);
+    const std::int64_t left = member.links.empty() ? before - deleted : count_rows(spi, work, picked, member);
     if (left > 0)
-        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                 std::to_string(left) + " rows of " + member.name + " still belong to expired roots",
-                 "They would have gone unarchived with them.",
-                 "Look for triggers on the relation that suppress or redo deletes. The batch was rolled back.");
+        pg::fail(
+            ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            std::to_string(left) + " rows of " + member.name + " still belong to expired roots",
+            "They would have gone unarchived with them.",
+            "Look for triggers on the relation that suppress or redo deletes. The batch was rolled back.");
+}
+
+// True where the DELETE of a member's rows may do without triggers: nobody refers to them any more, as was
+// just counted, so that the foreign keys' own triggers, which probe every partition of every child for every
+// row, would find nothing; and neither the relation, its partitions nor the archive has a trigger or rule of
+// a user's.
+bool needs_no_triggers(pg::Spi &spi, const Member &member, const ArchiveTable &archive)
+{
+    if (!member.has_children || member.has_spared)
+        return false;
+    return spi
+        .run("SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_trigger t"
+             "  ON t.tgrelid = c.oid AND NOT t.tgisinternal"
+             " WHERE (t.oid IS NOT NULL OR c.relhasrules) AND (c.oid IN ($1, $2)"
+             "  OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1))"
+             "  OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($2))))",
+             {pg::regclass_param(member.table.relid), pg::regclass_param(archive.relid)})
+        .boolean(0, 1);
+}
+
+// Where a member's rows are looked for. Where ids grow with time, a batch's roots are a narrow range of ids,
+// and the rows that refer to them lie in few partitions: one probe of each partition's index for the range
+// spares a probe for every root. No row can come to another partition meanwhile: that would need the root's
+// row, which is locked.
+std::vector<std::string> sources_of(pg::Spi &spi, const Work &work, const Picked &picked,
+                                    const Member &member)
+{
+    const std::string probe = work.sql.probe_leaves(member);
+    if (probe.empty())
+        return {member.from};
+    std::vector<std::string> sources;
+    pg::Rows rows = spi.run(probe, picked.params);
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        sources.push_back("ONLY " + rows.text(row, 1));
+    return sources;
+}
+
+// Moves the rows of one relation: a member, or a leaf of one in its place.
+Moved move_rows(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
+                const ArchiveTable &archive)
+{
+    const std::int64_t before = count_rows(spi, work, picked, member);
+    pg::Rows row = spi.run(work.sql.move_rows(member, archive.name, archive.columns), picked.params);
+    check_digests(row, member, archive);
+    check_nothing_left(spi, work, picked, member, before, row.int8(0, 1));
+    return {member.table.relid, archive.name, row.int8(0, 1), row.int8(0, 2), digest_of(row.text(0, 3)), 0};
 }
 
 Moved move_member(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
                   const ArchiveTable &archive)
 {
     const TimestampTz begun = GetCurrentTimestamp();
-    pg::Rows row = spi.run(work.sql.move_rows(member, archive.name, archive.columns), picked.params);
-    check_digests(row, member, archive);
-    check_no_reference(spi, work, picked, member);
-    return {member.table.relid, archive.name,  row.int8(0, 1), row.int8(0, 2), row.text(0, 3),
-            static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0};
+    pg::GucScope settings;
+    if (needs_no_triggers(spi, member, archive))
+        settings.set_as_server("session_replication_role", "replica");
+    Moved moved{member.table.relid, archive.name, 0, 0, {}, 0};
+    for (const std::string &from : sources_of(spi, work, picked, member)) {
+        Member source = member;
+        source.from = from;
+        const Moved part = move_rows(spi, work, picked, source, archive);
+        moved.rows += part.rows;
+        moved.bytes += part.bytes;
+        moved.digest = moved.digest + part.digest;
+    }
+    moved.ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+    return moved;
 }
 
 void write_ledger(pg::Spi &spi, const Work &work, const Batch &batch)
@@ -146,8 +217,9 @@ void write_ledger(pg::Spi &spi, const Work &work, const Batch &batch)
                 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
                 {pg::regclass_param(work.policy.root), pg::regclass_param(moved.relid), pg::text_param(root),
                  pg::text_param(source), pg::text_param(moved.target), pg::int8_param(moved.rows),
-                 pg::int8_param(moved.bytes), pg::text_param(moved.digest), pg::text_param(batch.key_from),
-                 pg::text_param(batch.key_to), pg::timestamptz_param(work.cutoff.instant)});
+                 pg::int8_param(moved.bytes), pg::text_param(hex_of(moved.digest)),
+                 pg::text_param(batch.key_from), pg::text_param(batch.key_to),
+                 pg::timestamptz_param(work.cutoff.instant)});
     }
 }
 
@@ -156,7 +228,8 @@ struct Extent {
     bool strict;
 };
 
-Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives, const Extent &extent)
+Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives,
+                const Extent &extent)
 {
     Batch batch;
     {
