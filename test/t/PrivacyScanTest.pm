@@ -50,7 +50,7 @@ sub make_store
 	$node->safe_psql('postgres', q{
 		INSERT INTO privacy_scan.partition_policies
 			(relation, every, premake, time_zone, default_partition) VALUES ('event', '1 day', 3, 'UTC', true);
-		SELECT count(*) FROM privacy_scan.ensure_partitions('event', timestamptz '2026-01-08 UTC', timestamptz '2026-01-11 UTC');
+		SELECT count(*) FROM privacy_scan.ensure_partitions('event', '2026-01-08 UTC', '2026-01-11 UTC');
 		SELECT count(*) FROM privacy_scan.maintain_partitions('event', at => (SELECT at FROM clock));
 		SELECT count(*) FROM privacy_scan.manage_partitions('reading', 'id', step => 100, premake => 2,
 			default_partition => false);
