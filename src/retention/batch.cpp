@@ -6,6 +6,7 @@
 #include "pg/guc.hpp"
 #include "pg/ident.hpp"
 #include "pg/subxact.hpp"
+#include "retention/archive_writer.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
@@ -25,7 +26,8 @@ double estimate_rows_per_root(pg::Spi &spi, const Family &family)
     for (const Member &member : family.members) {
         const double rows =
             spi.run("SELECT coalesce(sum(greatest(reltuples, 0)), 0)::float8 FROM pg_catalog.pg_class"
-                    " WHERE oid = $1 OR oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1) WHERE isleaf)",
+                    " WHERE oid = $1 OR oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1) WHERE "
+                    "isleaf)",
                     {pg::regclass_param(member.table.relid)})
                 .float8(0, 1);
         all += rows;
@@ -62,15 +64,18 @@ Picked pick(pg::Spi &spi, const Work &work, std::int64_t number, std::int64_t pa
     picked.count = picked.row.int8(0, 1);
     const int arrays = static_cast<int>(work.sql.columns());
     for (int column : {2, 3})
-        picked.params.push_back({picked.row.type(column), picked.row.datum(0, column), picked.row.is_null(0, column)});
+        picked.params.push_back(
+            {picked.row.type(column), picked.row.datum(0, column), picked.row.is_null(0, column)});
     for (int column = 6; column < 6 + arrays; ++column)
-        picked.params.push_back({picked.row.type(column), picked.row.datum(0, column), picked.row.is_null(0, column)});
+        picked.params.push_back(
+            {picked.row.type(column), picked.row.datum(0, column), picked.row.is_null(0, column)});
     return picked;
 }
 
 std::int64_t count_rows(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member)
 {
-    return member.links.empty() ? picked.count : spi.run(work.sql.count_rows(member), picked.params).int8(0, 1);
+    return member.links.empty() ? picked.count
+                                : spi.run_generic(work.sql.count_rows(member), picked.params).int8(0, 1);
 }
 
 std::int64_t count_family(pg::Spi &spi, const Work &work, const Picked &picked)
@@ -92,7 +97,8 @@ Picked pick_at_most(pg::Spi &spi, const Work &work, std::int64_t number, std::in
         const std::int64_t rows = count_family(spi, work, picked);
         if (rows <= max_rows)
             return picked;
-        const double fit = static_cast<double>(picked.count) * static_cast<double>(max_rows) / static_cast<double>(rows);
+        const double fit =
+            static_cast<double>(picked.count) * static_cast<double>(max_rows) / static_cast<double>(rows);
         number = std::max<std::int64_t>(1, std::min(picked.count - 1, static_cast<std::int64_t>(fit)));
     }
 }
@@ -103,22 +109,31 @@ void lock_members(pg::Spi &spi, const Work &work, const Picked &picked)
     for (const Member &member : work.family.members)
         if (!member.links.empty() && (member.has_children || member.links.size() > 1))
             for (const std::string &statement : work.sql.lock_rows(member))
-                spi.run(statement, picked.params);
+                spi.run_generic(statement, picked.params);
 }
 
-void check_digests(const pg::Rows &row, const Member &member, const ArchiveTable &archive)
+// What was deleted of a member, and what the archive has of it now.
+struct Moving {
+    std::int64_t deleted, bytes;
+    std::string digest;
+    std::int64_t written;
+    std::string written_digest;
+};
+
+void check_digests(const Moving &moving, const Member &member, const ArchiveTable &archive)
 {
-    if (row.int8(0, 1) == row.int8(0, 4) && row.text(0, 3) == row.text(0, 5))
+    if (moving.deleted == moving.written && moving.digest == moving.written_digest)
         return;
-    pg::fail(ERRCODE_DATA_CORRUPTED, "archive " + archive.name + " did not take the rows of " + member.name + " as they were",
-             std::to_string(row.int8(0, 1)) + " rows with digest " + row.text(0, 3) + " were deleted, " +
-                 std::to_string(row.int8(0, 4)) + " with digest " + row.text(0, 5) + " inserted.",
+    pg::fail(ERRCODE_DATA_CORRUPTED,
+             "archive " + archive.name + " did not take the rows of " + member.name + " as they were",
+             std::to_string(moving.deleted) + " rows with digest " + moving.digest + " were deleted, " +
+                 std::to_string(moving.written) + " with digest " + moving.written_digest + " inserted.",
              "Look for triggers or rules on the archive. The batch was rolled back.");
 }
 
-// What belongs to the batch can't grow any more, so that a DELETE of as many rows as were counted before it left
-// none. Where it deleted fewer, somebody else may have deleted them: only then they are counted again, which is
-// dear just after a DELETE.
+// What belongs to the batch can't grow any more, so that a DELETE of as many rows as were counted before it
+// left none. Where it deleted fewer, somebody else may have deleted them: only then they are counted again,
+// which is dear just after a DELETE.
 void check_nothing_left(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
                         std::int64_t before, std::int64_t deleted)
 {
@@ -126,26 +141,56 @@ void check_nothing_left(pg::Spi &spi, const Work &work, const Picked &picked, co
         return;
     const std::int64_t left = member.links.empty() ? before - deleted : count_rows(spi, work, picked, member);
     if (left > 0)
-        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                 std::to_string(left) + " rows of " + member.name + " still belong to expired roots",
-                 "They would have gone unarchived with them.",
-                 "Look for triggers on the relation that suppress or redo deletes. The batch was rolled back.");
+        pg::fail(
+            ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            std::to_string(left) + " rows of " + member.name + " still belong to expired roots",
+            "They would have gone unarchived with them.",
+            "Look for triggers on the relation that suppress or redo deletes. The batch was rolled back.");
 }
 
-// True where the DELETE of a member's rows may do without triggers: nobody refers to them any more, as was just
-// counted, so that the foreign keys' own triggers, which probe every partition of every child for every row,
-// would find nothing; and neither the relation, its partitions nor the archive has a trigger or rule of a user's.
-bool needs_no_triggers(pg::Spi &spi, const Member &member, const ArchiveTable &archive)
+// True where the DELETE of a member's rows may do without triggers: nobody refers to them any more, as was
+// just counted, so that the foreign keys' own triggers, which probe every partition of every child for every
+// row, would find nothing; and neither the relation nor a partition of it has a trigger or rule of a user's.
+bool needs_no_triggers(pg::Spi &spi, const Member &member)
 {
     if (!member.has_children || member.has_spared)
         return false;
-    return spi.run("SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_trigger t"
-                   "  ON t.tgrelid = c.oid AND NOT t.tgisinternal"
-                   " WHERE (t.oid IS NOT NULL OR c.relhasrules) AND (c.oid IN ($1, $2)"
-                   "  OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1))"
-                   "  OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($2))))",
-                   {pg::regclass_param(member.table.relid), pg::regclass_param(archive.relid)})
+    return spi
+        .run("SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_trigger t"
+             "  ON t.tgrelid = c.oid AND NOT t.tgisinternal"
+             " WHERE (t.oid IS NOT NULL OR c.relhasrules)"
+             "  AND (c.oid = $1 OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1))))",
+             {pg::regclass_param(member.table.relid)})
         .boolean(0, 1);
+}
+
+std::string hex_of(const RowTotal &total)
+{
+    char text[33];
+    to_hex(total.digest, text);
+    return text;
+}
+
+// Into a plain archive. No code of a user's runs beside the DELETE, so that none could do without triggers.
+Moving move_directly(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
+                     const ArchiveTable &archive)
+{
+    pg::GucScope settings;
+    if (needs_no_triggers(spi, member))
+        settings.set_as_server("session_replication_role", "replica");
+    ArchiveWriter writer(archive.relid);
+    spi.send_generic(work.sql.delete_rows(member, archive.columns), picked.params, writer.receiver());
+    writer.finish();
+    const RowTotal &deleted = writer.deleted(), &written = writer.written();
+    return {deleted.rows, deleted.bytes, hex_of(deleted), written.rows, hex_of(written)};
+}
+
+// Into an archive whose owner gave it indexes, constraints, triggers or partitions.
+Moving move_by_insert(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
+                      const ArchiveTable &archive)
+{
+    pg::Rows row = spi.run_generic(work.sql.move_rows(member, archive.name, archive.columns), picked.params);
+    return {row.int8(0, 1), row.int8(0, 2), row.text(0, 3), row.int8(0, 4), row.text(0, 5)};
 }
 
 Moved move_member(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
@@ -153,14 +198,13 @@ Moved move_member(pg::Spi &spi, const Work &work, const Picked &picked, const Me
 {
     const TimestampTz begun = GetCurrentTimestamp();
     const std::int64_t before = count_rows(spi, work, picked, member);
-    pg::GucScope settings;
-    if (needs_no_triggers(spi, member, archive))
-        settings.set_as_server("session_replication_role", "replica");
-    pg::Rows row = spi.run(work.sql.move_rows(member, archive.name, archive.columns), picked.params);
-    check_digests(row, member, archive);
-    check_nothing_left(spi, work, picked, member, before, row.int8(0, 1));
-    return {member.table.relid, archive.name,  row.int8(0, 1), row.int8(0, 2), row.text(0, 3),
-            static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0};
+    const Moving moving = ArchiveWriter::can_write(archive.relid)
+                              ? move_directly(spi, work, picked, member, archive)
+                              : move_by_insert(spi, work, picked, member, archive);
+    check_digests(moving, member, archive);
+    check_nothing_left(spi, work, picked, member, before, moving.deleted);
+    return {member.table.relid, archive.name,  moving.deleted,
+            moving.bytes,       moving.digest, static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0};
 }
 
 void write_ledger(pg::Spi &spi, const Work &work, const Batch &batch)
@@ -185,7 +229,8 @@ struct Extent {
     bool strict;
 };
 
-Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives, const Extent &extent)
+Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives,
+                const Extent &extent)
 {
     Batch batch;
     {
