@@ -35,8 +35,8 @@ IntervalFields fields_of(Datum value)
     return {interval->month, interval->day, interval->time};
 }
 
-// A relation that the caller owns, locked against changes of its definition. Waits for that as shortly as for all
-// locks: one relation that somebody holds must not keep the others from being looked after.
+// A relation that the caller owns, locked against changes of its definition. Waits for that as shortly as for
+// all locks: one relation that somebody holds must not keep the others from being looked after.
 pg::OwnedTable open_table(Oid relid)
 {
     const pg::OwnedTable table = pg::require_owner(relid);
@@ -104,7 +104,8 @@ void check_range(const PartitionSet &set, std::int64_t from, std::int64_t to)
                  "Take a shorter range or a longer interval.");
 }
 
-void manage(pg::Spi &spi, const Policy &policy, std::optional<std::int64_t> start_axis, Instant now, Actions &actions)
+void manage(pg::Spi &spi, const Policy &policy, std::optional<std::int64_t> start_axis, Instant now,
+            Actions &actions)
 {
     const PartitionSet set(open_table(policy.relid), policy);
     if (find_policy(spi, policy.relid))
@@ -127,8 +128,8 @@ void manage(pg::Spi &spi, const Policy &policy, std::optional<std::int64_t> star
 // default_partition boolean, start timestamptz): registers a range-partitioned relation and creates what is
 // missing: from the cell of start (NULL: of now) to premake cells after that of now, and DEFAULT.
 // Returns the rows of maintain_partitions(). VOLATILE. Errors: 22004 a NULL, 42501 not the owner, 42809 wrong
-// kind of relation, 42703 and 22023 wrong key, 42P16 nullable key, 22023 interval, premake, zone, 22008 start,
-// 54000 too many partitions, 42710 managed already.
+// kind of relation, 42703 and 22023 wrong key, 42P16 nullable key, 22023 interval, premake, zone, 22008
+// start, 54000 too many partitions, 42710 managed already.
 PS_FUNCTION(ps_manage_partitions)
 {
     pg::Arguments args(fcinfo);
@@ -218,10 +219,10 @@ PS_FUNCTION(ps_set_partitions)
     return actions.finish();
 }
 
-// privacy_scan.maintain_partitions(relation regclass, at timestamptz): creates ahead of the instant and drains
-// one batch of DEFAULT, for one set or (NULL) all that the caller owns. A row per action; a set that fails is a
-// row with SQLSTATE and message. No row: nothing to do. On a standby: one row that says so. VOLATILE.
-// Errors: 22004 at is NULL, 22008; for one relation also 42501, 42704.
+// privacy_scan.maintain_partitions(relation regclass, at timestamptz): creates ahead of the instant and
+// drains one batch of DEFAULT, for one set or (NULL) all that the caller owns. A row per action; a set that
+// fails is a row with SQLSTATE and message. No row: nothing to do. On a standby: one row that says so.
+// VOLATILE. Errors: 22004 at is NULL, 22008; for one relation also 42501, 42704.
 PS_FUNCTION(ps_maintain_partitions)
 {
     pg::Arguments args(fcinfo);
@@ -246,9 +247,9 @@ PS_FUNCTION(ps_maintain_partitions)
     return actions.finish();
 }
 
-// CALL privacy_scan.run_maintenance(relation regclass, at timestamptz): maintain_partitions() with a transaction
-// for each set, so that no set waits for the locks of another; a NOTICE per action, and a WARNING with SQLSTATE
-// for a set that fails. Errors as maintain_partitions(), and 2D000 inside a transaction block.
+// CALL privacy_scan.run_maintenance(relation regclass, at timestamptz): maintain_partitions() with a
+// transaction for each set, so that no set waits for the locks of another; a NOTICE per action, and a WARNING
+// with SQLSTATE for a set that fails. Errors as maintain_partitions(), and 2D000 inside a transaction block.
 PS_FUNCTION(ps_run_maintenance)
 {
     pg::Arguments args(fcinfo);
@@ -307,7 +308,8 @@ PS_FUNCTION(ps_ensure_partitions_by_step)
 {
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
-    const std::int64_t from = DatumGetInt64(args.required(1, "from")), to = DatumGetInt64(args.required(2, "to"));
+    const std::int64_t from = DatumGetInt64(args.required(1, "from")),
+                       to = DatumGetInt64(args.required(2, "to"));
     Actions actions(fcinfo);
     pg::require_writable("ensure_partitions()");
     pg::Spi spi;
@@ -334,8 +336,8 @@ std::int64_t checked_batch(Datum value)
 } // namespace
 
 // privacy_scan.drain_default(relation regclass, batch_rows int): moves up to batch_rows rows of DEFAULT into
-// partitions of their own, whole cells at a time, in the caller's transaction. Again until no row says drained.
-// VOLATILE. Errors: 22004, 22023 batch_rows, 42501, 42704; 55P03 where the locks could not be had.
+// partitions of their own, whole cells at a time, in the caller's transaction. Again until no row says
+// drained. VOLATILE. Errors: 22004, 22023 batch_rows, 42501, 42704; 55P03 where the locks could not be had.
 PS_FUNCTION(ps_drain_default)
 {
     pg::Arguments args(fcinfo);
@@ -349,9 +351,9 @@ PS_FUNCTION(ps_drain_default)
     return actions.finish();
 }
 
-// CALL privacy_scan.run_drain(relation regclass, batch_rows int): drains DEFAULT batch by batch, a transaction
-// each, until nothing movable is left; a NOTICE per partition. Errors as drain_default(), and 2D000 inside a
-// transaction block.
+// CALL privacy_scan.run_drain(relation regclass, batch_rows int): drains DEFAULT batch by batch, a
+// transaction each, until nothing movable is left; a NOTICE per partition. Errors as drain_default(), and
+// 2D000 inside a transaction block.
 PS_FUNCTION(ps_run_drain)
 {
     pg::Arguments args(fcinfo);

@@ -12,7 +12,10 @@ namespace
 {
 
 // To a microsecond.
-double rounded(double ms) { return static_cast<double>(static_cast<std::int64_t>(ms * 1000 + 0.5)) / 1000; }
+double rounded(double ms)
+{
+    return static_cast<double>(static_cast<std::int64_t>(ms * 1000 + 0.5)) / 1000;
+}
 
 void notify(Oid relid, const Action &action)
 {
@@ -33,9 +36,17 @@ void notify(Oid relid, const Action &action)
 std::vector<pg::Cell> cells_of(const ReportedAction &row)
 {
     const Action &action = row.action;
-    return {pg::cell_oid(row.relid), cell(action.partition), cell(row.lower), cell(row.upper), cell(action.action),
-            cell(action.rows), cell(rounded(action.ms)), cell(rounded(action.wait.waited_ms)),
-            cell(action.wait.blocked_by), cell(action.error.sqlstate), cell(action.error.message)};
+    return {pg::cell_oid(row.relid),
+            cell(action.partition),
+            cell(row.lower),
+            cell(row.upper),
+            cell(action.action),
+            cell(action.rows),
+            cell(rounded(action.ms)),
+            cell(rounded(action.wait.waited_ms)),
+            cell(action.wait.blocked_by),
+            cell(action.error.sqlstate),
+            cell(action.error.message)};
 }
 
 } // namespace

@@ -36,8 +36,8 @@ class Actions
     void add_failure(Oid relid, const pg::ErrorText &error); // of a whole set
     void add_note(Oid relid, const std::string &action, const std::string &message);
 
-    // Runs the body in a subtransaction. Where it fails, its rows go and one that says why comes in their place.
-    // True where it succeeded.
+    // Runs the body in a subtransaction. Where it fails, its rows go and one that says why comes in their
+    // place. True where it succeeded.
     bool attempt(Oid relid, const std::function<void()> &body);
 
     // Hands the rows over: last in a function, whose result it returns; before each commit in a procedure.

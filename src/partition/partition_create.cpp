@@ -31,7 +31,10 @@ bool block_count_is_zero(Oid relid)
 
 } // namespace
 
-double ms_since(std::int64_t begun) { return static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0; }
+double ms_since(std::int64_t begun)
+{
+    return static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+}
 
 bool has_no_blocks(Oid relid)
 {
@@ -44,10 +47,11 @@ bool default_holds(pg::Spi &spi, const PartitionSet &set, Oid default_partition,
         return false;
     const std::string key = pg::quote(set.policy().key);
     const KeyAxis &axis = set.key();
-    return spi.run("SELECT EXISTS (SELECT FROM " + pg::qualified_name(default_partition) + " WHERE " + key +
-                       " >= $1 AND " + key + " < $2)",
-                   {pg::datum_param(axis.type(), axis.value_of(piece.lower)),
-                    pg::datum_param(axis.type(), axis.value_of(piece.upper))})
+    return spi
+        .run("SELECT EXISTS (SELECT FROM " + pg::qualified_name(default_partition) + " WHERE " + key +
+                 " >= $1 AND " + key + " < $2)",
+             {pg::datum_param(axis.type(), axis.value_of(piece.lower)),
+              pg::datum_param(axis.type(), axis.value_of(piece.upper))})
         .boolean(0, 1);
 }
 
@@ -101,7 +105,8 @@ struct Made {
     double ms;
 };
 
-Made make_table(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprint, const std::optional<Cell> &bounds)
+Made make_table(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprint,
+                const std::optional<Cell> &bounds)
 {
     const TimestampTz begun = GetCurrentTimestamp();
     const std::string suffix = bounds ? set.grid().suffix(bounds->lower) : "_default";
@@ -111,10 +116,11 @@ Made make_table(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprin
 }
 
 // Attaches all at once, so that the strong locks are held for the attaching alone.
-pg::LockWait attach_all(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprint, const Layout &layout,
-                        std::vector<Made> &made)
+pg::LockWait attach_all(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprint,
+                        const Layout &layout, std::vector<Made> &made)
 {
-    const pg::LockWait wait = lock_for_attach(set, blueprint, ShareUpdateExclusiveLock, layout.default_partition);
+    const pg::LockWait wait =
+        lock_for_attach(set, blueprint, ShareUpdateExclusiveLock, layout.default_partition);
     for (Made &table : made) {
         const TimestampTz begun = GetCurrentTimestamp();
         attach_table(spi, set, blueprint, table.relid, table.bounds);
@@ -124,8 +130,8 @@ pg::LockWait attach_all(pg::Spi &spi, const PartitionSet &set, const Blueprint &
 }
 
 // What create_missing() is about to make, read under the lock that keeps others from making it too.
-std::vector<std::optional<Cell>> wanted(pg::Spi &spi, const PartitionSet &set, const Layout &layout, std::int64_t from,
-                                        std::int64_t to)
+std::vector<std::optional<Cell>> wanted(pg::Spi &spi, const PartitionSet &set, const Layout &layout,
+                                        std::int64_t from, std::int64_t to)
 {
     std::vector<std::optional<Cell>> bounds;
     const auto most = static_cast<std::size_t>(settings::partition_max_created());

@@ -12,6 +12,7 @@ namespace privacy_scan::partition
 //
 // Locks, while the rows are rewritten: ACCESS EXCLUSIVE on the parent and DEFAULT, so that no query is
 // planned with the old bounds and run with the new.
-std::int64_t drain(pg::Spi &spi, const PartitionSet &set, std::int64_t clock, std::int64_t batch, Actions &actions);
+std::int64_t drain(pg::Spi &spi, const PartitionSet &set, std::int64_t clock, std::int64_t batch,
+                   Actions &actions);
 
 } // namespace privacy_scan::partition

@@ -63,7 +63,8 @@ std::int64_t step_cells(const Grid &grid, std::int64_t from, std::int64_t count)
 
 std::int64_t resume_point(const std::vector<Cell> &taken, std::int64_t clock)
 {
-    auto after = std::find_if(taken.rbegin(), taken.rend(), [=](const Cell &cell) { return cell.lower <= clock; });
+    auto after =
+        std::find_if(taken.rbegin(), taken.rend(), [=](const Cell &cell) { return cell.lower <= clock; });
     return after == taken.rend() ? clock : std::min(clock, after->upper);
 }
 

@@ -38,7 +38,8 @@ Oid relation_oid(const std::string &schema, const std::string &relation)
 {
     const Oid schema_id = schema_oid(schema);
     const char *name = relation.c_str();
-    return OidIsValid(schema_id) ? pg::guarded([=] { return get_relname_relid(name, schema_id); }) : InvalidOid;
+    return OidIsValid(schema_id) ? pg::guarded([=] { return get_relname_relid(name, schema_id); })
+                                 : InvalidOid;
 }
 
 // With the caller's rights: a table's owner need not be allowed to make schemas.
@@ -51,8 +52,9 @@ void make_schema(pg::Spi &spi, const std::string &schema, Oid owner)
     if (auto failure = pg::try_in_subtransaction([&] { spi.run(sql); })) {
         if (failure->sqlstate != "42501")
             pg::raise(*failure);
-        pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE, "could not create the schema \"" + schema + "\" for the archive",
-                 failure->message + ".", "Let somebody with the right to it run: " + sql);
+        pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE,
+                 "could not create the schema \"" + schema + "\" for the archive", failure->message + ".",
+                 "Let somebody with the right to it run: " + sql);
     }
 }
 
@@ -67,7 +69,8 @@ void revoke_from_others(pg::Spi &spi, const std::string &name, Oid relid)
         spi.run("REVOKE ALL ON " + name + " FROM " + rows.text(row, 1));
 }
 
-// Values only: no defaults, keys or constraints, so that nothing of the source's future rules can refuse a row.
+// Values only: no defaults, keys or constraints, so that nothing of the source's future rules can refuse a
+// row.
 Oid make_table(pg::Spi &spi, const Member &member, const std::string &schema, const std::string &relation)
 {
     const std::string name = pg::quote(schema, relation);

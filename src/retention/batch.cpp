@@ -112,22 +112,21 @@ void lock_members(pg::Spi &spi, const Work &work, const Picked &picked)
                 spi.run_generic(statement, picked.params);
 }
 
-// What was deleted of a member, and what the archive has of it now.
+// What was deleted, and what the archive has of it now.
 struct Moving {
-    std::int64_t deleted, bytes;
-    std::string digest;
-    std::int64_t written;
-    std::string written_digest;
+    RowTotal deleted, written;
 };
 
 void check_digests(const Moving &moving, const Member &member, const ArchiveTable &archive)
 {
-    if (moving.deleted == moving.written && moving.digest == moving.written_digest)
+    const RowTotal &deleted = moving.deleted, &written = moving.written;
+    if (same_rows(deleted, written))
         return;
     pg::fail(ERRCODE_DATA_CORRUPTED,
              "archive " + archive.name + " did not take the rows of " + member.name + " as they were",
-             std::to_string(moving.deleted) + " rows with digest " + moving.digest + " were deleted, " +
-                 std::to_string(moving.written) + " with digest " + moving.written_digest + " inserted.",
+             std::to_string(deleted.rows) + " rows with digest " + hex_of(deleted.digest) +
+                 " were deleted, " + std::to_string(written.rows) + " with digest " + hex_of(written.digest) +
+                 " inserted.",
              "Look for triggers or rules on the archive. The batch was rolled back.");
 }
 
@@ -164,11 +163,21 @@ bool needs_no_triggers(pg::Spi &spi, const Member &member)
         .boolean(0, 1);
 }
 
-std::string hex_of(const RowTotal &total)
+// Where a member's rows are looked for. Where ids grow with time, a batch's roots are a narrow range of ids,
+// and the rows that refer to them lie in few partitions: one probe of each partition's index for the range
+// spares a probe for every root. No row can come to another partition meanwhile: that would need the root's
+// row, which is locked.
+std::vector<std::string> sources_of(pg::Spi &spi, const Work &work, const Picked &picked,
+                                    const Member &member)
 {
-    char text[33];
-    to_hex(total.digest, text);
-    return text;
+    const std::string probe = work.sql.probe_leaves(member);
+    if (probe.empty())
+        return {member.from};
+    std::vector<std::string> sources;
+    pg::Rows rows = spi.run_generic(probe, picked.params);
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        sources.push_back("ONLY " + rows.text(row, 1));
+    return sources;
 }
 
 // Into a plain archive. No code of a user's runs beside the DELETE, so that none could do without triggers.
@@ -181,8 +190,7 @@ Moving move_directly(pg::Spi &spi, const Work &work, const Picked &picked, const
     ArchiveWriter writer(archive.relid);
     spi.send_generic(work.sql.delete_rows(member, archive.columns), picked.params, writer.receiver());
     writer.finish();
-    const RowTotal &deleted = writer.deleted(), &written = writer.written();
-    return {deleted.rows, deleted.bytes, hex_of(deleted), written.rows, hex_of(written)};
+    return {writer.deleted(), writer.written()};
 }
 
 // Into an archive whose owner gave it indexes, constraints, triggers or partitions.
@@ -190,21 +198,38 @@ Moving move_by_insert(pg::Spi &spi, const Work &work, const Picked &picked, cons
                       const ArchiveTable &archive)
 {
     pg::Rows row = spi.run_generic(work.sql.move_rows(member, archive.name, archive.columns), picked.params);
-    return {row.int8(0, 1), row.int8(0, 2), row.text(0, 3), row.int8(0, 4), row.text(0, 5)};
+    return {{row.int8(0, 1), row.int8(0, 2), digest_of(row.text(0, 3))},
+            {row.int8(0, 4), row.int8(0, 2), digest_of(row.text(0, 5))}};
+}
+
+// Moves the rows of one relation: a member, or a leaf of one in its place.
+RowTotal move_rows(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
+                   const ArchiveTable &archive)
+{
+    const std::int64_t before = count_rows(spi, work, picked, member);
+    const Moving moving = ArchiveWriter::can_write(archive.relid)
+                              ? move_directly(spi, work, picked, member, archive)
+                              : move_by_insert(spi, work, picked, member, archive);
+    check_digests(moving, member, archive);
+    check_nothing_left(spi, work, picked, member, before, moving.deleted.rows);
+    return moving.deleted;
 }
 
 Moved move_member(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
                   const ArchiveTable &archive)
 {
     const TimestampTz begun = GetCurrentTimestamp();
-    const std::int64_t before = count_rows(spi, work, picked, member);
-    const Moving moving = ArchiveWriter::can_write(archive.relid)
-                              ? move_directly(spi, work, picked, member, archive)
-                              : move_by_insert(spi, work, picked, member, archive);
-    check_digests(moving, member, archive);
-    check_nothing_left(spi, work, picked, member, before, moving.deleted);
-    return {member.table.relid, archive.name,  moving.deleted,
-            moving.bytes,       moving.digest, static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0};
+    Moved moved{member.table.relid, archive.name, 0, 0, {}, 0};
+    for (const std::string &from : sources_of(spi, work, picked, member)) {
+        Member source = member;
+        source.from = from;
+        const RowTotal part = move_rows(spi, work, picked, source, archive);
+        moved.rows += part.rows;
+        moved.bytes += part.bytes;
+        moved.digest = moved.digest + part.digest;
+    }
+    moved.ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+    return moved;
 }
 
 void write_ledger(pg::Spi &spi, const Work &work, const Batch &batch)
@@ -219,8 +244,9 @@ void write_ledger(pg::Spi &spi, const Work &work, const Batch &batch)
                 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
                 {pg::regclass_param(work.policy.root), pg::regclass_param(moved.relid), pg::text_param(root),
                  pg::text_param(source), pg::text_param(moved.target), pg::int8_param(moved.rows),
-                 pg::int8_param(moved.bytes), pg::text_param(moved.digest), pg::text_param(batch.key_from),
-                 pg::text_param(batch.key_to), pg::timestamptz_param(work.cutoff.instant)});
+                 pg::int8_param(moved.bytes), pg::text_param(hex_of(moved.digest)),
+                 pg::text_param(batch.key_from), pg::text_param(batch.key_to),
+                 pg::timestamptz_param(work.cutoff.instant)});
     }
 }
 

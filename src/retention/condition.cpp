@@ -1,5 +1,5 @@
-// See condition.hpp. Red but for the entry. Nothing of the condition is executed here; it is only ever executed
-// in statements that run as the relation's owner.
+// See condition.hpp. Red but for the entry. Nothing of the condition is executed here; it is only ever
+// executed in statements that run as the relation's owner.
 #include "pg/postgres.hpp"
 
 #include "retention/condition.hpp"
@@ -46,8 +46,11 @@ Node *parse_expression(const char *sql)
                 return target->val;
         }
     }
-    ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("retention condition is not a single expression"),
-                    errhint("Give a boolean expression over the root's columns, such as status IN ('done', 'failed').")));
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_SYNTAX_ERROR), errmsg("retention condition is not a single expression"),
+         errhint(
+             "Give a boolean expression over the root's columns, such as status IN ('done', 'failed').")));
     pg_unreachable();
 }
 
@@ -56,7 +59,8 @@ Node *analyze(Oid relid, const char *sql)
     ParseState *state = make_parsestate(nullptr);
     state->p_sourcetext = sql;
     Relation rel = table_open(relid, AccessShareLock);
-    ParseNamespaceItem *item = addRangeTableEntryForRelation(state, rel, AccessShareLock, nullptr, false, true);
+    ParseNamespaceItem *item =
+        addRangeTableEntryForRelation(state, rel, AccessShareLock, nullptr, false, true);
     addNSItemToQuery(state, item, true, true, true);
     Node *expression = transformExpr(state, parse_expression(sql), EXPR_KIND_CHECK_CONSTRAINT);
     expression = coerce_to_boolean(state, expression, "retention condition");

@@ -26,7 +26,10 @@ struct Reference {
     std::vector<Link::Column> columns;
 };
 
-bool clears_reference(const Reference &reference) { return reference.on_delete == 'n' || reference.on_delete == 'd'; }
+bool clears_reference(const Reference &reference)
+{
+    return reference.on_delete == 'n' || reference.on_delete == 'd';
+}
 
 // The declared foreign keys that refer to the relation: those that partitions inherited have a parent.
 std::vector<Reference> references_to(pg::Spi &spi, Oid relid)
@@ -35,20 +38,23 @@ std::vector<Reference> references_to(pg::Spi &spi, Oid relid)
         "SELECT k.oid, k.conname::text, k.conrelid, k.confdeltype::text, c.attname::text, p.attname::text,"
         " format('OPERATOR(%I.%s)', n.nspname, o.oprname)"
         " FROM pg_catalog.pg_constraint k,"
-        " LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) WITH ORDINALITY AS u(child, parent, operator, place)"
+        " LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) WITH ORDINALITY AS u(child, parent, operator, "
+        "place)"
         " JOIN pg_catalog.pg_operator e ON e.oid = u.operator"
         " JOIN pg_catalog.pg_operator o ON o.oid = CASE WHEN e.oprcom <> 0 THEN e.oprcom ELSE e.oid END"
         " JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace,"
         " pg_catalog.pg_attribute c, pg_catalog.pg_attribute p"
         " WHERE k.contype = 'f' AND k.conparentid = 0"
         " AND (k.confrelid = $1 OR k.confrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1)))"
-        " AND c.attrelid = k.conrelid AND c.attnum = u.child AND p.attrelid = k.confrelid AND p.attnum = u.parent"
+        " AND c.attrelid = k.conrelid AND c.attnum = u.child AND p.attrelid = k.confrelid AND p.attnum = "
+        "u.parent"
         " ORDER BY k.conrelid::regclass::text, k.oid, u.place",
         {pg::regclass_param(relid)});
     std::vector<Reference> references;
     for (std::size_t row = 0; row < rows.size(); ++row) {
         if (references.empty() || references.back().constraint_oid != rows.oid(row, 1))
-            references.push_back({rows.oid(row, 1), rows.text(row, 2), rows.oid(row, 3), relid, rows.text(row, 4)[0], {}});
+            references.push_back(
+                {rows.oid(row, 1), rows.text(row, 2), rows.oid(row, 3), relid, rows.text(row, 4)[0], {}});
         references.back().columns.push_back({rows.text(row, 5), rows.text(row, 6), rows.text(row, 7)});
     }
     return references;
@@ -59,9 +65,10 @@ std::vector<Reference> references_to(pg::Spi &spi, Oid relid)
     const bool self = reference.child == reference.parent;
     pg::fail(ERRCODE_FEATURE_NOT_SUPPORTED,
              "cannot keep relation \"" + pg::relation_name(reference.parent) + "\" by families",
-             "Foreign key \"" + reference.constraint + "\" from \"" + pg::relation_name(reference.child) + "\" " +
-                 (self ? "refers to the relation itself." : "closes a circle of foreign keys."),
-             "Rows that are kept may depend on rows that would go. Declare the key ON DELETE SET NULL, or drop it.");
+             "Foreign key \"" + reference.constraint + "\" from \"" + pg::relation_name(reference.child) +
+                 "\" " + (self ? "refers to the relation itself." : "closes a circle of foreign keys."),
+             "Rows that are kept may depend on rows that would go. Declare the key ON DELETE SET NULL, or "
+             "drop it.");
 }
 
 // Walks the foreign keys depth first; `path` is the way from the root.
@@ -107,16 +114,41 @@ Member make_member(Oid relid, Oid root_owner)
     const char kind = pg::guarded([=] { return get_rel_relkind(relid); });
     const bool catalog = pg::guarded([=] { return IsCatalogRelationOid(relid); });
     if ((kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE) || catalog)
-        pg::fail(ERRCODE_WRONG_OBJECT_TYPE, "cannot keep relation \"" + pg::relation_name(relid) + "\" by families",
+        pg::fail(ERRCODE_WRONG_OBJECT_TYPE,
+                 "cannot keep relation \"" + pg::relation_name(relid) + "\" by families",
                  "It is not an ordinary or partitioned table of a user.");
     if (OidIsValid(root_owner) && member.table.owner != root_owner)
         pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE,
-                 "relation \"" + pg::relation_name(relid) + "\" of the family has another owner than its root",
+                 "relation \"" + pg::relation_name(relid) +
+                     "\" of the family has another owner than its root",
                  "It belongs to \"" + pg::role_name(member.table.owner) + "\", the root to \"" +
                      pg::role_name(root_owner) + "\".",
                  "Give all relations of the family the same owner.");
     member.from = kind == RELKIND_PARTITIONED_TABLE ? member.name : "ONLY " + member.name;
     return member;
+}
+
+// Leaf by leaf goes what refers to the root by one column of a type of PostgreSQL's own (whose order is then
+// known without a schema), and whose partitioned parent has no trigger that a statement on a leaf would pass
+// by.
+std::vector<std::string> leaves_of(pg::Spi &spi, const Member &member)
+{
+    if (member.links.size() != 1 || member.links.front().parent != 0 ||
+        member.links.front().columns.size() != 1)
+        return {};
+    pg::Rows rows = spi.run(
+        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_partition_tree($1) l"
+        " JOIN pg_catalog.pg_class c ON c.oid = l.relid AND c.relkind = 'r'"
+        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+        " JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attname = $2 AND a.atttypid < 16384"
+        " WHERE l.isleaf AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT "
+        "tgisinternal)"
+        " ORDER BY c.oid",
+        {pg::regclass_param(member.table.relid), pg::text_param(member.links.front().columns.front().child)});
+    std::vector<std::string> leaves;
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        leaves.push_back(rows.text(row, 1));
+    return leaves;
 }
 
 } // namespace
@@ -140,6 +172,8 @@ Family read_family(pg::Spi &spi, Oid root)
         family.members[index_of(reference.child)].links.push_back(
             {reference.constraint, parent, std::move(reference.columns)});
     }
+    for (Member &member : family.members)
+        member.leaves = leaves_of(spi, member);
     for (const Spared &spared : walk.spared)
         family.members[index_of(spared.parent)].has_spared = true;
     family.spared = std::move(walk.spared);

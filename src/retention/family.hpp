@@ -20,11 +20,12 @@ struct Link {
 
 struct Member {
     pg::OwnedTable table;
-    std::string name; // qualified, quoted
-    std::string from; // the name as the source of a statement: ONLY where it has no partitions
+    std::string name;        // qualified, quoted
+    std::string from;        // the name as the source of a statement: ONLY where it has no partitions
     std::vector<Link> links; // none for the root
     bool has_children = false;
-    bool has_spared = false; // relations refer to it whose reference PostgreSQL clears
+    std::vector<std::string> leaves; // qualified, quoted; where rows may be looked for leaf by leaf
+    bool has_spared = false;         // relations refer to it whose reference PostgreSQL clears
 };
 
 // A relation whose references are cleared by PostgreSQL (ON DELETE SET NULL, SET DEFAULT): its rows stay.
@@ -41,8 +42,8 @@ struct Family {
 };
 
 // Reads the family from pg_constraint. The caller must own every member, and all must have the root's owner.
-// Errors: 42501 not the owner (naming it), 0A000 foreign keys in a circle or from a relation to itself (naming
-// the constraints), 42809 not an ordinary or partitioned table.
+// Errors: 42501 not the owner (naming it), 0A000 foreign keys in a circle or from a relation to itself
+// (naming the constraints), 42809 not an ordinary or partitioned table.
 Family read_family(pg::Spi &spi, Oid root);
 
 } // namespace privacy_scan::retention

@@ -60,13 +60,33 @@ std::string FamilySql::pick_roots() const
            arrays + " FROM picked";
 }
 
+// The parameter with the picked values of a column.
+std::string FamilySql::number(const std::string &root_column) const
+{
+    auto at = std::find(root_columns_.begin(), root_columns_.end(), root_column) - root_columns_.begin();
+    return "$" + std::to_string(at + 3);
+}
+
+std::string FamilySql::probe_leaves(const Member &member) const
+{
+    if (member.leaves.empty())
+        return {};
+    const Link::Column &pair = member.links.front().columns.front();
+    const std::string child = column("t", pair.child), ids = "unnest(" + number(pair.parent) + ") AS x";
+    std::string text = "WITH range AS MATERIALIZED (SELECT (SELECT x FROM " + ids +
+                       " ORDER BY x LIMIT 1) AS lo,"
+                       " (SELECT x FROM " +
+                       ids + " ORDER BY x DESC LIMIT 1) AS hi)";
+    for (const std::string &leaf : member.leaves)
+        text += (&leaf == &member.leaves.front() ? " " : " UNION ALL ") + ("SELECT " + pg::quote_text(leaf)) +
+                " WHERE EXISTS (SELECT FROM ONLY " + leaf + " AS t WHERE " + child +
+                " >= (SELECT lo FROM range) AND " + child + " <= (SELECT hi FROM range))";
+    return text;
+}
+
 // True of an alias's row that refers, through the link, to a row of the family.
 std::string FamilySql::through(const Link &link, const std::string &alias, Roots roots) const
 {
-    auto number = [&](const std::string &name) {
-        auto at = std::find(root_columns_.begin(), root_columns_.end(), name) - root_columns_.begin();
-        return "$" + std::to_string(at + 3);
-    };
     const bool to_picked = link.parent == 0 && roots == Roots::picked;
     if (to_picked && link.columns.size() == 1) {
         const Link::Column &pair = link.columns.front();

@@ -20,6 +20,10 @@ class FamilySql
     // Parameters of what follows: $1 tableoids, $2 ctids, $3 ... the arrays of the columns, as picked.
     std::size_t columns() const { return root_columns_.size(); }
 
+    // Names the leaves of a member that hold rows within the range of the picked roots' ids; empty where the
+    // member isn't looked through leaf by leaf.
+    std::string probe_leaves(const Member &member) const;
+
     // Locks a member's rows FOR UPDATE, one statement for each of its links.
     std::vector<std::string> lock_rows(const Member &member) const;
 
@@ -40,6 +44,7 @@ class FamilySql
   private:
     enum class Roots { picked, expired };
     std::string expired() const;
+    std::string number(const std::string &root_column) const;
     std::string through(const Link &link, const std::string &alias, Roots roots) const;
     std::string belongs(const Member &member, const std::string &alias, Roots roots) const;
     std::string hits(const Member &member) const;

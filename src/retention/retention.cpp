@@ -33,7 +33,8 @@ void refuse_future(std::int64_t at)
 {
     if (at > GetCurrentTimestamp())
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"at\" lies in the future",
-                 "Rows would go that have not expired yet.", "plan_retention() shows what will expire by then.");
+                 "Rows would go that have not expired yet.",
+                 "plan_retention() shows what will expire by then.");
 }
 
 std::int64_t max_rows_argument(const pg::Arguments &args, int n)
@@ -62,10 +63,11 @@ Policy policy_of(pg::Spi &spi, Oid root)
 } // namespace
 
 // privacy_scan.set_retention(root regclass, keep interval, key name, condition text, archive text,
-// archive_schema name) returns text: sets or replaces the policy of a root: rows whose key is older than keep (in
-// UTC) and that meet the condition go, with all that refers to them, into archive tables. Returns the policy in
-// words. VOLATILE. Errors: 22004 a NULL, 22023 keep or archive, 42501 not the owner of the whole family, 42703
-// and 42804 key, 0A000 foreign keys in a circle, and for the condition 42601, 42804, 42P17 and the parser's.
+// archive_schema name) returns text: sets or replaces the policy of a root: rows whose key is older than keep
+// (in UTC) and that meet the condition go, with all that refers to them, into archive tables. Returns the
+// policy in words. VOLATILE. Errors: 22004 a NULL, 22023 keep or archive, 42501 not the owner of the whole
+// family, 42703 and 42804 key, 0A000 foreign keys in a circle, and for the condition 42601, 42804, 42P17 and
+// the parser's.
 PS_FUNCTION(ps_set_retention)
 {
     pg::Arguments args(fcinfo);
@@ -88,13 +90,13 @@ PS_FUNCTION(ps_set_retention)
     store_policy(spi, policy);
     std::string text = family.root().name + " with " + std::to_string(family.members.size() - 1) +
                        " relations that refer to it is kept by " + pg::quote(policy.key) +
-                       (policy.condition.empty() ? "" : " where " + policy.condition) + ", then archived to " +
-                       archive_name(family.root(), policy.archive_schema);
+                       (policy.condition.empty() ? "" : " where " + policy.condition) +
+                       ", then archived to " + archive_name(family.root(), policy.archive_schema);
     return pg::text_param(text).value;
 }
 
-// privacy_scan.drop_retention(root regclass) returns boolean: forgets the policy; archives and ledger stay. True
-// where there was one. VOLATILE. Errors: 22004, 42501.
+// privacy_scan.drop_retention(root regclass) returns boolean: forgets the policy; archives and ledger stay.
+// True where there was one. VOLATILE. Errors: 22004, 42501.
 PS_FUNCTION(ps_drop_retention)
 {
     pg::Arguments args(fcinfo);
@@ -105,8 +107,8 @@ PS_FUNCTION(ps_drop_retention)
 }
 
 // privacy_scan.plan_retention(root regclass, at timestamptz): what a run at that instant would do: a row a
-// relation with rows (counted), bytes (estimated), locks, range of the root's keys and reason. Changes nothing.
-// VOLATILE, since it runs the policy's condition as the owner. Errors: 22004, 22008, 42501, 42704.
+// relation with rows (counted), bytes (estimated), locks, range of the root's keys and reason. Changes
+// nothing. VOLATILE, since it runs the policy's condition as the owner. Errors: 22004, 22008, 42501, 42704.
 PS_FUNCTION(ps_plan_retention)
 {
     pg::Arguments args(fcinfo);
@@ -118,10 +120,11 @@ PS_FUNCTION(ps_plan_retention)
     return Datum(0);
 }
 
-// privacy_scan.apply_retention(root regclass, at timestamptz, max_rows bigint, dry_run boolean): one batch of up
-// to max_rows rows (NULL: privacy_scan.retention_batch_rows) in the caller's transaction, or, with dry_run,
-// plan_retention(). VOLATILE. Errors as plan_retention(), 22023 max_rows or at in the future, 25001 not READ
-// COMMITTED, 55P03 where every family is busy, XX001 where an archive did not take its rows as they were.
+// privacy_scan.apply_retention(root regclass, at timestamptz, max_rows bigint, dry_run boolean): one batch of
+// up to max_rows rows (NULL: privacy_scan.retention_batch_rows) in the caller's transaction, or, with
+// dry_run, plan_retention(). VOLATILE. Errors as plan_retention(), 22023 max_rows or at in the future, 25001
+// not READ COMMITTED, 55P03 where every family is busy, XX001 where an archive did not take its rows as they
+// were.
 PS_FUNCTION(ps_apply_retention)
 {
     pg::Arguments args(fcinfo);
@@ -155,7 +158,8 @@ void notify_progress(const Work &work, const Summary &summary, const Batch &batc
     const char *root = name.c_str(), *to = batch.key_to.c_str();
     auto roots = static_cast<long long>(summary.roots()), rows = static_cast<long long>(batch.rows);
     pg::guarded([=] {
-        ereport(NOTICE, (errmsg("%s: batch of %lld rows archived, %lld families in all, up to %s", root, rows, roots, to)));
+        ereport(NOTICE, (errmsg("%s: batch of %lld rows archived, %lld families in all, up to %s", root, rows,
+                                roots, to)));
     });
 }
 
@@ -180,11 +184,11 @@ void run_root(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows)
 
 } // namespace
 
-// CALL privacy_scan.run_retention(root regclass, at timestamptz, max_rows bigint): all that has expired, of one
-// root or (NULL) of every policy that the caller owns, batch by batch, a transaction each; a NOTICE a batch. An
-// error ends the run; what was committed stays, and the next run goes on from there. With several roots, the
-// others still run, and the error of the first that failed is raised at the end. Errors as apply_retention(),
-// and 2D000 inside a transaction block.
+// CALL privacy_scan.run_retention(root regclass, at timestamptz, max_rows bigint): all that has expired, of
+// one root or (NULL) of every policy that the caller owns, batch by batch, a transaction each; a NOTICE a
+// batch. An error ends the run; what was committed stays, and the next run goes on from there. With several
+// roots, the others still run, and the error of the first that failed is raised at the end. Errors as
+// apply_retention(), and 2D000 inside a transaction block.
 PS_FUNCTION(ps_run_retention)
 {
     pg::Arguments args(fcinfo);
@@ -238,17 +242,18 @@ std::int32_t days_argument(const pg::Arguments &args)
 {
     const std::int32_t days = DatumGetInt32(args.required(0, "retention_days"));
     if (days < 1 || days > 36500)
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"retention_days\" must be between 1 and 36500", {},
-                 "It is the number of days that scans are kept; 365 is the default.");
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"retention_days\" must be between 1 and 36500",
+                 {}, "It is the number of days that scans are kept; 365 is the default.");
     return days;
 }
 
 } // namespace
 
-// privacy_scan.cleanup_old_scans(retention_days integer) returns integer: for a store with "Scan" on the caller's
-// search_path: scans with status done or failed and "createdAt" older than that many days go, with all that
-// refers to them ("Evidence", "Issue"), into their archives, in the caller's transaction. Returns the number of
-// scans. VOLATILE. Errors: 22004, 22023 retention_days, 42P01 no "Scan", and those of apply_retention().
+// privacy_scan.cleanup_old_scans(retention_days integer) returns integer: for a store with "Scan" on the
+// caller's search_path: scans with status done or failed and "createdAt" older than that many days go, with
+// all that refers to them ("Evidence", "Issue"), into their archives, in the caller's transaction. Returns
+// the number of scans. VOLATILE. Errors: 22004, 22023 retention_days, 42P01 no "Scan", and those of
+// apply_retention().
 PS_FUNCTION(ps_cleanup_old_scans)
 {
     pg::Arguments args(fcinfo);

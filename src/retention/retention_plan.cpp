@@ -18,18 +18,19 @@ namespace
 // Bytes on disk that so many rows take on average, TOAST and indexes included.
 std::int64_t estimate_bytes(pg::Spi &spi, Oid relid, std::int64_t rows)
 {
-    pg::Rows row = spi.run("SELECT coalesce(sum(pg_total_relation_size(oid)) / nullif(sum(greatest(reltuples, 0)), 0)"
-                           " * $2, 0)::bigint FROM pg_catalog.pg_class"
-                           " WHERE oid = $1 OR oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1) WHERE isleaf)",
-                           {pg::regclass_param(relid), pg::int8_param(rows)});
+    pg::Rows row =
+        spi.run("SELECT coalesce(sum(pg_total_relation_size(oid)) / nullif(sum(greatest(reltuples, 0)), 0)"
+                " * $2, 0)::bigint FROM pg_catalog.pg_class"
+                " WHERE oid = $1 OR oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1) WHERE isleaf)",
+                {pg::regclass_param(relid), pg::int8_param(rows)});
     return row.int8(0, 1);
 }
 
 std::string reason_of(const Work &work)
 {
     const std::int64_t instant = work.cutoff.instant;
-    std::string text = pg::quote(work.policy.key) + " before " +
-                       pg::guarded([=] { return timestamptz_to_str(instant); });
+    std::string text =
+        pg::quote(work.policy.key) + " before " + pg::guarded([=] { return timestamptz_to_str(instant); });
     return work.policy.condition.empty() ? text : text + " and " + work.policy.condition;
 }
 
@@ -43,16 +44,31 @@ std::string reason_of_member(const Work &work, const Member &member)
 
 ActionRow action_of(const Work &work, const Member &member)
 {
-    return {member.table.relid, "archive", archive_name(member, work.policy.archive_schema), 0, 0, {}, {},
-            reason_of_member(work, member), 0};
+    return {member.table.relid,
+            "archive",
+            archive_name(member, work.policy.archive_schema),
+            0,
+            0,
+            {},
+            {},
+            reason_of_member(work, member),
+            0};
 }
 
 std::vector<ActionRow> spared_rows(const Work &work)
 {
     std::vector<ActionRow> rows;
     for (const Spared &spared : work.family.spared)
-        rows.push_back({spared.relid, "keep", {}, 0, 0, {}, {},
-                        "its rows stay: foreign key " + pg::quote(spared.constraint) + " clears the reference", 0});
+        rows.push_back(
+            {spared.relid,
+             "keep",
+             {},
+             0,
+             0,
+             {},
+             {},
+             "its rows stay: foreign key " + pg::quote(spared.constraint) + " clears the reference",
+             0});
     return rows;
 }
 
@@ -78,7 +94,8 @@ std::vector<ActionRow> plan_rows(pg::Spi &spi, const Work &work)
     for (std::size_t i = 0; i < members; ++i) {
         const Member &member = work.family.members[members - 1 - i];
         ActionRow &row = rows[i];
-        row.rows = member.links.empty() ? roots.int8(0, 1) : spi.run(work.sql.count_expired(member), cutoff).int8(0, 1);
+        row.rows = member.links.empty() ? roots.int8(0, 1)
+                                        : spi.run(work.sql.count_expired(member), cutoff).int8(0, 1);
         row.bytes = estimate_bytes(spi, member.table.relid, row.rows);
         row.key_from = roots.text(0, 2);
         row.key_to = roots.text(0, 3);
@@ -106,8 +123,8 @@ void put(pg::RowSink &sink, const ActionRow &row)
 {
     using pg::cell;
     const std::string lock = row.action == "archive" ? "ROW EXCLUSIVE" : "";
-    sink.put({pg::cell_oid(row.relid), cell(row.action), cell(row.target), cell(row.rows), cell(row.bytes), cell(lock),
-              cell(row.key_from), cell(row.key_to), cell(row.reason), cell(row.ms)});
+    sink.put({pg::cell_oid(row.relid), cell(row.action), cell(row.target), cell(row.rows), cell(row.bytes),
+              cell(lock), cell(row.key_from), cell(row.key_to), cell(row.reason), cell(row.ms)});
 }
 
 void analyze(pg::Spi &spi, const Work &work)
