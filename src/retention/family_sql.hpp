@@ -30,8 +30,11 @@ class FamilySql
     // Counts a member's rows that belong to the picked roots.
     std::string count_rows(const Member &member) const;
 
-    // Moves a member's rows to an archive. One row: rows, bytes and digest of what was deleted, rows and
-    // digest of what was inserted.
+    // Deletes a member's rows and returns them, each behind its tableoid.
+    std::string delete_rows(const Member &member, const std::string &columns) const;
+
+    // Moves a member's rows to an archive by SQL alone. One row: rows, bytes and digest of what was deleted,
+    // rows and digest of what was inserted.
     std::string move_rows(const Member &member, const std::string &archive, const std::string &columns) const;
 
     // For the plan, parameter $1 cutoff: count of a member's rows under expired roots; for the root also
@@ -44,7 +47,8 @@ class FamilySql
     std::string number(const std::string &root_column) const;
     std::string through(const Link &link, const std::string &alias, Roots roots) const;
     std::string belongs(const Member &member, const std::string &alias, Roots roots) const;
-    std::string deleted(const Member &member, const std::string &columns) const;
+    std::string hits(const Member &member) const;
+    std::string deletion(const Member &member) const;
 
     const Family &family_;
     const Policy &policy_;
