@@ -136,6 +136,11 @@ std::string archive_name(const Member &member, const std::string &schema)
     return pg::quote(archive_schema(member, schema), archive_relation(member));
 }
 
+Oid archive_oid(const Member &member, const std::string &schema)
+{
+    return relation_oid(archive_schema(member, schema), archive_relation(member));
+}
+
 ArchiveTable open_archive(pg::Spi &spi, const Member &member, const std::string &schema)
 {
     const std::string in = archive_schema(member, schema), relation = archive_relation(member);

@@ -115,6 +115,7 @@ void lock_members(pg::Spi &spi, const Work &work, const Picked &picked)
 // What was deleted, and what the archive has of it now.
 struct Moving {
     RowTotal deleted, written;
+    std::vector<Oid> leaves; // the first came from; none where it isn't known
 };
 
 void check_digests(const Moving &moving, const Member &member, const ArchiveTable &archive)
@@ -190,7 +191,7 @@ Moving move_directly(pg::Spi &spi, const Work &work, const Picked &picked, const
     ArchiveWriter writer(archive.relid);
     spi.send_generic(work.sql.delete_rows(member, archive.columns), picked.params, writer.receiver());
     writer.finish();
-    return {writer.deleted(), writer.written()};
+    return {writer.deleted(), writer.written(), writer.leaves()};
 }
 
 // Into an archive whose owner gave it indexes, constraints, triggers or partitions.
@@ -199,12 +200,13 @@ Moving move_by_insert(pg::Spi &spi, const Work &work, const Picked &picked, cons
 {
     pg::Rows row = spi.run_generic(work.sql.move_rows(member, archive.name, archive.columns), picked.params);
     return {{row.int8(0, 1), row.int8(0, 2), digest_of(row.text(0, 3))},
-            {row.int8(0, 4), row.int8(0, 2), digest_of(row.text(0, 5))}};
+            {row.int8(0, 4), row.int8(0, 2), digest_of(row.text(0, 5))},
+            {}};
 }
 
 // Moves the rows of one relation: a member, or a leaf of one in its place.
-RowTotal move_rows(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
-                   const ArchiveTable &archive)
+Moving move_rows(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
+                 const ArchiveTable &archive)
 {
     const std::int64_t before = count_rows(spi, work, picked, member);
     const Moving moving = ArchiveWriter::can_write(archive.relid)
@@ -212,21 +214,22 @@ RowTotal move_rows(pg::Spi &spi, const Work &work, const Picked &picked, const M
                               : move_by_insert(spi, work, picked, member, archive);
     check_digests(moving, member, archive);
     check_nothing_left(spi, work, picked, member, before, moving.deleted.rows);
-    return moving.deleted;
+    return moving;
 }
 
 Moved move_member(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
                   const ArchiveTable &archive)
 {
     const TimestampTz begun = GetCurrentTimestamp();
-    Moved moved{member.table.relid, archive.name, 0, 0, {}, 0};
+    Moved moved{member.table.relid, archive.name, 0, 0, {}, 0, {}};
     for (const std::string &from : sources_of(spi, work, picked, member)) {
         Member source = member;
         source.from = from;
-        const RowTotal part = move_rows(spi, work, picked, source, archive);
-        moved.rows += part.rows;
-        moved.bytes += part.bytes;
-        moved.digest = moved.digest + part.digest;
+        const Moving part = move_rows(spi, work, picked, source, archive);
+        moved.rows += part.deleted.rows;
+        moved.bytes += part.deleted.bytes;
+        moved.digest = moved.digest + part.deleted.digest;
+        moved.leaves.insert(moved.leaves.end(), part.leaves.begin(), part.leaves.end());
     }
     moved.ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
     return moved;

@@ -29,6 +29,7 @@ struct Moved {
     std::int64_t rows = 0, bytes = 0;
     Digest digest{};
     double ms = 0;
+    std::vector<Oid> leaves; // that rows came from; none where it isn't known
 };
 
 struct Batch {

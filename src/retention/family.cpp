@@ -128,9 +128,9 @@ Member make_member(Oid relid, Oid root_owner)
     return member;
 }
 
-// Leaf by leaf goes what refers to the root by one column of a type of PostgreSQL's own (whose order is then
-// known without a schema), and whose partitioned parent has no trigger that a statement on a leaf would pass
-// by.
+// Leaf by leaf goes what refers to the root by one column of a type of PostgreSQL's own, in its own collation
+// (so that its order is known without a schema, and is that of the picked ids), and whose partitioned parent
+// has no trigger that a statement on a leaf would pass by.
 std::vector<std::string> leaves_of(pg::Spi &spi, const Member &member)
 {
     if (member.links.size() != 1 || member.links.front().parent != 0 ||
@@ -141,6 +141,7 @@ std::vector<std::string> leaves_of(pg::Spi &spi, const Member &member)
         " JOIN pg_catalog.pg_class c ON c.oid = l.relid AND c.relkind = 'r'"
         " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
         " JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attname = $2 AND a.atttypid < 16384"
+        " JOIN pg_catalog.pg_type t ON t.oid = a.atttypid AND t.typcollation = a.attcollation"
         " WHERE l.isleaf AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT "
         "tgisinternal)"
         " ORDER BY c.oid",

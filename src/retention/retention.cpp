@@ -144,7 +144,7 @@ PS_FUNCTION(ps_apply_retention)
     const Batch batch = move_batch(spi, work, max_rows, true);
     summary.add(batch);
     if (batch.last && batch.roots > 0)
-        analyze(spi, work);
+        analyze(spi, work, summary);
     put_all(fcinfo, summary.rows());
     return Datum(0);
 }
@@ -178,7 +178,7 @@ void run_root(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows)
             notify_progress(work, summary, batch);
     }
     if (summary.roots() > 0)
-        analyze(spi, work);
+        analyze(spi, work, summary);
     spi.commit();
 }
 
@@ -263,13 +263,14 @@ PS_FUNCTION(ps_cleanup_old_scans)
     pg::require_writable("cleanup_old_scans()");
     pg::Spi spi;
     Work work(spi, scan_policy(spi, scan, days), GetCurrentTimestamp());
-    std::int64_t scans = 0;
+    Summary summary(work);
     for (bool last = false; !last;) {
         const Batch batch = move_batch(spi, work, settings::retention_batch_rows(), false);
         last = batch.last;
-        scans += batch.roots;
+        summary.add(batch);
     }
+    const std::int64_t scans = summary.roots();
     if (scans > 0)
-        analyze(spi, work);
+        analyze(spi, work, summary);
     return Int32GetDatum(static_cast<std::int32_t>(std::min<std::int64_t>(scans, INT32_MAX)));
 }
