@@ -5,11 +5,13 @@
 
 #include "pg/guc.hpp"
 #include "pg/ident.hpp"
+#include "pg/lock.hpp"
 #include "pg/subxact.hpp"
 #include "retention/archive_writer.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
+#include <storage/lockdefs.h>
 #include <utils/timestamp.h>
 }
 
@@ -22,6 +24,7 @@ namespace
 // Rows of a family for each root, from the statistics; 1 where there are none yet.
 double estimate_rows_per_root(pg::Spi &spi, const Family &family)
 {
+    pg::CatalogPath path;
     double all = 0, roots = 0;
     for (const Member &member : family.members) {
         const double rows =
@@ -43,6 +46,30 @@ Work::Work(pg::Spi &spi, Policy the_policy, std::int64_t at)
     : policy(std::move(the_policy)), family(read_family(spi, policy.root)), sql(family, policy),
       cutoff(cutoff_of(policy, at)), rows_per_root(estimate_rows_per_root(spi, family))
 {
+}
+
+static std::vector<Oid> relids_of(const Family &family)
+{
+    std::vector<Oid> relids;
+    for (const Member &member : family.members)
+        relids.push_back(member.table.relid);
+    std::sort(relids.begin(), relids.end());
+    return relids;
+}
+
+// What is read before the lock may be out of date; what is read after the lock and names no other relation
+// isn't.
+void Work::hold_family(pg::Spi &spi)
+{
+    for (bool settled = false; !settled;) {
+        pg::LockWait wait;
+        for (const Member &member : family.members)
+            pg::lock_in_tries(member.table, RowExclusiveLock, wait);
+        const std::vector<Oid> locked = relids_of(family);
+        family = read_family(spi, policy.root);
+        sql.refresh();
+        settled = relids_of(family) == locked;
+    }
 }
 
 namespace
@@ -284,6 +311,20 @@ Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> 
     return batch;
 }
 
+std::vector<ArchiveTable> open_archives(pg::Spi &spi, const Work &work)
+{
+    std::vector<ArchiveTable> archives;
+    for (const Member &member : work.family.members) {
+        archives.push_back(open_archive(spi, member, work.policy.archive_schema));
+        for (const Member &other : work.family.members)
+            if (other.table.relid == archives.back().relid)
+                pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                         archives.back().name + " cannot be the archive of " + member.name,
+                         "It belongs to the family itself.", "Name another archive_schema.");
+    }
+    return archives;
+}
+
 bool is_busy(const pg::ErrorText &failure)
 {
     return failure.sqlstate == "55P03" || failure.sqlstate == "40P01" || failure.sqlstate == "40001";
@@ -294,9 +335,8 @@ bool is_busy(const pg::ErrorText &failure)
 Batch move_batch(pg::Spi &spi, Work &work, std::int64_t max_rows, bool strict)
 {
     pg::require_read_committed("retention");
-    std::vector<ArchiveTable> archives;
-    for (const Member &member : work.family.members)
-        archives.push_back(open_archive(spi, member, work.policy.archive_schema));
+    work.hold_family(spi);
+    const std::vector<ArchiveTable> archives = open_archives(spi, work);
     const auto fit = static_cast<std::int64_t>(static_cast<double>(max_rows) / work.rows_per_root);
     Extent extent{std::clamp<std::int64_t>(fit, 1, 20000), work.passed_over, max_rows, strict};
     for (int attempt = 1;; ++attempt) {

@@ -8,10 +8,14 @@
 namespace privacy_scan::retention
 {
 
-// A policy at work: family, statements and cutoff, read once for a run.
+// A policy at work: family, statements and cutoff.
 struct Work {
     Work(pg::Spi &spi, Policy policy, std::int64_t at);
     Work(const Work &) = delete;
+
+    // Locks the family (ROW EXCLUSIVE, in tries) and reads it again: until the end of the transaction no
+    // column, foreign key, trigger or partition comes to it. Error: 55P03 where the locks could not be had.
+    void hold_family(pg::Spi &spi);
 
     Policy policy;
     Family family;
@@ -49,6 +53,8 @@ struct Batch {
 // to them any more, so that nothing is ever cascaded away; counts and digests of what was deleted and of what
 // was inserted must agree. Roots that others are writing to are passed over. A family of which somebody holds
 // a row longer than privacy_scan.lock_timeout is left for a later run.
+//
+// The family's relations are locked first, so that nobody changes their definition meanwhile.
 //
 // Errors: 25001 not READ COMMITTED; XX001 data_corrupted where counts or digests differ; 55000 where a row
 // still refers to the batch; those of the archive.

@@ -106,17 +106,42 @@ class Walk
     std::vector<Oid> done_;
 };
 
-Member make_member(Oid relid, Oid root_owner)
+[[noreturn]] void refuse_kind(Oid relid, const std::string &why, const std::string &hint = {})
+{
+    pg::fail(ERRCODE_WRONG_OBJECT_TYPE,
+             "cannot keep relation \"" + pg::relation_name(relid) + "\" by families", why, hint);
+}
+
+// What goes with a partition by itself is declared on its parent, where we would not see it; children by
+// INHERITS are not covered by foreign keys; and what an extension made is its own.
+void check_kind(pg::Spi &spi, Oid relid)
+{
+    const char kind = pg::guarded([=] { return get_rel_relkind(relid); });
+    const bool catalog = pg::guarded([=] { return IsCatalogRelationOid(relid); });
+    if ((kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE) || catalog)
+        refuse_kind(relid, "It is not an ordinary or partitioned table of a user.");
+    pg::Rows rows =
+        spi.run("SELECT c.relispartition, c.relpersistence = 't', c.relkind = 'r' AND c.relhassubclass,"
+                " EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = "
+                "'pg_catalog.pg_class'::pg_catalog.regclass"
+                "  AND d.objid = c.oid AND d.deptype = 'e') FROM pg_catalog.pg_class c WHERE c.oid = $1",
+                {pg::oid_param(relid)});
+    if (rows.empty() || rows.boolean(0, 1))
+        refuse_kind(relid, "It is a partition.", "Name the partitioned table that it belongs to.");
+    if (rows.boolean(0, 2))
+        refuse_kind(relid, "It is a temporary table.");
+    if (rows.boolean(0, 3))
+        refuse_kind(relid, "Other tables inherit from it.");
+    if (rows.boolean(0, 4))
+        refuse_kind(relid, "It belongs to an extension.");
+}
+
+Member make_member(pg::Spi &spi, Oid relid, Oid root_owner)
 {
     Member member;
     member.table = pg::require_owner(relid);
     member.name = pg::qualified_name(relid);
-    const char kind = pg::guarded([=] { return get_rel_relkind(relid); });
-    const bool catalog = pg::guarded([=] { return IsCatalogRelationOid(relid); });
-    if ((kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE) || catalog)
-        pg::fail(ERRCODE_WRONG_OBJECT_TYPE,
-                 "cannot keep relation \"" + pg::relation_name(relid) + "\" by families",
-                 "It is not an ordinary or partitioned table of a user.");
+    check_kind(spi, relid);
     if (OidIsValid(root_owner) && member.table.owner != root_owner)
         pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE,
                  "relation \"" + pg::relation_name(relid) +
@@ -124,6 +149,7 @@ Member make_member(Oid relid, Oid root_owner)
                  "It belongs to \"" + pg::role_name(member.table.owner) + "\", the root to \"" +
                      pg::role_name(root_owner) + "\".",
                  "Give all relations of the family the same owner.");
+    const char kind = pg::guarded([=] { return get_rel_relkind(relid); });
     member.from = kind == RELKIND_PARTITIONED_TABLE ? member.name : "ONLY " + member.name;
     return member;
 }
@@ -156,14 +182,15 @@ std::vector<std::string> leaves_of(pg::Spi &spi, const Member &member)
 
 Family read_family(pg::Spi &spi, Oid root)
 {
+    pg::CatalogPath path;
     Family family;
-    family.members.push_back(make_member(root, InvalidOid));
+    family.members.push_back(make_member(spi, root, InvalidOid));
     Walk walk(spi);
-    std::vector<Oid> path;
-    walk.visit(root, path);
+    std::vector<Oid> way;
+    walk.visit(root, way);
     const std::vector<Oid> order = walk.parents_first();
     for (std::size_t i = 1; i < order.size(); ++i)
-        family.members.push_back(make_member(order[i], family.root().table.owner));
+        family.members.push_back(make_member(spi, order[i], family.root().table.owner));
     auto index_of = [&](Oid relid) {
         return static_cast<std::size_t>(std::find(order.begin(), order.end(), relid) - order.begin());
     };

@@ -29,7 +29,13 @@ std::string join(const std::vector<std::string> &parts, const std::string &separ
 FamilySql::FamilySql(const Family &family, const Policy &policy)
     : family_(family), policy_(policy), key_(column("t", policy.key))
 {
-    for (const Member &member : family.members)
+    refresh();
+}
+
+void FamilySql::refresh()
+{
+    root_columns_.clear();
+    for (const Member &member : family_.members)
         for (const Link &link : member.links)
             for (const Link::Column &pair : link.columns)
                 if (link.parent == 0 &&

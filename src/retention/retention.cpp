@@ -163,31 +163,47 @@ void notify_progress(const Work &work, const Summary &summary, const Batch &batc
     });
 }
 
-// Batch after batch, each committed.
-void run_root(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows)
+// Batch after batch, each committed. What fails is rolled back and returned; what was committed stays.
+std::optional<pg::ErrorText> run_root(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows)
 {
-    Work work(spi, require_policy(spi, root), at);
-    Summary summary(work);
-    for (bool last = false; !last;) {
+    std::optional<Work> work;
+    std::optional<Summary> summary;
+    auto failure = pg::try_in_subtransaction([&] {
+        work.emplace(spi, policy_of(spi, root), at);
+        summary.emplace(*work);
+    });
+    for (bool last = false; !failure && !last;) {
         pg::MemoryScope memory("batch of run_retention");
-        const Batch batch = move_batch(spi, work, max_rows, false);
+        Batch batch;
+        failure = pg::try_in_subtransaction([&] { batch = move_batch(spi, *work, max_rows, false); });
         last = batch.last;
-        summary.add(batch);
+        summary->add(batch);
         spi.commit();
         if (batch.roots > 0)
-            notify_progress(work, summary, batch);
+            notify_progress(*work, *summary, batch);
     }
-    if (summary.roots() > 0)
-        analyze(spi, work, summary);
+    if (summary && summary->roots() > 0)
+        analyze(spi, *work, *summary);
     spi.commit();
+    return failure;
+}
+
+void warn_of(Oid root, const pg::ErrorText &failure)
+{
+    const std::string name = pg::qualified_name(root);
+    const char *relation = name.c_str(), *code = failure.sqlstate.c_str(), *message = failure.message.c_str();
+    pg::guarded([=] {
+        ereport(WARNING, (errmsg("retention of %s failed with SQLSTATE %s: %s", relation, code, message)));
+    });
 }
 
 } // namespace
 
 // CALL privacy_scan.run_retention(root regclass, at timestamptz, max_rows bigint): all that has expired, of
-// one root or (NULL) of every policy that the caller owns, batch by batch, a transaction each; a NOTICE a
-// batch. An error ends the run; what was committed stays, and the next run goes on from there. With several
-// roots, the others still run, and the error of the first that failed is raised at the end. Errors as
+// one root or (NULL) of every policy that the caller owns, batch by batch of about max_rows rows, a
+// transaction each; a NOTICE a batch. What was committed stays, and the next run goes on from there. A root
+// that fails does not stop the others: it is a WARNING, and the first failure is raised when all have had
+// their turn, so that whoever runs it by the clock sees that there is something to look at. Errors as
 // apply_retention(), and 2D000 inside a transaction block.
 PS_FUNCTION(ps_run_retention)
 {
@@ -202,8 +218,18 @@ PS_FUNCTION(ps_run_retention)
         roots = {args.relation(0, "root")};
         pg::require_owner(roots.front());
     }
-    for (Oid root : roots)
-        run_root(spi, root, at, max_rows);
+    std::optional<pg::ErrorText> first;
+    for (Oid root : roots) {
+        auto failure = run_root(spi, root, at, max_rows);
+        if (!failure)
+            continue;
+        if (roots.size() > 1)
+            warn_of(root, *failure);
+        if (!first)
+            first = failure;
+    }
+    if (first)
+        pg::raise(*first);
     return Datum(0);
 }
 
