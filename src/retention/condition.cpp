@@ -35,6 +35,12 @@ bool is_bare_expression(const SelectStmt *select)
            !select->limitOffset && !select->limitCount && !select->lockingClause && !select->withClause;
 }
 
+// A bare * is no expression, and transformExpr() must not see it.
+bool is_star(const Node *node)
+{
+    return IsA(node, ColumnRef) && IsA(linitial(reinterpret_cast<const ColumnRef *>(node)->fields), A_Star);
+}
+
 Node *parse_expression(const char *sql)
 {
     List *statements = pg::compat::parse_sql(sql);
@@ -42,15 +48,11 @@ Node *parse_expression(const char *sql)
         Node *statement = linitial_node(RawStmt, statements)->stmt;
         if (IsA(statement, SelectStmt) && is_bare_expression(reinterpret_cast<SelectStmt *>(statement))) {
             auto *target = linitial_node(ResTarget, reinterpret_cast<SelectStmt *>(statement)->targetList);
-            if (!target->name && !target->indirection)
+            if (!target->name && !target->indirection && !is_star(target->val))
                 return target->val;
         }
     }
-    ereport(
-        ERROR,
-        (errcode(ERRCODE_SYNTAX_ERROR), errmsg("retention condition is not a single expression"),
-         errhint(
-             "Give a boolean expression over the root's columns, such as status IN ('done', 'failed').")));
+    ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("it is not a single expression")));
     pg_unreachable();
 }
 
@@ -63,15 +65,26 @@ Node *analyze(Oid relid, const char *sql)
         addRangeTableEntryForRelation(state, rel, AccessShareLock, nullptr, false, true);
     addNSItemToQuery(state, item, true, true, true);
     Node *expression = transformExpr(state, parse_expression(sql), EXPR_KIND_CHECK_CONSTRAINT);
-    expression = coerce_to_boolean(state, expression, "retention condition");
+    expression = coerce_to_boolean(state, expression, "condition");
     assign_expr_collations(state, expression);
     table_close(rel, NoLock);
     if (contain_volatile_functions(expression))
-        ereport(ERROR, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-                        errmsg("retention condition uses a volatile function"),
+        ereport(ERROR, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION), errmsg("it calls a volatile function"),
                         errdetail("It would choose other rows each time it is asked.")));
     free_parsestate(state);
     return expression;
+}
+
+// Blue. What PostgreSQL says of it is about an expression, not about the statement that the user sees.
+Node *checked(Oid relid, const char *sql)
+{
+    try {
+        return pg::guarded([=] { return analyze(relid, sql); });
+    } catch (const pg::PgError &error) {
+        pg::fail(error.sqlstate(), std::string("cannot use this retention condition: ") + error.message(),
+                 error.detail(),
+                 "Give a boolean expression over the root's columns, such as status IN ('done', 'failed').");
+    }
 }
 
 } // namespace
@@ -80,7 +93,7 @@ std::string compile_condition(Oid relid, const std::string &condition)
 {
     const std::string sql = "SELECT " + condition;
     const char *text = sql.c_str();
-    Node *expression = pg::guarded([=] { return analyze(relid, text); });
+    Node *expression = checked(relid, text);
     pg::CatalogScope pinned_search_path; // so that the text names every schema but pg_catalog
     return pg::guarded([=]() -> const char * {
         return deparse_expression(expression, deparse_context_for("t", relid), true, false);

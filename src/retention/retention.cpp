@@ -54,6 +54,25 @@ void put_all(FunctionCallInfo fcinfo, const std::vector<ActionRow> &rows)
         put(sink, row);
 }
 
+std::string text_of_interval(Datum keep)
+{
+    return pg::guarded(
+        [=]() -> const char * { return DatumGetCString(DirectFunctionCall1(interval_out, keep)); });
+}
+
+// The policy in words.
+std::string describe(const Family &family, const Policy &policy)
+{
+    std::string text = family.root().name;
+    if (!policy.condition.empty())
+        text += " where " + policy.condition;
+    text += " is kept for " + text_of_interval(policy.keep) + " after " + pg::quote(policy.key) +
+            ", then archived to " + archive_name(family.root(), policy.archive_schema);
+    for (std::size_t i = 1; i < family.members.size(); ++i)
+        text += (i == 1 ? ", with " : ", ") + family.members[i].name;
+    return text;
+}
+
 Policy policy_of(pg::Spi &spi, Oid root)
 {
     pg::require_owner(root);
@@ -88,10 +107,7 @@ PS_FUNCTION(ps_set_retention)
     const Family family = read_family(spi, policy.root);
     check_policy(policy);
     store_policy(spi, policy);
-    std::string text = family.root().name + " with " + std::to_string(family.members.size() - 1) +
-                       " relations that refer to it is kept by " + pg::quote(policy.key) +
-                       (policy.condition.empty() ? "" : " where " + policy.condition) +
-                       ", then archived to " + archive_name(family.root(), policy.archive_schema);
+    const std::string text = describe(family, policy);
     return pg::text_param(text).value;
 }
 
@@ -216,7 +232,7 @@ PS_FUNCTION(ps_run_retention)
     std::vector<Oid> roots = roots_with_policy(spi);
     if (!args.is_null(0)) {
         roots = {args.relation(0, "root")};
-        pg::require_owner(roots.front());
+        policy_of(spi, roots.front());
     }
     std::optional<pg::ErrorText> first;
     for (Oid root : roots) {

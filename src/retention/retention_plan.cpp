@@ -31,6 +31,8 @@ std::int64_t estimate_bytes(pg::Spi &spi, Oid relid, std::int64_t rows)
 std::string reason_of(const Work &work)
 {
     const std::int64_t instant = work.cutoff.instant;
+    pg::GucScope settings;
+    settings.set("TimeZone", "UTC");
     std::string text =
         pg::quote(work.policy.key) + " before " + pg::guarded([=] { return timestamptz_to_str(instant); });
     return work.policy.condition.empty() ? text : text + " and " + work.policy.condition;
