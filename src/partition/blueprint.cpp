@@ -3,10 +3,17 @@
 
 #include "partition/blueprint.hpp"
 
+#include "pg/compat.hpp"
 #include "pg/ident.hpp"
 
 extern "C" {
+#include <access/table.h>
+#include <nodes/nodes.h>
+#include <rewrite/rewriteManip.h>
 #include <utils/lsyscache.h>
+#include <utils/rel.h>
+#include <utils/ruleutils.h>
+#include <utils/syscache.h>
 }
 
 namespace privacy_scan::partition
@@ -35,19 +42,20 @@ constexpr const char *policies =
     " CASE polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE'"
     "  ELSE 'ALL' END || ' TO ' ||"
     " (SELECT string_agg(CASE WHEN r = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r)::text) END, ', ')"
-    "  FROM unnest(polroles) AS r) ||"
-    " coalesce(' USING (' || pg_get_expr(polqual, polrelid) || ')', '') ||"
-    " coalesce(' WITH CHECK (' || pg_get_expr(polwithcheck, polrelid) || ')', '')"
+    "  FROM unnest(polroles) AS r),"
+    " polqual::text, polwithcheck::text"
     " FROM pg_catalog.pg_policy WHERE polrelid = $1 ORDER BY polname";
 
+// Of the options only these: minor releases keep notes of their own among them.
 constexpr const char *column_settings =
     "SELECT 'ALTER TABLE ', ' ALTER COLUMN ' || quote_ident(attname::text) || ' SET STATISTICS ' || attstattarget"
     " FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attstattarget >= 0 "
     "UNION ALL "
     "SELECT 'ALTER TABLE ', ' ALTER COLUMN ' || quote_ident(attname::text) || ' SET (' ||"
     " (SELECT string_agg(quote_ident(option_name) || ' = ' || quote_literal(option_value), ', ')"
-    "  FROM pg_options_to_table(attoptions)) || ')'"
-    " FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attoptions IS NOT NULL";
+    "  FROM pg_options_to_table(attoptions) WHERE option_name LIKE 'n\\_distinct%') || ')'"
+    " FROM pg_catalog.pg_attribute"
+    " WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attoptions::text LIKE '%n\\_distinct%'";
 
 constexpr const char *privileges =
     "SELECT 'GRANT ' || a.privilege_type || ' ON ', ' TO ' ||"
@@ -71,7 +79,8 @@ constexpr const char *storage =
     "   FROM pg_options_to_table(t.reloptions))), '') || ')', '') ||"
     " coalesce(' TABLESPACE ' || quote_ident(x.spcname::text), ''),"
     " p.relpersistence::text, p.relreplident::text,"
-    " EXISTS (SELECT FROM pg_catalog.pg_default_acl WHERE defaclobjtype = 'r')"
+    " EXISTS (SELECT FROM pg_catalog.pg_default_acl WHERE defaclobjtype = 'r'),"
+    " EXISTS (SELECT FROM pg_catalog.pg_statistic_ext WHERE stxrelid = $1 AND stxstattarget >= 0)"
     " FROM pg_catalog.pg_class p"
     " LEFT JOIN pg_catalog.pg_class s ON s.oid = $2"
     " LEFT JOIN pg_catalog.pg_am m ON m.oid = s.relam"
@@ -100,15 +109,20 @@ Blueprint read_blueprint(pg::Spi &spi, const PartitionSet &set, const Layout &la
     blueprint.create_tail = ")" + row.text(0, 1);
     blueprint.replica_identity = row.text(0, 3)[0];
     blueprint.default_privileges = row.boolean(0, 4);
-    for (const char *sql : {privileges, row_security, policies, column_settings})
+    blueprint.statistics_targets = row.boolean(0, 5);
+    for (const char *sql : {privileges, row_security, column_settings})
         add_statements(spi, sql, parent, blueprint.dress);
-    pg::Rows referenced =
-        spi.run("SELECT DISTINCT confrelid FROM pg_catalog.pg_constraint"
-                " WHERE conrelid = $1 AND contype = 'f' AND confrelid <> conrelid AND conparentid = 0"
-                " ORDER BY confrelid",
+    pg::Rows drafts = spi.run(policies, {pg::oid_param(parent)});
+    for (std::size_t i = 0; i < drafts.size(); ++i)
+        blueprint.policies.push_back({{drafts.text(i, 1), drafts.text(i, 2)}, drafts.text(i, 3), drafts.text(i, 4)});
+    pg::Rows related =
+        spi.run("SELECT DISTINCT CASE conrelid WHEN $1 THEN confrelid ELSE conrelid END AS other"
+                " FROM pg_catalog.pg_constraint"
+                " WHERE (conrelid = $1 OR confrelid = $1) AND contype = 'f' AND confrelid <> conrelid"
+                " ORDER BY other",
                 {pg::oid_param(parent)});
-    for (std::size_t i = 0; i < referenced.size(); ++i)
-        blueprint.referenced.push_back(referenced.oid(i, 1));
+    for (std::size_t i = 0; i < related.size(); ++i)
+        blueprint.related.push_back(related.oid(i, 1));
     return blueprint;
 }
 
@@ -116,10 +130,15 @@ std::string new_partition_name(Oid parent, const std::string &suffix)
 {
     const std::string base = pg::relation_name(parent);
     const Oid schema = pg::guarded([=] { return get_rel_namespace(parent); });
+    // A table needs its name among the types, too.
+    auto is_taken = [=](const char *name) {
+        return OidIsValid(get_relname_relid(name, schema)) ||
+               SearchSysCacheExists2(TYPENAMENSP, PointerGetDatum(name), ObjectIdGetDatum(schema));
+    };
     for (int number = 1;; ++number) {
         std::string name = pg::name_with_suffix(base, number == 1 ? suffix : suffix + "_" + std::to_string(number));
         const char *text = name.c_str();
-        if (!pg::guarded([=] { return OidIsValid(get_relname_relid(text, schema)); }))
+        if (!pg::guarded([=] { return is_taken(text); }))
             return name;
     }
 }
@@ -127,8 +146,8 @@ std::string new_partition_name(Oid parent, const std::string &suffix)
 namespace
 {
 
-// Takes back what ALTER DEFAULT PRIVILEGES gave to others: a partition has its parent's privileges alone.
-void revoke_default_privileges(pg::Spi &spi, const std::string &partition, Oid relid)
+// Undoes ALTER DEFAULT PRIVILEGES: a partition has its parent's privileges alone, and the owner's are whole.
+void undo_default_privileges(pg::Spi &spi, const std::string &partition, Oid relid, const std::string &owner)
 {
     pg::Rows rows = spi.run("SELECT DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC'"
                             " ELSE quote_ident(pg_get_userbyid(a.grantee)::text) END"
@@ -137,6 +156,44 @@ void revoke_default_privileges(pg::Spi &spi, const std::string &partition, Oid r
                             {pg::oid_param(relid)});
     for (std::size_t row = 0; row < rows.size(); ++row)
         spi.run("REVOKE ALL ON " + partition + " FROM " + rows.text(row, 1));
+    spi.run("GRANT ALL ON " + partition + " TO " + owner);
+}
+
+// Red. An expression over the parent's row as SQL text about the partition's: other column numbers, another name
+// wherever a subquery refers to the row.
+const char *expression_on(Oid partition, Oid parent, const char *nodes)
+{
+    Relation from = table_open(parent, NoLock), to = table_open(partition, NoLock);
+    AttrMap *map = pg::compat::attribute_map(RelationGetDescr(to), RelationGetDescr(from));
+    table_close(from, NoLock);
+    table_close(to, NoLock);
+    bool whole_row = false; // stays what it is: the row
+    Node *expression = map_variable_attnos(static_cast<Node *>(stringToNode(nodes)), 1, 0, map, InvalidOid, &whole_row);
+    return deparse_expression(expression, deparse_context_for(get_rel_name(partition), partition), false, false);
+}
+
+std::string clause(const char *keyword, const std::string &expression, Oid partition, Oid parent)
+{
+    if (expression.empty())
+        return {};
+    const char *nodes = expression.c_str();
+    return keyword + (" (" + std::string(pg::guarded([=] { return expression_on(partition, parent, nodes); })) + ")");
+}
+
+// The clones of extended statistics were made in the order of the originals, without their targets.
+void set_statistics_targets(pg::Spi &spi, Oid parent, Oid relid)
+{
+    pg::Rows rows = spi.run("SELECT 'ALTER STATISTICS ' || quote_ident(s.nspname::text) || '.' ||"
+                            " quote_ident(c.stxname::text) || ' SET STATISTICS ' || p.stxstattarget"
+                            " FROM (SELECT stxstattarget, row_number() OVER (ORDER BY oid) AS number"
+                            "       FROM pg_catalog.pg_statistic_ext WHERE stxrelid = $1) p"
+                            " JOIN (SELECT stxname, stxnamespace, row_number() OVER (ORDER BY oid) AS number"
+                            "       FROM pg_catalog.pg_statistic_ext WHERE stxrelid = $2) c USING (number)"
+                            " JOIN pg_catalog.pg_namespace s ON s.oid = c.stxnamespace"
+                            " WHERE p.stxstattarget >= 0",
+                            {pg::oid_param(parent), pg::oid_param(relid)});
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        spi.run(rows.text(row, 1));
 }
 
 Oid relid_of(Oid parent, const std::string &name)
@@ -174,9 +231,14 @@ Oid create_table(pg::Spi &spi, const PartitionSet &set, const Blueprint &bluepri
             (indexes == WithIndexes::no ? " EXCLUDING INDEXES" : "") + blueprint.create_tail);
     const Oid relid = relid_of(parent, name);
     if (blueprint.default_privileges)
-        revoke_default_privileges(spi, partition, relid);
+        undo_default_privileges(spi, partition, relid, pg::quote(pg::role_name(set.table().owner)));
     for (const Statement &statement : blueprint.dress)
         spi.run(statement.about(partition));
+    for (const SecurityPolicy &policy : blueprint.policies)
+        spi.run(policy.statement.about(partition) + clause(" USING", policy.use, relid, parent) +
+                clause(" WITH CHECK", policy.check, relid, parent));
+    if (blueprint.statistics_targets)
+        set_statistics_targets(spi, parent, relid);
     return relid;
 }
 

@@ -12,12 +12,20 @@ struct Statement {
     std::string about(const std::string &partition) const { return head + partition + tail; }
 };
 
+// A row-level security policy of the parent. Its expressions are node trees: as text they may name the table.
+struct SecurityPolicy {
+    Statement statement; // CREATE POLICY name ON .. AS .. FOR .. TO ..
+    std::string use, check;
+};
+
 struct Blueprint {
     std::string create_head, create_tail; // CREATE TABLE name (LIKE parent INCLUDING ALL ...) ...
     std::vector<Statement> dress;         // before it is attached
+    std::vector<SecurityPolicy> policies; // likewise
     bool default_privileges = false;      // somebody's ALTER DEFAULT PRIVILEGES may have granted rights on it
+    bool statistics_targets = false;      // extended statistics have targets of their own
     char replica_identity = 'd';
-    std::vector<Oid> referenced;          // by foreign keys: attaching locks them against writers
+    std::vector<Oid> related;             // by foreign keys, either way: attaching locks them against writers
 };
 
 // Reads the parent and, for what a partitioned parent can't hold (storage parameters, access method), its

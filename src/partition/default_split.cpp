@@ -25,6 +25,7 @@ extern "C" {
 #include <storage/predicate.h>
 #include <utils/lsyscache.h>
 #include <utils/memutils.h>
+#include <utils/snapmgr.h>
 #include <utils/syscache.h>
 }
 
@@ -67,9 +68,17 @@ void check_source(Relation source)
 void open_output(Split *split, Output *output)
 {
     output->rel = table_open(output->relid, AccessExclusiveLock);
-    output->state =
-        begin_heap_rewrite(split->source, output->rel, split->oldest_xmin, split->freeze_xid, split->multi_cutoff);
+    output->state = begin_heap_rewrite(split->source, output->rel, split->oldest_xmin, split->freeze_xid,
+                                       split->multi_cutoff);
     output->map = convert_tuples_by_name(RelationGetDescr(split->source), RelationGetDescr(output->rel));
+}
+
+// What this transaction has read of DEFAULT counts as read of the target, too.
+void open_target(Split *split, Output *target)
+{
+    open_output(split, target);
+    pg::compat::admit_older_rows(target->rel);
+    PredicateLockRelation(target->rel, GetActiveSnapshot());
 }
 
 Output *output_for(Split *split, HeapTuple tuple)
@@ -125,7 +134,8 @@ void forget_predecessor(Split *split, HeapTuple dead)
 
 void copy_versions(Split *split)
 {
-    MemoryContext per_tuple = AllocSetContextCreate(CurrentMemoryContext, "split of DEFAULT", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext per_tuple =
+        AllocSetContextCreate(CurrentMemoryContext, "split of DEFAULT", ALLOCSET_DEFAULT_SIZES);
     TupleTableSlot *slot = table_slot_create(split->source, nullptr);
     TableScanDesc scan = table_beginscan(split->source, SnapshotAny, 0, nullptr);
     while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
@@ -173,8 +183,8 @@ void finish(Split *split, Oid source, char persistence)
     TransferPredicateLocksToHeapRelation(split->source);
     table_close(split->source, NoLock);
     CommandCounterIncrement();
-    finish_heap_swap(source, split->outputs[split->targets].relid, false, false, false, true, split->freeze_xid,
-                     split->multi_cutoff, persistence);
+    finish_heap_swap(source, split->outputs[split->targets].relid, false, false, false, true,
+                     split->freeze_xid, split->multi_cutoff, persistence);
     CommandCounterIncrement();
 }
 
@@ -192,8 +202,9 @@ void run(Split *split, Oid source, const char *key_name)
     split->multi_cutoff = form->relminmxid;
     split->outputs[split->targets].relid =
         pg::compat::make_transient_heap(source, form->reltablespace, form->relam, persistence);
-    for (int i = 0; i <= split->targets; ++i)
-        open_output(split, &split->outputs[i]);
+    for (int i = 0; i < split->targets; ++i)
+        open_target(split, &split->outputs[i]);
+    open_output(split, &split->outputs[split->targets]);
     copy_versions(split);
     finish(split, source, persistence);
 }

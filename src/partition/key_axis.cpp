@@ -52,6 +52,7 @@ char *format_timestamp(Timestamp value, bool with_offset)
     char text[MAXDATELEN + 1];
     if (timestamp2tm(value, nullptr, &tm, &fsec, nullptr, nullptr) != 0)
         ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
+    tm.tm_isdst = 0; // below zero, no offset is written
     EncodeDateTime(&tm, fsec, with_offset, 0, nullptr, USE_ISO_DATES, text);
     return pstrdup(text);
 }

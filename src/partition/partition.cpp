@@ -24,7 +24,8 @@ Instant instant_of(const pg::Arguments &args, int n, const char *name)
     Instant value = DatumGetTimestampTz(args.required(n, name));
     if (value < first_instant || value >= last_instant)
         pg::fail(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE,
-                 std::string("argument \"") + name + "\" lies outside the years 1 to 9999");
+                 std::string("argument \"") + name + "\" lies outside the years 1 to 9999", {},
+                 "No partition lies beyond them; rows that do stay in DEFAULT.");
     return value;
 }
 
@@ -34,11 +35,21 @@ IntervalFields fields_of(Datum value)
     return {interval->month, interval->day, interval->time};
 }
 
-// Creates what the policy wants now, around the clock first, then what an outage left out; then drains.
-void maintain(pg::Spi &spi, const PartitionSet &set, Instant at, std::int64_t batch, Actions &actions)
+// A relation that the caller owns, locked against changes of its definition. Waits for that as shortly as for all
+// locks: one relation that somebody holds must not keep the others from being looked after.
+pg::OwnedTable open_table(Oid relid)
 {
-    Layout layout = set.layout();
-    const std::int64_t clock = clock_of(spi, set, layout, at);
+    const pg::OwnedTable table = pg::require_owner(relid);
+    pg::LockWait wait;
+    if (auto failure = pg::try_with_locks({relid}, wait, [&] { pg::lock_owned(table, AccessShareLock); }))
+        pg::raise(*failure);
+    return table;
+}
+
+// Creates what the policy wants now, around the clock first, then what an outage left out.
+void create_ahead(pg::Spi &spi, const PartitionSet &set, std::int64_t clock, Actions &actions)
+{
+    const Layout layout = set.layout();
     const std::int64_t ahead = step_cells(set.grid(), clock, set.policy().premake + 1);
     const bool needs_default = set.policy().default_partition && !OidIsValid(layout.default_partition);
     const std::int64_t resume = resume_point(layout.taken, clock);
@@ -46,32 +57,45 @@ void maintain(pg::Spi &spi, const PartitionSet &set, Instant at, std::int64_t ba
         create_missing(spi, set, clock, ahead, actions);
     if (resume < clock && !missing_pieces(set.grid(), layout.taken, resume, clock, 1).empty())
         create_missing(spi, set, resume, clock, actions);
-    drain(spi, set, clock, batch, actions);
 }
 
 constexpr std::int64_t default_batch = 10000;
 
-// One set in a subtransaction: its failure is a row.
-void maintain_one(pg::Spi &spi, Oid relid, Instant at, Actions &actions)
+void maintain(pg::Spi &spi, const PartitionSet &set, Instant at, Actions &actions)
 {
-    auto failure = pg::try_in_subtransaction([&] {
-        PartitionSet set(pg::require_owner(relid), require_policy(spi, relid));
-        maintain(spi, set, at, default_batch, actions);
-    });
-    if (failure)
-        actions.add_failure(relid, *failure);
+    const std::int64_t clock = clock_of(spi, set, set.layout(), at);
+    create_ahead(spi, set, clock, actions);
+    drain(spi, set, clock, default_batch, actions);
 }
 
 PartitionSet managed_set(pg::Spi &spi, Oid relid)
 {
-    pg::OwnedTable table = pg::require_owner(relid);
-    key_column(relid);
+    const pg::OwnedTable table = open_table(relid);
+    key_column(relid); // what can't be managed is told before what merely isn't
     return PartitionSet(table, require_policy(spi, relid));
 }
 
-// Refuses a range of more partitions than one call may create.
-void check_number(const PartitionSet &set, std::int64_t from, std::int64_t to)
+// A failure is a row. What was created stays where draining fails: the next rows have a place to go to.
+void maintain_one(pg::Spi &spi, Oid relid, Instant at, Actions &actions)
 {
+    std::optional<PartitionSet> set;
+    std::int64_t clock = 0;
+    const bool created = actions.attempt(relid, [&] {
+        set.emplace(managed_set(spi, relid));
+        clock = clock_of(spi, *set, set->layout(), at);
+        create_ahead(spi, *set, clock, actions);
+    });
+    if (created)
+        actions.attempt(relid, [&] { drain(spi, *set, clock, default_batch, actions); });
+}
+
+// Refuses a range that no grid reaches, and one of more partitions than one call may create.
+void check_range(const PartitionSet &set, std::int64_t from, std::int64_t to)
+{
+    if (!set.grid().cell_at(from))
+        pg::fail(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "no partition can hold the beginning of the range",
+                 "Partitions lie within the years 1 to 9999 and within the values of the key's type.",
+                 "Begin the range later.");
     const auto most = static_cast<std::size_t>(settings::partition_max_created());
     if (missing_pieces(set.grid(), set.layout().taken, from, to, most + 1).size() > most)
         pg::fail(ERRCODE_PROGRAM_LIMIT_EXCEEDED,
@@ -82,8 +106,7 @@ void check_number(const PartitionSet &set, std::int64_t from, std::int64_t to)
 
 void manage(pg::Spi &spi, const Policy &policy, std::optional<std::int64_t> start_axis, Instant now, Actions &actions)
 {
-    pg::OwnedTable table = pg::require_owner(policy.relid);
-    PartitionSet set(table, policy);
+    const PartitionSet set(open_table(policy.relid), policy);
     if (find_policy(spi, policy.relid))
         pg::fail(ERRCODE_DUPLICATE_OBJECT,
                  "partitions of relation \"" + pg::relation_name(policy.relid) + "\" are managed already", {},
@@ -92,10 +115,10 @@ void manage(pg::Spi &spi, const Policy &policy, std::optional<std::int64_t> star
     if (start_axis) {
         const std::int64_t clock = std::max(*start_axis, clock_of(spi, set, set.layout(), now));
         const std::int64_t to = step_cells(set.grid(), clock, policy.premake + 1);
-        check_number(set, *start_axis, to);
+        check_range(set, *start_axis, to);
         create_missing(spi, set, *start_axis, to, actions);
     }
-    maintain(spi, set, now, default_batch, actions);
+    maintain(spi, set, now, actions);
 }
 
 } // namespace
@@ -120,21 +143,20 @@ PS_FUNCTION(ps_manage_partitions)
     if (!args.is_null(6))
         start = instant_of(args, 6, "start");
     Actions actions(fcinfo);
-    pg::require_primary("manage_partitions()");
+    pg::require_writable("manage_partitions()");
     pg::Spi spi;
     if (start) {
-        PartitionSet set(pg::require_owner(policy.relid), policy);
+        const PartitionSet set(open_table(policy.relid), policy);
         if (!set.key().is_temporal())
-            pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "an integer key takes a step, not an interval");
+            refuse_width(set.key());
         start = set.key().axis_of_instant(*start);
     }
     manage(spi, policy, start, GetCurrentTimestamp(), actions);
-    return Datum(0);
+    return actions.finish();
 }
 
 // privacy_scan.manage_partitions(relation regclass, key name, step bigint, premake int, default_partition
-// boolean, first bigint): the same for an integer key; the clock is the largest key outside DEFAULT, and the
-// partitions begin with the cell of first.
+// boolean, start bigint): the same for an integer key; the clock is the largest key outside DEFAULT.
 PS_FUNCTION(ps_manage_partitions_by_step)
 {
     pg::Arguments args(fcinfo);
@@ -148,10 +170,10 @@ PS_FUNCTION(ps_manage_partitions_by_step)
     if (!args.is_null(5))
         start = DatumGetInt64(args.datum(5));
     Actions actions(fcinfo);
-    pg::require_primary("manage_partitions()");
+    pg::require_writable("manage_partitions()");
     pg::Spi spi;
     manage(spi, policy, start, GetCurrentTimestamp(), actions);
-    return Datum(0);
+    return actions.finish();
 }
 
 // privacy_scan.unmanage_partitions(relation regclass): forgets the policy; the partitions stay as they are.
@@ -161,6 +183,7 @@ PS_FUNCTION(ps_unmanage_partitions)
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
     pg::require_owner(relid);
+    pg::require_writable("unmanage_partitions()");
     pg::Spi spi;
     return BoolGetDatum(delete_policy(spi, relid));
 }
@@ -172,10 +195,12 @@ PS_FUNCTION(ps_set_partitions)
 {
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
-    pg::OwnedTable table = pg::require_owner(relid);
+    pg::require_owner(relid);
     Actions actions(fcinfo);
-    pg::require_primary("set_partitions()");
+    pg::require_writable("set_partitions()");
     pg::Spi spi;
+    const pg::OwnedTable table = open_table(relid);
+    key_column(relid);
     Policy policy = require_policy(spi, relid);
     if (!args.is_null(1))
         policy.premake = DatumGetInt32(args.datum(1));
@@ -185,13 +210,12 @@ PS_FUNCTION(ps_set_partitions)
         policy.step = DatumGetInt64(args.datum(3));
     if (!args.is_null(4))
         policy.default_partition = DatumGetBool(args.datum(4));
-    PartitionSet set(table, policy);
+    const PartitionSet set(table, policy);
     if (set.key().is_temporal() ? policy.step.has_value() : policy.every.has_value())
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, set.key().is_temporal() ? "a time key takes an interval, not a step"
-                                                                          : "an integer key takes a step, not an interval");
+        refuse_width(set.key());
     update_policy(spi, policy);
-    maintain(spi, set, GetCurrentTimestamp(), default_batch, actions);
-    return Datum(0);
+    maintain(spi, set, GetCurrentTimestamp(), actions);
+    return actions.finish();
 }
 
 // privacy_scan.maintain_partitions(relation regclass, at timestamptz): creates ahead of the instant and drains
@@ -206,19 +230,20 @@ PS_FUNCTION(ps_maintain_partitions)
     if (pg::guarded([] { return RecoveryInProgress(); })) {
         actions.add_note(args.is_null(0) ? InvalidOid : args.relation(0), "standby",
                          "this server is a standby; call it on the primary");
-        return Datum(0);
+        return actions.finish();
     }
+    pg::require_writable("maintain_partitions()");
     pg::Spi spi;
     if (!args.is_null(0)) {
         Oid relid = args.relation(0);
         managed_set(spi, relid);
         maintain_one(spi, relid, at, actions);
-        return Datum(0);
+        return actions.finish();
     }
     forget_dropped(spi);
     for (Oid relid : managed_relations(spi))
         maintain_one(spi, relid, at, actions);
-    return Datum(0);
+    return actions.finish();
 }
 
 // CALL privacy_scan.run_maintenance(relation regclass, at timestamptz): maintain_partitions() with a transaction
@@ -228,7 +253,7 @@ PS_FUNCTION(ps_run_maintenance)
 {
     pg::Arguments args(fcinfo);
     const Instant at = instant_of(args, 1, "at");
-    pg::require_primary("run_maintenance()");
+    pg::require_writable("run_maintenance()");
     pg::Spi spi(fcinfo);
     Actions actions;
     forget_dropped(spi);
@@ -239,6 +264,7 @@ PS_FUNCTION(ps_run_maintenance)
     }
     for (Oid relid : relids) {
         maintain_one(spi, relid, at, actions);
+        actions.finish();
         spi.commit();
     }
     return Datum(0);
@@ -251,7 +277,7 @@ void ensure(pg::Spi &spi, const PartitionSet &set, std::int64_t from, std::int64
 {
     if (from >= to)
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "the range is empty", {}, "Give a start before its end.");
-    check_number(set, from, to);
+    check_range(set, from, to);
     create_missing(spi, set, from, to, actions);
 }
 
@@ -266,12 +292,14 @@ PS_FUNCTION(ps_ensure_partitions)
     Oid relid = args.relation(0);
     const Instant from = instant_of(args, 1, "from"), to = instant_of(args, 2, "to");
     Actions actions(fcinfo);
+    pg::require_writable("ensure_partitions()");
     pg::Spi spi;
     PartitionSet set = managed_set(spi, relid);
     if (!set.key().is_temporal())
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "an integer key takes a range of integers");
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "an integer key takes a range of integers", {},
+                 "Say, for instance, ensure_partitions('t', 0, 1000000).");
     ensure(spi, set, set.key().axis_of_instant(from), set.key().axis_of_instant(to), actions);
-    return Datum(0);
+    return actions.finish();
 }
 
 // privacy_scan.ensure_partitions(relation regclass, "from" bigint, "to" bigint): the same for an integer key.
@@ -281,12 +309,14 @@ PS_FUNCTION(ps_ensure_partitions_by_step)
     Oid relid = args.relation(0);
     const std::int64_t from = DatumGetInt64(args.required(1, "from")), to = DatumGetInt64(args.required(2, "to"));
     Actions actions(fcinfo);
+    pg::require_writable("ensure_partitions()");
     pg::Spi spi;
     PartitionSet set = managed_set(spi, relid);
     if (set.key().is_temporal())
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "a time key takes a range of instants");
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "a time key takes a range of instants", {},
+                 "Say, for instance, ensure_partitions('t', '2025-01-01', '2025-07-01').");
     ensure(spi, set, from, to, actions);
-    return Datum(0);
+    return actions.finish();
 }
 
 namespace
@@ -296,7 +326,8 @@ std::int64_t checked_batch(Datum value)
 {
     std::int64_t batch = DatumGetInt32(value);
     if (batch < 1)
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"batch_rows\" must be at least 1");
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"batch_rows\" must be at least 1", {},
+                 "It is the number of rows that may be moved at once.");
     return batch;
 }
 
@@ -311,10 +342,11 @@ PS_FUNCTION(ps_drain_default)
     Oid relid = args.relation(0);
     const std::int64_t batch = checked_batch(args.required(1, "batch_rows"));
     Actions actions(fcinfo);
+    pg::require_writable("drain_default()");
     pg::Spi spi;
     PartitionSet set = managed_set(spi, relid);
     drain(spi, set, clock_of(spi, set, set.layout(), GetCurrentTimestamp()), batch, actions);
-    return Datum(0);
+    return actions.finish();
 }
 
 // CALL privacy_scan.run_drain(relation regclass, batch_rows int): drains DEFAULT batch by batch, a transaction
@@ -325,6 +357,7 @@ PS_FUNCTION(ps_run_drain)
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
     const std::int64_t batch = checked_batch(args.required(1, "batch_rows"));
+    pg::require_writable("run_drain()");
     pg::Spi spi(fcinfo);
     Actions actions;
     std::int64_t moved;
@@ -332,6 +365,7 @@ PS_FUNCTION(ps_run_drain)
         pg::MemoryScope memory("batch of run_drain");
         PartitionSet set = managed_set(spi, relid);
         moved = drain(spi, set, clock_of(spi, set, set.layout(), GetCurrentTimestamp()), batch, actions);
+        actions.finish();
         spi.commit();
     } while (moved > 0);
     return Datum(0);

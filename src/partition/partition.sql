@@ -38,26 +38,27 @@ COMMENT ON FUNCTION privacy_scan.manage_partitions(regclass, name, interval, int
     'Registers a table partitioned by range over a timestamp, timestamptz or date, and creates the partitions that are missing from start (or now) to premake intervals ahead.';
 REVOKE EXECUTE ON FUNCTION privacy_scan.manage_partitions(regclass, name, interval, integer, text, boolean, timestamptz) FROM PUBLIC;
 
--- The interval as a plain literal: without this, PostgreSQL could not choose between interval and step.
+-- For plain literals: without this, PostgreSQL could not choose between interval and step. It prefers text only
+-- where every literal may be one, hence start too.
 CREATE FUNCTION privacy_scan.manage_partitions(
     relation regclass, key name, every text, premake integer DEFAULT 4, time_zone text DEFAULT 'UTC',
-    default_partition boolean DEFAULT true, start timestamptz DEFAULT NULL)
+    default_partition boolean DEFAULT true, start text DEFAULT NULL)
 RETURNS SETOF privacy_scan.partition_action
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
-AS 'SELECT * FROM privacy_scan.manage_partitions($1, $2, $3::interval, $4, $5, $6, $7)';
-COMMENT ON FUNCTION privacy_scan.manage_partitions(regclass, name, text, integer, text, boolean, timestamptz) IS
-    'Registers a table partitioned by range over a time key: the interval given as text, such as ''1 month''.';
-REVOKE EXECUTE ON FUNCTION privacy_scan.manage_partitions(regclass, name, text, integer, text, boolean, timestamptz) FROM PUBLIC;
+AS 'SELECT * FROM privacy_scan.manage_partitions($1, $2, $3::interval, $4, $5, $6, $7::timestamptz)';
+COMMENT ON FUNCTION privacy_scan.manage_partitions(regclass, name, text, integer, text, boolean, text) IS
+    'Registers a table partitioned by range over a time key: interval and start given as text, such as ''1 month''.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.manage_partitions(regclass, name, text, integer, text, boolean, text) FROM PUBLIC;
 
 CREATE FUNCTION privacy_scan.manage_partitions(
     relation regclass, key name, step bigint, premake integer DEFAULT 4,
-    default_partition boolean DEFAULT true, first bigint DEFAULT NULL)
+    default_partition boolean DEFAULT true, start bigint DEFAULT NULL)
 RETURNS SETOF privacy_scan.partition_action
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'ps_manage_partitions_by_step';
 COMMENT ON FUNCTION privacy_scan.manage_partitions(regclass, name, bigint, integer, boolean, bigint) IS
-    'Registers a table partitioned by range over a bigint or integer, and creates the partitions that are missing from first (or the largest key) to premake steps ahead.';
+    'Registers a table partitioned by range over a bigint or integer, and creates the partitions that are missing from start (or the largest key) to premake steps ahead.';
 REVOKE EXECUTE ON FUNCTION privacy_scan.manage_partitions(regclass, name, bigint, integer, boolean, bigint) FROM PUBLIC;
 
 CREATE FUNCTION privacy_scan.unmanage_partitions(relation regclass)
@@ -101,6 +102,15 @@ AS 'MODULE_PATHNAME', 'ps_ensure_partitions';
 COMMENT ON FUNCTION privacy_scan.ensure_partitions(regclass, timestamptz, timestamptz) IS
     'Creates the partitions of a range of time, for a backfill; refuses more than privacy_scan.partition_max_created.';
 REVOKE EXECUTE ON FUNCTION privacy_scan.ensure_partitions(regclass, timestamptz, timestamptz) FROM PUBLIC;
+
+CREATE FUNCTION privacy_scan.ensure_partitions(relation regclass, "from" text, "to" text)
+RETURNS SETOF privacy_scan.partition_action
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'SELECT * FROM privacy_scan.ensure_partitions($1, $2::timestamptz, $3::timestamptz)';
+COMMENT ON FUNCTION privacy_scan.ensure_partitions(regclass, text, text) IS
+    'Creates the partitions of a range of time given as text, such as ''2025-01-01''.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.ensure_partitions(regclass, text, text) FROM PUBLIC;
 
 CREATE FUNCTION privacy_scan.ensure_partitions(relation regclass, "from" bigint, "to" bigint)
 RETURNS SETOF privacy_scan.partition_action

@@ -30,15 +30,36 @@ void notify(Oid relid, const Action &action)
     });
 }
 
+std::vector<pg::Cell> cells_of(const ReportedAction &row)
+{
+    const Action &action = row.action;
+    return {pg::cell_oid(row.relid), cell(action.partition), cell(row.lower), cell(row.upper), cell(action.action),
+            cell(action.rows), cell(rounded(action.ms)), cell(rounded(action.wait.waited_ms)),
+            cell(action.wait.blocked_by), cell(action.error.sqlstate), cell(action.error.message)};
+}
+
 } // namespace
 
-void Actions::put(Oid relid, const Action &action, const std::string &lower, const std::string &upper)
+bool Actions::attempt(Oid relid, const std::function<void()> &body)
 {
-    if (!sink_)
-        return notify(relid, action);
-    sink_->put({pg::cell_oid(relid), cell(action.partition), cell(lower), cell(upper), cell(action.action),
-               cell(action.rows), cell(rounded(action.ms)), cell(rounded(action.wait.waited_ms)), cell(action.wait.blocked_by),
-               cell(action.error.sqlstate), cell(action.error.message)});
+    const std::size_t before = rows_.size();
+    auto failure = pg::try_in_subtransaction(body);
+    if (failure) {
+        rows_.resize(before);
+        add_failure(relid, *failure);
+    }
+    return !failure;
+}
+
+Datum Actions::finish()
+{
+    for (const ReportedAction &row : rows_)
+        if (sink_)
+            sink_->put(cells_of(row));
+        else
+            notify(row.relid, row.action);
+    rows_.clear();
+    return Datum(0);
 }
 
 void Actions::add(const PartitionSet &set, const Action &action)
@@ -48,7 +69,7 @@ void Actions::add(const PartitionSet &set, const Action &action)
         lower = set.key().text_of(action.bounds->lower);
         upper = set.key().text_of(action.bounds->upper);
     }
-    put(set.table().relid, action, lower, upper);
+    rows_.push_back({set.table().relid, action, lower, upper});
 }
 
 void Actions::add_failure(Oid relid, const pg::ErrorText &error)
@@ -56,7 +77,7 @@ void Actions::add_failure(Oid relid, const pg::ErrorText &error)
     Action action;
     action.action = "failed";
     action.error = error;
-    put(relid, action, {}, {});
+    rows_.push_back({relid, action, {}, {}});
 }
 
 void Actions::add_note(Oid relid, const std::string &what, const std::string &message)
@@ -64,7 +85,7 @@ void Actions::add_note(Oid relid, const std::string &what, const std::string &me
     Action action;
     action.action = what;
     action.error.message = message;
-    put(relid, action, {}, {});
+    rows_.push_back({relid, action, {}, {}});
 }
 
 } // namespace privacy_scan::partition

@@ -19,6 +19,13 @@ struct Action {
     pg::ErrorText error;
 };
 
+struct ReportedAction {
+    Oid relid;
+    Action action;
+    std::string lower, upper; // the bounds as text
+};
+
+// Keeps the rows until they are handed over: what is rolled back before that must not be reported.
 class Actions
 {
   public:
@@ -29,10 +36,16 @@ class Actions
     void add_failure(Oid relid, const pg::ErrorText &error); // of a whole set
     void add_note(Oid relid, const std::string &action, const std::string &message);
 
-  private:
-    void put(Oid relid, const Action &action, const std::string &lower, const std::string &upper);
+    // Runs the body in a subtransaction. Where it fails, its rows go and one that says why comes in their place.
+    // True where it succeeded.
+    bool attempt(Oid relid, const std::function<void()> &body);
 
+    // Hands the rows over: last in a function, whose result it returns; before each commit in a procedure.
+    Datum finish();
+
+  private:
     std::optional<pg::RowSink> sink_;
+    std::vector<ReportedAction> rows_;
 };
 
 } // namespace privacy_scan::partition

@@ -71,7 +71,7 @@ pg::LockWait lock_for_attach(const PartitionSet &set, const Blueprint &blueprint
                              Oid default_partition)
 {
     std::vector<std::pair<Oid, int>> locks;
-    for (Oid relid : blueprint.referenced)
+    for (Oid relid : blueprint.related)
         locks.emplace_back(relid, ShareRowExclusiveLock);
     locks.emplace_back(set.table().relid, parent_mode);
     if (OidIsValid(default_partition))

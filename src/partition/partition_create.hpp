@@ -13,7 +13,7 @@ namespace privacy_scan::partition
 // raises the first error.
 //
 // Locks: SHARE UPDATE EXCLUSIVE on the parent (writers go on); for the attaching itself, at the end,
-// SHARE ROW EXCLUSIVE on relations that foreign keys refer to and ACCESS EXCLUSIVE on DEFAULT, in this order.
+// SHARE ROW EXCLUSIVE on relations that foreign keys tie to it and ACCESS EXCLUSIVE on DEFAULT, in this order.
 std::size_t create_missing(pg::Spi &spi, const PartitionSet &set, std::int64_t from, std::int64_t to,
                            Actions &actions);
 
@@ -27,7 +27,7 @@ bool has_no_blocks(Oid relid);
 // True where DEFAULT holds at least one row within the piece.
 bool default_holds(pg::Spi &spi, const PartitionSet &set, Oid default_partition, const Cell &piece);
 
-// Takes the locks for attaching, in tries: SHARE ROW EXCLUSIVE on the relations that foreign keys refer to, then
+// Takes the locks for attaching, in tries: SHARE ROW EXCLUSIVE on the relations that foreign keys tie to it, then
 // parent_mode on the parent, then ACCESS EXCLUSIVE on DEFAULT. Inside OwnerScope, whose lock_timeout holds. They
 // stay until the end of the transaction. Error 55P03 where they could not be had.
 pg::LockWait lock_for_attach(const PartitionSet &set, const Blueprint &blueprint, int parent_mode,

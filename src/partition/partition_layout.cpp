@@ -13,16 +13,34 @@ extern "C" {
 #include <catalog/catalog.h>
 #include <catalog/dependency.h>
 #include <catalog/partition.h>
+#include <catalog/pg_partitioned_table.h>
 #include <commands/extension.h>
 #include <partitioning/partbounds.h>
 #include <partitioning/partdesc.h>
 #include <utils/lsyscache.h>
 #include <utils/partcache.h>
 #include <utils/rel.h>
+#include <utils/syscache.h>
 }
 
 namespace privacy_scan::partition
 {
+
+PartitionKey partition_key(Oid relid)
+{
+    PartitionKey key{};
+    HeapTuple tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(relid));
+    if (!HeapTupleIsValid(tuple))
+        return key;
+    auto *form = reinterpret_cast<Form_pg_partitioned_table>(GETSTRUCT(tuple));
+    key.by_range = form->partstrat == PARTITION_STRATEGY_RANGE;
+    key.columns = form->partnatts;
+    key.number = form->partattrs.values[0];
+    ReleaseSysCache(tuple);
+    if (key.number != 0)
+        key.type = get_atttype(relid, key.number);
+    return key;
+}
 
 namespace
 {
@@ -33,10 +51,7 @@ struct RelationFacts {
     bool is_temporary;
     bool is_catalog;
     Oid extension;
-    bool by_range;
-    int key_columns;
-    AttrNumber key_number;
-    Oid key_type;
+    PartitionKey key;
 };
 
 // Red.
@@ -49,13 +64,7 @@ RelationFacts relation_facts(Oid relid)
     facts.is_temporary = rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP;
     facts.is_catalog = IsSystemRelation(rel);
     facts.extension = getExtensionOfObject(RelationRelationId, relid);
-    if (facts.kind == RELKIND_PARTITIONED_TABLE) {
-        PartitionKeyData *key = RelationGetPartitionKey(rel);
-        facts.by_range = key->strategy == PARTITION_STRATEGY_RANGE;
-        facts.key_columns = key->partnatts;
-        facts.key_number = key->partattrs[0];
-        facts.key_type = key->parttypid[0];
-    }
+    facts.key = partition_key(relid);
     relation_close(rel, AccessShareLock);
     return facts;
 }
@@ -105,7 +114,7 @@ void check_kind(Oid relid, const RelationFacts &facts)
         refuse(relid, "temporary", range);
     if (OidIsValid(facts.extension))
         refuse(relid, "a member of an extension", "Leave it to that extension.");
-    if (!facts.by_range)
+    if (!facts.key.by_range)
         refuse(relid, "partitioned by list or hash", range);
 }
 
@@ -115,14 +124,14 @@ PartitionKeyColumn key_column(Oid relid)
 {
     RelationFacts facts = pg::guarded([=] { return relation_facts(relid); });
     check_kind(relid, facts);
-    if (facts.key_columns != 1 || facts.key_number == 0)
+    if (facts.key.columns != 1 || facts.key.number == 0)
         pg::fail(ERRCODE_FEATURE_NOT_SUPPORTED,
                  "cannot manage partitions of relation \"" + pg::relation_name(relid) + "\"",
-                 facts.key_columns != 1 ? "Its partition key has several columns." : "Its partition key is an expression.",
+                 facts.key.columns != 1 ? "Its partition key has several columns." : "Its partition key is an expression.",
                  "Managed are tables declared with PARTITION BY RANGE over one column.");
-    AttrNumber number = facts.key_number;
+    AttrNumber number = facts.key.number;
     const char *name = pg::guarded([=] { return get_attname(relid, number, false); });
-    return {number, name, facts.key_type};
+    return {number, name, facts.key.type};
 }
 
 namespace

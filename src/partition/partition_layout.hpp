@@ -11,6 +11,16 @@ extern "C" {
 namespace privacy_scan::partition
 {
 
+// A range-partitioned relation's first key column; number 0 where there is none. Red. From the catalog, since
+// the relation cache would evaluate an expression in the key, with functions of the owner's. Takes no lock.
+struct PartitionKey {
+    bool by_range;
+    int columns;
+    AttrNumber number;
+    Oid type;
+};
+PartitionKey partition_key(Oid relid);
+
 // How a relation is partitioned: what manage_partitions() checks and the others rely on.
 struct PartitionKeyColumn {
     AttrNumber number;

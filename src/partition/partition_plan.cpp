@@ -54,7 +54,7 @@ std::int64_t step_cells(const Grid &grid, std::int64_t from, std::int64_t count)
     while (cell && count != 0) {
         std::optional<Cell> next = grid.cell_at(count > 0 ? cell->upper : cell->lower - 1);
         if (!next)
-            break;
+            return count > 0 ? cell->upper : cell->lower;
         cell = next;
         count += count > 0 ? -1 : 1;
     }

@@ -17,6 +17,15 @@ extern "C" {
 namespace privacy_scan::partition
 {
 
+void refuse_width(const KeyAxis &key)
+{
+    if (key.is_temporal())
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "a time key takes an interval, not a step", {},
+                 "Say, for instance, every => '1 month'.");
+    pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "an integer key takes a step, not an interval", {},
+             "Say, for instance, step => 1000000.");
+}
+
 namespace
 {
 
@@ -57,8 +66,7 @@ void check_key(Oid relid, const std::string &wanted, const PartitionKeyColumn &c
 Step step_of(const KeyAxis &key, const Policy &policy)
 {
     if (!policy.every)
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "a time key takes an interval, not a step", {},
-                 "Say, for instance, every => '1 month'.");
+        refuse_width(key);
     const IntervalFields &every = *policy.every;
     std::optional<Step> step = step_from_interval(every.months, every.days, every.usecs);
     if (!step)
@@ -76,10 +84,10 @@ std::unique_ptr<Grid> make_grid(const KeyAxis &key, const Policy &policy)
     if (key.is_temporal())
         return std::make_unique<TimeGrid>(step_of(key, policy), key.grid_zone());
     if (!policy.step)
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "an integer key takes a step, not an interval", {},
-                 "Say, for instance, step => 1000000.");
+        refuse_width(key);
     if (*policy.step < 1 || *policy.step > key.most())
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "partition step must be at least 1 and fit the key's type");
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "partition step must be at least 1 and fit the key's type", {},
+                 "It is the number of keys that a partition is to hold, such as 1000000.");
     return std::make_unique<StepGrid>(*policy.step, key.least(), key.most());
 }
 
@@ -104,6 +112,9 @@ PartitionSet::PartitionSet(pg::OwnedTable table, Policy policy) : table_(table),
     zone_ = open_zone(policy_.time_zone);
     key_ = std::make_unique<KeyAxis>(column.type, *zone_);
     grid_ = make_grid(*key_, policy_);
+    if (!grid_->cell_at(0))
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "partition interval is too long",
+                 "No partition of that width lies within the years 1 to 9999.", "Take a shorter one.");
 }
 
 namespace

@@ -50,6 +50,9 @@ class PartitionSet
     std::unique_ptr<Grid> grid_;
 };
 
+// Refuses a step for a time key, an interval for an integer key. Error 22023.
+[[noreturn]] void refuse_width(const KeyAxis &key);
+
 std::optional<Policy> find_policy(pg::Spi &spi, Oid relid);
 Policy require_policy(pg::Spi &spi, Oid relid); // error 42704 where the relation isn't managed
 std::vector<Oid> managed_relations(pg::Spi &spi); // those that the caller owns, by name

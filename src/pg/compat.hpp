@@ -5,6 +5,7 @@
 #include "pg/postgres.hpp"
 
 extern "C" {
+#include <access/attmap.h>
 #include <catalog/pg_class.h>
 #include <commands/cluster.h>
 #include <commands/trigger.h>
@@ -44,13 +45,24 @@ inline bool owns_relation(Oid relid, Oid role)
 #endif
 }
 
-// 14 added the choice whether a partition being detached concurrently is left out.
+// 14 added the choice whether a partition being detached concurrently is left out. It is not: its range is
+// not free before it is gone.
 inline PartitionDesc partition_desc(Relation relation)
 {
 #if PG_VERSION_NUM >= 140000
-    return RelationGetPartitionDesc(relation, true);
+    return RelationGetPartitionDesc(relation, false);
 #else
     return RelationGetPartitionDesc(relation);
+#endif
+}
+
+// Where each column of `from` is found in `to`, by name. 16 added the choice of a column that is missing.
+inline AttrMap *attribute_map(TupleDesc to, TupleDesc from)
+{
+#if PG_VERSION_NUM >= 160000
+    return build_attrmap_by_name(to, from, false);
+#else
+    return build_attrmap_by_name(to, from);
 #endif
 }
 
@@ -83,6 +95,21 @@ inline Oid make_transient_heap(Oid relid, Oid tablespace, [[maybe_unused]] Oid a
 #else
     return make_new_heap(relid, tablespace, persistence, AccessExclusiveLock);
 #endif
+}
+
+// Makes a relation that this transaction created count as an older one with a new file, as CLUSTER leaves it.
+// PostgreSQL takes for granted that nobody else sees rows in a relation of one's own transaction: it would
+// not index, and prune, versions that only older snapshots see.
+inline void admit_older_rows(Relation relation)
+{
+#if PG_VERSION_NUM >= 160000
+    relation->rd_newRelfilelocatorSubid = relation->rd_createSubid;
+    relation->rd_firstRelfilelocatorSubid = relation->rd_createSubid;
+#else
+    relation->rd_newRelfilenodeSubid = relation->rd_createSubid;
+    relation->rd_firstRelfilenodeSubid = relation->rd_createSubid;
+#endif
+    relation->rd_createSubid = InvalidSubTransactionId;
 }
 
 // The raw parse trees of a text. 14 added the mode.

@@ -49,9 +49,12 @@ void pin_all(GucScope &settings)
         settings.set(setting.name, setting.value);
 }
 
+// An autovacuum in the way is cancelled only after deadlock_timeout; by default we would have given up before.
 void set_lock_timeout(GucScope &settings)
 {
-    settings.set("lock_timeout", (std::to_string(settings::lock_timeout_ms()) + "ms").c_str());
+    const int timeout = settings::lock_timeout_ms();
+    settings.set("lock_timeout", (std::to_string(timeout) + "ms").c_str());
+    settings.set_as_server("deadlock_timeout", (std::to_string(std::max(1, timeout / 10)) + "ms").c_str());
 }
 
 // Red. Fires what the caller's own statements deferred, as the caller, and defers nothing from here on.
@@ -133,7 +136,7 @@ OwnerScope::OwnerScope(Oid owner)
     guarded([] { make_constraints_immediate(); });
     pin_all(settings_.emplace());
     set_lock_timeout(*settings_);
-    role_.emplace(owner, SECURITY_RESTRICTED_OPERATION);
+    role_.emplace(owner, SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
 }
 
 CatalogScope::CatalogScope() : role_(guarded([] { return schema_owner(); }), SECURITY_LOCAL_USERID_CHANGE)
@@ -157,6 +160,14 @@ void require_primary(const char *what)
     if (guarded([] { return RecoveryInProgress(); }))
         fail(ERRCODE_READ_ONLY_SQL_TRANSACTION, std::string(what) + " cannot run on a standby", {},
              "Call it on the primary.");
+}
+
+void require_writable(const char *what)
+{
+    require_primary(what);
+    if (XactReadOnly)
+        fail(ERRCODE_READ_ONLY_SQL_TRANSACTION, std::string(what) + " cannot run in a read-only transaction", {},
+             "Run SET TRANSACTION READ WRITE first, or look at default_transaction_read_only.");
 }
 
 } // namespace privacy_scan::pg

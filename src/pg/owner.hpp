@@ -37,9 +37,10 @@ class RoleScope
 
 // While it lives, everything runs as the table's owner, in a security-restricted operation (no temporary
 // objects, no SET ROLE, nothing deferred), with settings that no database, role or session can bend:
-// search_path pinned, row_security off (an error instead of half of the rows), ISO dates, UTC, our lock
-// timeout. Constraints become immediate first, in the name of the caller: what is deferred to the commit
-// would run with the caller's rights. Role and settings are put back however the scope ends.
+// search_path pinned, row_security off (an error instead of half of the rows; the owner's own FORCE ROW LEVEL
+// SECURITY is passed over, as it is for foreign keys), ISO dates, UTC, our lock timeout. Constraints become
+// immediate first, in the name of the caller: what is deferred to the commit would run with the caller's rights.
+// Role and settings are put back however the scope ends.
 class OwnerScope
 {
   public:
@@ -68,5 +69,8 @@ void require_read_committed(const char *what);
 
 // Refuses on a standby. Error: 25006 read_only_sql_transaction.
 void require_primary(const char *what);
+
+// Refuses on a standby and in a read-only transaction, before anything is begun. Error: 25006.
+void require_writable(const char *what);
 
 } // namespace privacy_scan::pg

@@ -77,7 +77,7 @@ class Walk
         path.push_back(relid);
         for (Reference &reference : references_to(spi_, relid)) {
             if (clears_reference(reference)) {
-                spared.push_back({reference.child, reference.constraint});
+                spared.push_back({reference.child, relid, reference.constraint});
                 continue;
             }
             if (std::find(path.begin(), path.end(), reference.child) != path.end())
@@ -140,6 +140,8 @@ Family read_family(pg::Spi &spi, Oid root)
         family.members[index_of(reference.child)].links.push_back(
             {reference.constraint, parent, std::move(reference.columns)});
     }
+    for (const Spared &spared : walk.spared)
+        family.members[index_of(spared.parent)].has_spared = true;
     family.spared = std::move(walk.spared);
     return family;
 }

@@ -24,11 +24,13 @@ struct Member {
     std::string from; // the name as the source of a statement: ONLY where it has no partitions
     std::vector<Link> links; // none for the root
     bool has_children = false;
+    bool has_spared = false; // relations refer to it whose reference PostgreSQL clears
 };
 
 // A relation whose references are cleared by PostgreSQL (ON DELETE SET NULL, SET DEFAULT): its rows stay.
 struct Spared {
     Oid relid;
+    Oid parent;
     std::string constraint;
 };
 

@@ -78,7 +78,7 @@ PS_FUNCTION(ps_set_retention)
     if (!args.is_null(5))
         policy.archive_schema = NameStr(*DatumGetName(args.datum(5)));
     pg::require_owner(policy.root);
-    pg::require_primary("set_retention()");
+    pg::require_writable("set_retention()");
     if (archive != "table")
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "unknown kind of archive \"" + archive + "\"", {},
                  "The kind is 'table'.");
@@ -135,7 +135,7 @@ PS_FUNCTION(ps_apply_retention)
         put_all(fcinfo, plan_rows(spi, work));
         return Datum(0);
     }
-    pg::require_primary("apply_retention()");
+    pg::require_writable("apply_retention()");
     refuse_future(at);
     Summary summary(work);
     const Batch batch = move_batch(spi, work, max_rows, true);
@@ -190,7 +190,7 @@ PS_FUNCTION(ps_run_retention)
     pg::Arguments args(fcinfo);
     const std::int64_t at = instant_argument(args, 1);
     const std::int64_t max_rows = max_rows_argument(args, 2);
-    pg::require_primary("run_retention()");
+    pg::require_writable("run_retention()");
     refuse_future(at);
     pg::Spi spi(fcinfo);
     std::vector<Oid> roots = roots_with_policy(spi);
@@ -255,7 +255,7 @@ PS_FUNCTION(ps_cleanup_old_scans)
     const std::int32_t days = days_argument(args);
     const Oid scan = find_scan();
     pg::require_owner(scan);
-    pg::require_primary("cleanup_old_scans()");
+    pg::require_writable("cleanup_old_scans()");
     pg::Spi spi;
     Work work(spi, scan_policy(spi, scan, days), GetCurrentTimestamp());
     std::int64_t scans = 0;

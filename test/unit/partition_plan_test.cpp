@@ -92,7 +92,7 @@ TEST(StepCells, WalksAndStopsAtTheEndsOfTheGrid)
     EXPECT_EQ(step_cells(tens, 35, 0), 30);
     EXPECT_EQ(step_cells(tens, 35, 2), 50);
     EXPECT_EQ(step_cells(tens, 35, -2), 10);
-    EXPECT_EQ(step_cells(tens, 985, 100), 990);
+    EXPECT_EQ(step_cells(tens, 985, 100), 1000);
     EXPECT_EQ(step_cells(tens, -985, -100), -1000);
 }
 

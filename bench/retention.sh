@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# Retention of 12 of 24 months, ours against the usual plpgsql, in alternating rounds on fresh copies of one
+# store: time, CPU of the backend, WAL, dead rows. Ours archives every row; the usual function archives the scans
+# alone and lets the cascade delete the rest.
+#
+#   bench/retention.sh [SCANS [ROUNDS]]      default 6000 scans with 50 evidence and 10 issues each, 3 rounds
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/../scripts/lib.sh"
+
+SCANS=${1:-6000}
+ROUNDS=${2:-3}
+need_packages "${PACKAGES_RUN[@]}"
+quietly build_and_install
+cluster_start ps-bench 'autovacuum = off' 'shared_buffers = 1GB' 'checkpoint_timeout = 1h' 'max_wal_size = 16GB'
+
+# make_store NAME KEY TAIL: KEY is the primary key of the children, TAIL makes them partitioned or not.
+make_store() {
+  psql_run -c "CREATE DATABASE $1"
+  psql_run -d "$1" -v key="$2" -v tail="$3" -v scans="$SCANS" <<'SQL'
+CREATE EXTENSION privacy_scan;
+CREATE TABLE "Scan" (id text PRIMARY KEY, status text NOT NULL, "createdAt" timestamp(3) NOT NULL, meta jsonb);
+CREATE TABLE "Evidence" (id text NOT NULL, "scanId" text NOT NULL REFERENCES "Scan" ON DELETE CASCADE, kind text,
+  severity int, title text, details jsonb, "createdAt" timestamp(3) NOT NULL, PRIMARY KEY (:key)) :tail;
+CREATE TABLE "Issue" (id text NOT NULL, "scanId" text NOT NULL REFERENCES "Scan" ON DELETE CASCADE, title text,
+  severity int, "references" jsonb, "createdAt" timestamp(3) NOT NULL, PRIMARY KEY (:key)) :tail;
+CREATE INDEX ON "Scan" ("createdAt");
+CREATE INDEX ON "Evidence" ("scanId");
+CREATE INDEX ON "Issue" ("scanId");
+SELECT count(*) AS partitions FROM pg_class c,
+  LATERAL privacy_scan.manage_partitions(c.oid::regclass, 'createdAt', '1 month', start => now() - interval '25 months')
+WHERE c.relname IN ('Evidence', 'Issue') AND c.relkind = 'p' \gset
+INSERT INTO "Scan" SELECT 'c' || lpad(n::text, 10, '0'), 'done',
+  (now() AT TIME ZONE 'UTC') - interval '24 months' + (n - 0.5) * (interval '24 months' / :scans), '{"depth": 2}'
+FROM generate_series(1, :scans) AS n;
+INSERT INTO "Evidence" SELECT s.id || 'e' || k, s.id, 'tracker', k % 5, 'evidence ' || k,
+  jsonb_build_object('domain', 'tracker' || k % 97 || '.example', 'cookies', k % 7, 'excerpt',
+    (SELECT string_agg(md5(s.id || k || i), ' ') FROM generate_series(1, 13) AS i)),
+  s."createdAt" + k * interval '1 second'
+FROM "Scan" AS s, generate_series(1, 50) AS k;
+INSERT INTO "Issue" SELECT s.id || 'i' || k, s.id, 'issue ' || k, k % 5, '["a", "b"]', s."createdAt" + interval '1 minute'
+FROM "Scan" AS s, generate_series(1, 10) AS k;
+CREATE TABLE "Scan_archive_usual" (LIKE "Scan");
+CREATE FUNCTION usual_cleanup(days integer) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+  gone integer;
+  before timestamp := (now() AT TIME ZONE 'UTC') - days * interval '1 day';
+BEGIN
+  INSERT INTO "Scan_archive_usual" SELECT * FROM "Scan" WHERE "createdAt" < before AND status IN ('done', 'failed');
+  DELETE FROM "Scan" WHERE "createdAt" < before AND status IN ('done', 'failed');
+  GET DIAGNOSTICS gone = ROW_COUNT;
+  ANALYZE "Scan";
+  ANALYZE "Evidence";
+  ANALYZE "Issue";
+  RETURN gone;
+END $$;
+SELECT privacy_scan.set_retention('"Scan"', '365 days', 'createdAt', $$status IN ('done', 'failed')$$) AS policy \gset
+VACUUM (FREEZE, ANALYZE);
+CHECKPOINT;
+SQL
+}
+
+# run_once STORE HOW STATEMENT: on a fresh copy; prints "ms cpu_ms wal_mb dead_rows".
+run_once() {
+  psql_run -c 'CREATE DATABASE bench_copy TEMPLATE '"$1" -c CHECKPOINT
+  psql_run -At -F ' ' -d bench_copy <<SQL 2>/dev/null | tail -n 1
+SELECT count(*) FROM "Evidence" \gset warm_
+SELECT pg_current_wal_lsn() AS lsn, clock_timestamp() AS begun, split_part(pg_read_file('/proc/' || pg_backend_pid() || '/schedstat'), ' ', 1)::bigint AS cpu \gset
+$2
+SELECT round(1000 * extract(epoch FROM clock_timestamp() - :'begun'::timestamptz)),
+  round((split_part(pg_read_file('/proc/' || pg_backend_pid() || '/schedstat'), ' ', 1)::bigint - :cpu) / 1e6),
+  round(pg_wal_lsn_diff(pg_current_wal_lsn(), :'lsn') / 1e6);
+SQL
+  psql_run -c 'DROP DATABASE bench_copy'
+}
+
+# median FIELD FILE
+median() { cut -d' ' -f"$1" "$2" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+
+compare() {
+  local store=$1 results round
+  results=$(mktemp -d)
+  at_exit rm -rf "$results"
+  for ((round = 1; round <= ROUNDS; round++)); do
+    run_once "$store" 'SELECT usual_cleanup(365) AS gone \gset' >>"$results/usual"
+    run_once "$store" "CALL privacy_scan.run_retention('\"Scan\"');" >>"$results/ours"
+  done
+  printf '%-12s %-7s %8s %8s %8s\n' "$store" way ms 'cpu ms' 'WAL MB'
+  for way in usual ours; do
+    printf '%-12s %-7s %8s %8s %8s\n' '' "$way" "$(median 1 "$results/$way")" "$(median 2 "$results/$way")" \
+      "$(median 3 "$results/$way")"
+  done
+  awk -v a="$(median 1 "$results/ours")" -v b="$(median 1 "$results/usual")" -v c="$(median 2 "$results/ours")" \
+    -v d="$(median 2 "$results/usual")" \
+    'BEGIN { printf "%-12s ours / usual: time %.2f, CPU %.2f (below 1: ours is faster, archiving all)\n", "", a / b, c / d }'
+}
+
+make_store plain id ''
+compare plain
+make_store partitioned 'id, "createdAt"' 'PARTITION BY RANGE ("createdAt")'
+compare partitioned
