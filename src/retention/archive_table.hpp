@@ -12,13 +12,14 @@ struct ArchiveTable {
     std::string columns; // of the source, quoted, as a list: "id", "scanId", ...
 };
 
-// Where a member's rows go: <name>_archive in the schema, <schema>_archive where none is given. Nothing is made.
+// Where a member's rows go: <name>_archive in the schema, <schema>_archive where none is given. Nothing is
+// made.
 std::string archive_name(const Member &member, const std::string &schema);
 
-// The archive of a member, made on first use (the schema with the caller's rights, the table as the owner, with
-// no rights for anybody else), and given the columns that the source has got since. Columns are matched by name.
-// Errors: 42501 where the schema cannot be made, 42809 and 42501 where another kind of relation, or another
-// owner's, stands under the name, 42804 where a column has changed its type.
+// The archive of a member, made on first use (the schema with the caller's rights, the table as the owner,
+// with no rights for anybody else), and given the columns that the source has got since. Columns are matched
+// by name. Errors: 42501 where the schema cannot be made, 42809 and 42501 where another kind of relation, or
+// another owner's, stands under the name, 42804 where a column has changed its type.
 ArchiveTable open_archive(pg::Spi &spi, const Member &member, const std::string &schema);
 
 } // namespace privacy_scan::retention

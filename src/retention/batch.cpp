@@ -5,6 +5,7 @@
 
 #include "pg/guc.hpp"
 #include "pg/ident.hpp"
+#include "pg/lock.hpp"
 #include "pg/subxact.hpp"
 #include "settings/settings.hpp"
 
@@ -21,11 +22,13 @@ namespace
 // Rows of a family for each root, from the statistics; 1 where there are none yet.
 double estimate_rows_per_root(pg::Spi &spi, const Family &family)
 {
+    pg::CatalogScope scope;
     double all = 0, roots = 0;
     for (const Member &member : family.members) {
         const double rows =
             spi.run("SELECT coalesce(sum(greatest(reltuples, 0)), 0)::float8 FROM pg_catalog.pg_class"
-                    " WHERE oid = $1 OR oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1) WHERE isleaf)",
+                    " WHERE oid = $1 OR oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1) WHERE "
+                    "isleaf)",
                     {pg::regclass_param(member.table.relid)})
                 .float8(0, 1);
         all += rows;
@@ -62,15 +65,18 @@ Picked pick(pg::Spi &spi, const Work &work, std::int64_t number, std::int64_t pa
     picked.count = picked.row.int8(0, 1);
     const int arrays = static_cast<int>(work.sql.columns());
     for (int column : {2, 3})
-        picked.params.push_back({picked.row.type(column), picked.row.datum(0, column), picked.row.is_null(0, column)});
+        picked.params.push_back(
+            {picked.row.type(column), picked.row.datum(0, column), picked.row.is_null(0, column)});
     for (int column = 6; column < 6 + arrays; ++column)
-        picked.params.push_back({picked.row.type(column), picked.row.datum(0, column), picked.row.is_null(0, column)});
+        picked.params.push_back(
+            {picked.row.type(column), picked.row.datum(0, column), picked.row.is_null(0, column)});
     return picked;
 }
 
 std::int64_t count_rows(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member)
 {
-    return member.links.empty() ? picked.count : spi.run(work.sql.count_rows(member), picked.params).int8(0, 1);
+    return member.links.empty() ? picked.count
+                                : spi.run(work.sql.count_rows(member), picked.params).int8(0, 1);
 }
 
 std::int64_t count_family(pg::Spi &spi, const Work &work, const Picked &picked)
@@ -92,7 +98,8 @@ Picked pick_at_most(pg::Spi &spi, const Work &work, std::int64_t number, std::in
         const std::int64_t rows = count_family(spi, work, picked);
         if (rows <= max_rows)
             return picked;
-        const double fit = static_cast<double>(picked.count) * static_cast<double>(max_rows) / static_cast<double>(rows);
+        const double fit =
+            static_cast<double>(picked.count) * static_cast<double>(max_rows) / static_cast<double>(rows);
         number = std::max<std::int64_t>(1, std::min(picked.count - 1, static_cast<std::int64_t>(fit)));
     }
 }
@@ -110,15 +117,16 @@ void check_digests(const pg::Rows &row, const Member &member, const ArchiveTable
 {
     if (row.int8(0, 1) == row.int8(0, 4) && row.text(0, 3) == row.text(0, 5))
         return;
-    pg::fail(ERRCODE_DATA_CORRUPTED, "archive " + archive.name + " did not take the rows of " + member.name + " as they were",
+    pg::fail(ERRCODE_DATA_CORRUPTED,
+             "archive " + archive.name + " did not take the rows of " + member.name + " as they were",
              std::to_string(row.int8(0, 1)) + " rows with digest " + row.text(0, 3) + " were deleted, " +
                  std::to_string(row.int8(0, 4)) + " with digest " + row.text(0, 5) + " inserted.",
              "Look for triggers or rules on the archive. The batch was rolled back.");
 }
 
-// What belongs to the batch can't grow any more, so that a DELETE of as many rows as were counted before it left
-// none. Where it deleted fewer, somebody else may have deleted them: only then they are counted again, which is
-// dear just after a DELETE.
+// What belongs to the batch can't grow any more, so that a DELETE of as many rows as were counted before it
+// left none. Where it deleted fewer, somebody else may have deleted them: only then they are counted again,
+// which is dear just after a DELETE.
 void check_nothing_left(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
                         std::int64_t before, std::int64_t deleted)
 {
@@ -126,26 +134,35 @@ void check_nothing_left(pg::Spi &spi, const Work &work, const Picked &picked, co
         return;
     const std::int64_t left = member.links.empty() ? before - deleted : count_rows(spi, work, picked, member);
     if (left > 0)
-        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                 std::to_string(left) + " rows of " + member.name + " still belong to expired roots",
-                 "They would have gone unarchived with them.",
-                 "Look for triggers on the relation that suppress or redo deletes. The batch was rolled back.");
+        pg::fail(
+            ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            std::to_string(left) + " rows of " + member.name + " still belong to expired roots",
+            "They would have gone unarchived with them.",
+            "Look for triggers on the relation that suppress or redo deletes. The batch was rolled back.");
 }
 
-// True where the DELETE of a member's rows may do without triggers: nobody refers to them any more, as was just
-// counted, so that the foreign keys' own triggers, which probe every partition of every child for every row,
-// would find nothing; and neither the relation, its partitions nor the archive has a trigger or rule of a user's.
+// Triggers or rules of a relation or its partitions: a user's, or of any kind.
+bool has_triggers(pg::Spi &spi, Oid relid, bool any_kind)
+{
+    return spi
+        .run("SELECT EXISTS (SELECT FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_trigger t"
+             "  ON t.tgrelid = c.oid AND (NOT t.tgisinternal OR $2)"
+             " WHERE (t.oid IS NOT NULL OR c.relhasrules)"
+             " AND (c.oid = $1 OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1))))",
+             {pg::regclass_param(relid), pg::bool_param(any_kind)})
+        .boolean(0, 1);
+}
+
+// True where the DELETE of a member's rows may do without triggers: nobody refers to them any more, as was
+// just counted, so that the foreign keys' own triggers, which probe every partition of every child for every
+// row, would find nothing; neither the relation nor its partitions have a trigger or rule of a user's, and
+// the archive has none at all: a foreign key or a deferrable unique key of its own is checked by triggers
+// too.
 bool needs_no_triggers(pg::Spi &spi, const Member &member, const ArchiveTable &archive)
 {
     if (!member.has_children || member.has_spared)
         return false;
-    return spi.run("SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_trigger t"
-                   "  ON t.tgrelid = c.oid AND NOT t.tgisinternal"
-                   " WHERE (t.oid IS NOT NULL OR c.relhasrules) AND (c.oid IN ($1, $2)"
-                   "  OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1))"
-                   "  OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($2))))",
-                   {pg::regclass_param(member.table.relid), pg::regclass_param(archive.relid)})
-        .boolean(0, 1);
+    return !has_triggers(spi, member.table.relid, false) && !has_triggers(spi, archive.relid, true);
 }
 
 Moved move_member(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
@@ -159,8 +176,8 @@ Moved move_member(pg::Spi &spi, const Work &work, const Picked &picked, const Me
     pg::Rows row = spi.run(work.sql.move_rows(member, archive.name, archive.columns), picked.params);
     check_digests(row, member, archive);
     check_nothing_left(spi, work, picked, member, before, row.int8(0, 1));
-    return {member.table.relid, archive.name,  row.int8(0, 1), row.int8(0, 2), row.text(0, 3),
-            static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0};
+    return {member.table.relid, archive.name,   row.int8(0, 1),
+            row.int8(0, 2),     row.text(0, 3), static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0};
 }
 
 void write_ledger(pg::Spi &spi, const Work &work, const Batch &batch)
@@ -180,12 +197,33 @@ void write_ledger(pg::Spi &spi, const Work &work, const Batch &batch)
     }
 }
 
+// Triggers may give a family new rows while it goes: whoever may not be cascaded away is looked for again.
+bool has_user_triggers(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives)
+{
+    for (const Member &member : work.family.members)
+        if (has_triggers(spi, member.table.relid, false))
+            return true;
+    for (const ArchiveTable &archive : archives)
+        if (has_triggers(spi, archive.relid, false))
+            return true;
+    return false;
+}
+
+void check_no_children(pg::Spi &spi, const Work &work, const Picked &picked, std::size_t parent)
+{
+    for (const Member &member : work.family.members)
+        for (const Link &link : member.links)
+            if (link.parent == parent)
+                check_nothing_left(spi, work, picked, member, 1, 0);
+}
+
 struct Extent {
     std::int64_t number, pass_over, max_rows;
     bool strict;
 };
 
-Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives, const Extent &extent)
+Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives,
+                const Extent &extent)
 {
     Batch batch;
     {
@@ -201,8 +239,12 @@ Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> 
         batch.key_from = picked.row.text(0, 4);
         batch.key_to = picked.row.text(0, 5);
         lock_members(spi, work, picked);
-        for (std::size_t i = work.family.members.size(); i-- > 0;)
+        const bool triggers = has_user_triggers(spi, work, archives);
+        for (std::size_t i = work.family.members.size(); i-- > 0;) {
+            if (triggers)
+                check_no_children(spi, work, picked, i);
             batch.moved.push_back(move_member(spi, work, picked, work.family.members[i], archives[i]));
+        }
     }
     for (const Moved &moved : batch.moved)
         batch.rows += moved.rows;
@@ -215,14 +257,35 @@ bool is_busy(const pg::ErrorText &failure)
     return failure.sqlstate == "55P03" || failure.sqlstate == "40P01" || failure.sqlstate == "40001";
 }
 
+// Keys and columns as they are now, locked until the end of the transaction so that they stay: a key added
+// since would cascade rows away that nobody archived.
+std::vector<ArchiveTable> prepare(pg::Spi &spi, const Work &work)
+{
+    if (!same_family(read_family(spi, work.policy.root, RowExclusiveLock), work.family))
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                 "foreign keys to " + work.family.root().name + " or its family changed during the run", {},
+                 "Run it again.");
+    std::vector<ArchiveTable> archives;
+    for (const Member &member : work.family.members)
+        archives.push_back(open_archive(spi, member, work.policy.archive_schema));
+    return archives;
+}
+
+std::vector<ArchiveTable> prepare_with_locks(pg::Spi &spi, const Work &work)
+{
+    std::vector<ArchiveTable> archives;
+    pg::LockWait wait;
+    if (auto failure = pg::try_with_locks({work.policy.root}, wait, [&] { archives = prepare(spi, work); }))
+        pg::raise(*failure);
+    return archives;
+}
+
 } // namespace
 
 Batch move_batch(pg::Spi &spi, Work &work, std::int64_t max_rows, bool strict)
 {
     pg::require_read_committed("retention");
-    std::vector<ArchiveTable> archives;
-    for (const Member &member : work.family.members)
-        archives.push_back(open_archive(spi, member, work.policy.archive_schema));
+    const std::vector<ArchiveTable> archives = prepare_with_locks(spi, work);
     const auto fit = static_cast<std::int64_t>(static_cast<double>(max_rows) / work.rows_per_root);
     Extent extent{std::clamp<std::int64_t>(fit, 1, 20000), work.passed_over, max_rows, strict};
     for (int attempt = 1;; ++attempt) {

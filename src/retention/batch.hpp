@@ -16,8 +16,9 @@ struct Work {
     Family family;
     FamilySql sql;
     Cutoff cutoff;
-    double rows_per_root;       // of the family, root included: from statistics, then from the last batch
-    std::int64_t passed_over{}; // oldest expired roots left for a later run: somebody was writing to their family
+    double rows_per_root; // of the family, root included: from statistics, then from the last batch
+    std::int64_t
+        passed_over{}; // oldest expired roots left for a later run: somebody was writing to their family
 };
 
 // What a batch moved out of one relation.
@@ -32,7 +33,7 @@ struct Moved {
 struct Batch {
     std::int64_t roots = 0;
     std::int64_t rows = 0;
-    bool last = true;             // no further expired root that isn't locked
+    bool last = true; // no further expired root that isn't locked
     std::string key_from, key_to;
     std::vector<Moved> moved; // children before parents, the root last
 };
@@ -40,12 +41,12 @@ struct Batch {
 // Moves up to about max_rows rows (at least one root's family; never more than max_rows otherwise, where
 // strict), in a subtransaction of the caller's transaction, with a ledger row a relation.
 //
-// How nothing is lost: the roots are locked FOR UPDATE, which keeps new children out; rows that others refer to
-// are locked likewise, from the root down; then each member's rows are moved, deepest first, by statements whose
-// snapshots are younger than those locks; before a relation's parents go, none of its rows may belong to them
-// any more, so that nothing is ever cascaded away; counts and digests of what was deleted and of what was
-// inserted must agree. Roots that others are writing to are passed over. A family of which somebody holds a row
-// longer than privacy_scan.lock_timeout is left for a later run.
+// How nothing is lost: the roots are locked FOR UPDATE, which keeps new children out; rows that others refer
+// to are locked likewise, from the root down; then each member's rows are moved, deepest first, by statements
+// whose snapshots are younger than those locks; before a relation's parents go, none of its rows may belong
+// to them any more, so that nothing is ever cascaded away; counts and digests of what was deleted and of what
+// was inserted must agree. Roots that others are writing to are passed over. A family of which somebody holds
+// a row longer than privacy_scan.lock_timeout is left for a later run.
 //
 // Errors: 25001 not READ COMMITTED; XX001 data_corrupted where counts or digests differ; 55000 where a row
 // still refers to the batch; those of the archive.

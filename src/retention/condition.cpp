@@ -38,7 +38,8 @@ bool is_bare_expression(const SelectStmt *select)
 // SELECT * is a target, not an expression: the expression parser would read a name that isn't there.
 bool is_star(Node *expression)
 {
-    return IsA(expression, ColumnRef) && IsA(linitial(reinterpret_cast<ColumnRef *>(expression)->fields), A_Star);
+    return IsA(expression, ColumnRef) &&
+           IsA(linitial(reinterpret_cast<ColumnRef *>(expression)->fields), A_Star);
 }
 
 Node *parse_expression(const char *sql)
@@ -52,8 +53,11 @@ Node *parse_expression(const char *sql)
                 return target->val;
         }
     }
-    ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("retention condition is not a single expression"),
-                    errhint("Give a boolean expression over the root's columns, such as status IN ('done', 'failed').")));
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_SYNTAX_ERROR), errmsg("retention condition is not a single expression"),
+         errhint(
+             "Give a boolean expression over the root's columns, such as status IN ('done', 'failed').")));
     pg_unreachable();
 }
 
@@ -62,7 +66,8 @@ Node *analyze(Oid relid, const char *sql)
     ParseState *state = make_parsestate(nullptr);
     state->p_sourcetext = sql;
     Relation rel = table_open(relid, AccessShareLock);
-    ParseNamespaceItem *item = addRangeTableEntryForRelation(state, rel, AccessShareLock, nullptr, false, true);
+    ParseNamespaceItem *item =
+        addRangeTableEntryForRelation(state, rel, AccessShareLock, nullptr, false, true);
     addNSItemToQuery(state, item, true, true, true);
     Node *expression = transformExpr(state, parse_expression(sql), EXPR_KIND_CHECK_CONSTRAINT);
     expression = coerce_to_boolean(state, expression, "retention condition");

@@ -12,7 +12,10 @@ namespace privacy_scan::retention
 namespace
 {
 
-XXH3_state_t *as_state(unsigned char *bytes) { return reinterpret_cast<XXH3_state_t *>(bytes); }
+XXH3_state_t *as_state(unsigned char *bytes)
+{
+    return reinterpret_cast<XXH3_state_t *>(bytes);
+}
 
 } // namespace
 
@@ -29,7 +32,10 @@ void to_hex(const Digest &digest, char (&text)[33])
                   static_cast<unsigned long long>(digest.low));
 }
 
-std::uint64_t hash_of_name(std::string_view name) { return XXH3_64bits(name.data(), name.size()); }
+std::uint64_t hash_of_name(std::string_view name)
+{
+    return XXH3_64bits(name.data(), name.size());
+}
 
 RowHash::RowHash()
 {

@@ -1,10 +1,10 @@
-// An order-independent 128-bit digest of a set of rows: the sum, modulo 2^128, of a hash per row. Sums of parts
-// add up to the sum of the whole, so that the digests of batches can be compared with one of all. Made to find
-// loss and damage, not to withstand somebody who forges rows. Pure.
+// An order-independent 128-bit digest of a set of rows: the sum, modulo 2^128, of a hash per row. Sums of
+// parts add up to the sum of the whole, so that the digests of batches can be compared with one of all. Made
+// to find loss and damage, not to withstand somebody who forges rows. Pure.
 //
-// Method: XXH3 (128 bit, Yann Collet), over each column that is not NULL: a hash of its name, its size and its
-// bytes, in the order of the names. A column that is NULL throughout leaves the digest as it is, so that a
-// column added later changes nothing.
+// Method: XXH3 (128 bit, Yann Collet), over each column that is not NULL: a hash of its name, its size and
+// its bytes, in the order of the names. A column that is NULL throughout leaves the digest as it is, so that
+// a column added later changes nothing.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +21,10 @@ struct Digest {
     std::uint64_t high;
 };
 
-inline bool operator==(const Digest &a, const Digest &b) { return a.low == b.low && a.high == b.high; }
+inline bool operator==(const Digest &a, const Digest &b)
+{
+    return a.low == b.low && a.high == b.high;
+}
 
 // The sum modulo 2^128.
 Digest operator+(const Digest &a, const Digest &b);

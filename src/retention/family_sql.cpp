@@ -11,7 +11,10 @@ namespace privacy_scan::retention
 namespace
 {
 
-std::string column(const std::string &alias, const std::string &name) { return alias + "." + pg::quote(name); }
+std::string column(const std::string &alias, const std::string &name)
+{
+    return alias + "." + pg::quote(name);
+}
 
 std::string join(const std::vector<std::string> &parts, const std::string &separator)
 {
@@ -51,8 +54,10 @@ std::string FamilySql::pick_roots() const
         arrays += ", array_agg(" + name + ")";
     }
     return "WITH picked AS (SELECT " + picked + " FROM " + family_.root().from + " AS t WHERE " + expired() +
-           " ORDER BY " + key_ + " LIMIT $2 OFFSET $3 FOR UPDATE OF t SKIP LOCKED)"
-           " SELECT count(*), array_agg(o), array_agg(c), min(k)::text, max(k)::text" + arrays + " FROM picked";
+           " ORDER BY " + key_ +
+           " LIMIT $2 OFFSET $3 FOR UPDATE OF t SKIP LOCKED)"
+           " SELECT count(*), array_agg(o), array_agg(c), min(k)::text, max(k)::text" +
+           arrays + " FROM picked";
 }
 
 // True of an alias's row that refers, through the link, to a row of the family.
@@ -117,9 +122,9 @@ std::string FamilySql::count_expired(const Member &member) const
     return "SELECT count(*) FROM " + member.from + " AS t WHERE " + belongs(member, "t", Roots::expired);
 }
 
-// The DELETE, as common table expressions of which the last is named gone. Rows that several links may lead to
-// are found first, a link at a time: an OR of links could use no index. They are locked by then, so that their
-// place holds.
+// The DELETE, as common table expressions of which the last is named gone. Rows that several links may lead
+// to are found first, a link at a time: an OR of links could use no index. They are locked by then, so that
+// their place holds.
 std::string FamilySql::deleted(const Member &member, const std::string &columns) const
 {
     const std::string head = "WITH ", from = "DELETE FROM " + member.from + " AS t WHERE ";
@@ -137,10 +142,11 @@ std::string FamilySql::deleted(const Member &member, const std::string &columns)
            "t.ctid = ANY (ARRAY(SELECT c FROM hit)) AND " + in_place + returning;
 }
 
-std::string FamilySql::move_rows(const Member &member, const std::string &archive, const std::string &columns) const
+std::string FamilySql::move_rows(const Member &member, const std::string &archive,
+                                 const std::string &columns) const
 {
-    return deleted(member, columns) + ", kept AS (INSERT INTO " + archive + " (" + columns + ") SELECT " + columns +
-           " FROM gone RETURNING " + columns + ")" +
+    return deleted(member, columns) + ", kept AS (INSERT INTO " + archive + " (" + columns + ") SELECT " +
+           columns + " FROM gone RETURNING " + columns + ")" +
            " SELECT (g.d).rows, (g.d).bytes, (g.d).digest, (k.d).rows, (k.d).digest"
            " FROM (SELECT privacy_scan.row_digest(gone.*) AS d FROM gone) AS g,"
            " (SELECT privacy_scan.row_digest(kept.*) AS d FROM kept) AS k";

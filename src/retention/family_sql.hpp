@@ -26,12 +26,12 @@ class FamilySql
     // Counts a member's rows that belong to the picked roots.
     std::string count_rows(const Member &member) const;
 
-    // Moves a member's rows to an archive. One row: rows, bytes and digest of what was deleted, rows and digest
-    // of what was inserted.
+    // Moves a member's rows to an archive. One row: rows, bytes and digest of what was deleted, rows and
+    // digest of what was inserted.
     std::string move_rows(const Member &member, const std::string &archive, const std::string &columns) const;
 
-    // For the plan, parameter $1 cutoff: count of a member's rows under expired roots; for the root also least
-    // and greatest key as text.
+    // For the plan, parameter $1 cutoff: count of a member's rows under expired roots; for the root also
+    // least and greatest key as text.
     std::string count_expired(const Member &member) const;
 
   private:

@@ -41,8 +41,8 @@ void check_keep(Datum keep)
     const bool absurd = interval->month > most_years * 12 || interval->day > most_years * 366 ||
                         interval->time > most_years * 366 * USECS_PER_DAY;
     if (negative || zero || absurd)
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"keep\" must be positive and at most 1000 years", {},
-                 "Say, for instance, keep => '365 days'.");
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"keep\" must be positive and at most 1000 years",
+                 {}, "Say, for instance, keep => '365 days'.");
 }
 
 } // namespace
@@ -68,7 +68,9 @@ Cutoff cutoff_of(const Policy &policy, std::int64_t at)
     });
     if (type != DATEOID)
         return {type, Int64GetDatum(instant), instant};
-    return {type, pg::guarded([=] { return DirectFunctionCall1(timestamp_date, TimestampGetDatum(instant)); }), instant};
+    return {type,
+            pg::guarded([=] { return DirectFunctionCall1(timestamp_date, TimestampGetDatum(instant)); }),
+            instant};
 }
 
 std::optional<Policy> find_policy(pg::Spi &spi, Oid root)
@@ -80,15 +82,17 @@ std::optional<Policy> find_policy(pg::Spi &spi, Oid root)
     if (rows.empty())
         return std::nullopt;
     const Datum keep = rows.datum(0, 2);
-    return Policy{root, rows.text(0, 1), pg::guarded([=] { return datumCopy(keep, false, sizeof(Interval)); }),
-                  rows.text(0, 3), rows.text(0, 4)};
+    return Policy{root, rows.text(0, 1),
+                  pg::guarded([=] { return datumCopy(keep, false, sizeof(Interval)); }), rows.text(0, 3),
+                  rows.text(0, 4)};
 }
 
 Policy require_policy(pg::Spi &spi, Oid root)
 {
     std::optional<Policy> policy = find_policy(spi, root);
     if (!policy)
-        pg::fail(ERRCODE_UNDEFINED_OBJECT, "relation \"" + pg::relation_name(root) + "\" has no retention policy", {},
+        pg::fail(ERRCODE_UNDEFINED_OBJECT,
+                 "relation \"" + pg::relation_name(root) + "\" has no retention policy", {},
                  "Call privacy_scan.set_retention() first.");
     return *policy;
 }
@@ -114,15 +118,16 @@ void store_policy(pg::Spi &spi, const Policy &policy)
     spi.run("INSERT INTO privacy_scan.retention_rules (root, key_column, keep, condition, archive_schema)"
             " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (root) DO UPDATE"
             " SET key_column = $2, keep = $3, condition = $4, archive_schema = $5",
-            {pg::regclass_param(policy.root), pg::text_param(policy.key), pg::datum_param(INTERVALOID, policy.keep),
-             pg::text_or_null(policy.condition), pg::text_or_null(policy.archive_schema)});
+            {pg::regclass_param(policy.root), pg::text_param(policy.key),
+             pg::datum_param(INTERVALOID, policy.keep), pg::text_or_null(policy.condition),
+             pg::text_or_null(policy.archive_schema)});
 }
 
 bool delete_policy(pg::Spi &spi, Oid root)
 {
     pg::CatalogScope scope;
-    return spi.run("DELETE FROM privacy_scan.retention_rules WHERE root = $1", {pg::regclass_param(root)}).affected() >
-           0;
+    return spi.run("DELETE FROM privacy_scan.retention_rules WHERE root = $1", {pg::regclass_param(root)})
+               .affected() > 0;
 }
 
 } // namespace privacy_scan::retention

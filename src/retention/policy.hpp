@@ -8,9 +8,9 @@ namespace privacy_scan::retention
 
 struct Policy {
     Oid root = InvalidOid;
-    std::string key;          // unquoted name of the root's time column
-    Datum keep = 0;           // interval, in the memory context of the caller
-    std::string condition;    // SQL over the alias t, or empty
+    std::string key;            // unquoted name of the root's time column
+    Datum keep = 0;             // interval, in the memory context of the caller
+    std::string condition;      // SQL over the alias t, or empty
     std::string archive_schema; // empty: <schema>_archive
 };
 
@@ -18,8 +18,8 @@ struct Policy {
 // 42804 key, those of compile_condition().
 void check_policy(Policy &policy);
 
-// The cutoff on the key's axis: at - keep, reckoned in UTC whatever the session's zone; as a value of the key's
-// own type (timestamp: in UTC; date: the day in UTC).
+// The cutoff on the key's axis: at - keep, reckoned in UTC whatever the session's zone; as a value of the
+// key's own type (timestamp: in UTC; date: the day in UTC).
 struct Cutoff {
     Oid type;
     Datum value;
@@ -28,7 +28,7 @@ struct Cutoff {
 Cutoff cutoff_of(const Policy &policy, std::int64_t at);
 
 std::optional<Policy> find_policy(pg::Spi &spi, Oid root);
-Policy require_policy(pg::Spi &spi, Oid root); // error 42704
+Policy require_policy(pg::Spi &spi, Oid root);    // error 42704
 std::vector<Oid> roots_with_policy(pg::Spi &spi); // those that the caller owns, by name
 void store_policy(pg::Spi &spi, const Policy &policy);
 bool delete_policy(pg::Spi &spi, Oid root);

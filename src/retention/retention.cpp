@@ -33,7 +33,8 @@ void refuse_future(std::int64_t at)
 {
     if (at > GetCurrentTimestamp())
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"at\" lies in the future",
-                 "Rows would go that have not expired yet.", "plan_retention() shows what will expire by then.");
+                 "Rows would go that have not expired yet.",
+                 "plan_retention() shows what will expire by then.");
 }
 
 std::int64_t max_rows_argument(const pg::Arguments &args, int n)
@@ -59,13 +60,28 @@ Policy policy_of(pg::Spi &spi, Oid root)
     return require_policy(spi, root);
 }
 
+std::string in_words(const Family &family, const Policy &policy)
+{
+    const Datum keep = policy.keep;
+    const std::string interval =
+        pg::guarded([=] { return DatumGetCString(DirectFunctionCall1(interval_out, keep)); });
+    const std::size_t others = family.members.size() - 1;
+    return family.root().name + " is kept for " + interval + " by " + pg::quote(policy.key) +
+           (policy.condition.empty() ? "" : ", where " + policy.condition) + ", then archived to " +
+           archive_name(family.root(), policy.archive_schema) +
+           (others == 0   ? ""
+            : others == 1 ? ", together with the relation that refers to it"
+                          : ", together with " + std::to_string(others) + " relations that refer to it");
+}
+
 } // namespace
 
 // privacy_scan.set_retention(root regclass, keep interval, key name, condition text, archive text,
-// archive_schema name) returns text: sets or replaces the policy of a root: rows whose key is older than keep (in
-// UTC) and that meet the condition go, with all that refers to them, into archive tables. Returns the policy in
-// words. VOLATILE. Errors: 22004 a NULL, 22023 keep or archive, 42501 not the owner of the whole family, 42703
-// and 42804 key, 0A000 foreign keys in a circle, and for the condition 42601, 42804, 42P17 and the parser's.
+// archive_schema name) returns text: sets or replaces the policy of a root: rows whose key is older than keep
+// (in UTC) and that meet the condition go, with all that refers to them, into archive tables. Returns the
+// policy in words. VOLATILE. Errors: 22004 a NULL, 22023 keep or archive, 42501 not the owner of the whole
+// family, 42703 and 42804 key, 0A000 foreign keys in a circle, and for the condition 42601, 42804, 42P17 and
+// the parser's.
 PS_FUNCTION(ps_set_retention)
 {
     pg::Arguments args(fcinfo);
@@ -86,15 +102,11 @@ PS_FUNCTION(ps_set_retention)
     const Family family = read_family(spi, policy.root);
     check_policy(policy);
     store_policy(spi, policy);
-    std::string text = family.root().name + " with " + std::to_string(family.members.size() - 1) +
-                       " relations that refer to it is kept by " + pg::quote(policy.key) +
-                       (policy.condition.empty() ? "" : " where " + policy.condition) + ", then archived to " +
-                       archive_name(family.root(), policy.archive_schema);
-    return pg::text_param(text).value;
+    return pg::text_param(in_words(family, policy)).value;
 }
 
-// privacy_scan.drop_retention(root regclass) returns boolean: forgets the policy; archives and ledger stay. True
-// where there was one. VOLATILE. Errors: 22004, 42501.
+// privacy_scan.drop_retention(root regclass) returns boolean: forgets the policy; archives and ledger stay.
+// True where there was one. VOLATILE. Errors: 22004, 42501.
 PS_FUNCTION(ps_drop_retention)
 {
     pg::Arguments args(fcinfo);
@@ -105,8 +117,8 @@ PS_FUNCTION(ps_drop_retention)
 }
 
 // privacy_scan.plan_retention(root regclass, at timestamptz): what a run at that instant would do: a row a
-// relation with rows (counted), bytes (estimated), locks, range of the root's keys and reason. Changes nothing.
-// VOLATILE, since it runs the policy's condition as the owner. Errors: 22004, 22008, 42501, 42704.
+// relation with rows (counted), bytes (estimated), locks, range of the root's keys and reason. Changes
+// nothing. VOLATILE, since it runs the policy's condition as the owner. Errors: 22004, 22008, 42501, 42704.
 PS_FUNCTION(ps_plan_retention)
 {
     pg::Arguments args(fcinfo);
@@ -118,10 +130,11 @@ PS_FUNCTION(ps_plan_retention)
     return Datum(0);
 }
 
-// privacy_scan.apply_retention(root regclass, at timestamptz, max_rows bigint, dry_run boolean): one batch of up
-// to max_rows rows (NULL: privacy_scan.retention_batch_rows) in the caller's transaction, or, with dry_run,
-// plan_retention(). VOLATILE. Errors as plan_retention(), 22023 max_rows or at in the future, 25001 not READ
-// COMMITTED, 55P03 where every family is busy, XX001 where an archive did not take its rows as they were.
+// privacy_scan.apply_retention(root regclass, at timestamptz, max_rows bigint, dry_run boolean): one batch of
+// up to max_rows rows (NULL: privacy_scan.retention_batch_rows) in the caller's transaction, or, with
+// dry_run, plan_retention(). VOLATILE. Errors as plan_retention(), 22023 max_rows or at in the future, 25001
+// not READ COMMITTED, 55P03 where every family is busy, XX001 where an archive did not take its rows as they
+// were.
 PS_FUNCTION(ps_apply_retention)
 {
     pg::Arguments args(fcinfo);
@@ -155,36 +168,49 @@ void notify_progress(const Work &work, const Summary &summary, const Batch &batc
     const char *root = name.c_str(), *to = batch.key_to.c_str();
     auto roots = static_cast<long long>(summary.roots()), rows = static_cast<long long>(batch.rows);
     pg::guarded([=] {
-        ereport(NOTICE, (errmsg("%s: batch of %lld rows archived, %lld families in all, up to %s", root, rows, roots, to)));
+        ereport(NOTICE, (errmsg("%s: batch of %lld rows archived, %lld families in all, up to %s", root, rows,
+                                roots, to)));
     });
 }
 
 // Batch after batch, each committed.
-void run_root(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows)
+void move_all(pg::Spi &spi, Work &work, Summary &summary, std::int64_t max_rows)
 {
-    Work work(spi, require_policy(spi, root), at);
-    Summary summary(work);
     for (bool last = false; !last;) {
         pg::MemoryScope memory("batch of run_retention");
-        const Batch batch = move_batch(spi, work, max_rows, false);
+        Batch batch;
+        if (auto failure = pg::try_in_subtransaction([&] { batch = move_batch(spi, work, max_rows, false); }))
+            pg::raise(*failure);
         last = batch.last;
         summary.add(batch);
         spi.commit();
         if (batch.roots > 0)
             notify_progress(work, summary, batch);
     }
+}
+
+// Leaves a transaction in which others can run, whatever happens: each step that can fail is a
+// subtransaction.
+void run_root(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows)
+{
+    std::optional<Work> work;
+    const Policy policy = require_policy(spi, root);
+    if (auto failure = pg::try_in_subtransaction([&] { work.emplace(spi, policy, at); }))
+        pg::raise(*failure);
+    Summary summary(*work);
+    move_all(spi, *work, summary, max_rows);
     if (summary.roots() > 0)
-        analyze(spi, work);
+        analyze(spi, *work);
     spi.commit();
 }
 
 } // namespace
 
-// CALL privacy_scan.run_retention(root regclass, at timestamptz, max_rows bigint): all that has expired, of one
-// root or (NULL) of every policy that the caller owns, batch by batch, a transaction each; a NOTICE a batch. An
-// error ends the run; what was committed stays, and the next run goes on from there. With several roots, the
-// others still run, and the error of the first that failed is raised at the end. Errors as apply_retention(),
-// and 2D000 inside a transaction block.
+// CALL privacy_scan.run_retention(root regclass, at timestamptz, max_rows bigint): all that has expired, of
+// one root or (NULL) of every policy that the caller owns, batch by batch, a transaction each; a NOTICE a
+// batch. An error ends the run; what was committed stays, and the next run goes on from there. With several
+// roots, the others still run, and the error of the first that failed is raised at the end. Errors as
+// apply_retention(), and 2D000 inside a transaction block.
 PS_FUNCTION(ps_run_retention)
 {
     pg::Arguments args(fcinfo);
@@ -198,8 +224,17 @@ PS_FUNCTION(ps_run_retention)
         roots = {args.relation(0, "root")};
         pg::require_owner(roots.front());
     }
-    for (Oid root : roots)
-        run_root(spi, root, at, max_rows);
+    std::optional<pg::Error> first;
+    for (Oid root : roots) {
+        try {
+            run_root(spi, root, at, max_rows);
+        } catch (const pg::Error &error) { // its own subtransaction is rolled back; what was committed stays
+            if (!first)
+                first = error;
+        }
+    }
+    if (first)
+        throw *first;
     return Datum(0);
 }
 
@@ -229,7 +264,9 @@ Policy scan_policy(pg::Spi &spi, Oid scan, std::int32_t days)
         interval->day = days;
         return IntervalPGetDatum(interval);
     });
-    policy.condition = "status IN ('done', 'failed')";
+    // Means the same in every search_path.
+    policy.condition =
+        "status::pg_catalog.text OPERATOR(pg_catalog.=) ANY ('{done,failed}'::pg_catalog.text[])";
     check_policy(policy);
     return policy;
 }
@@ -238,17 +275,18 @@ std::int32_t days_argument(const pg::Arguments &args)
 {
     const std::int32_t days = DatumGetInt32(args.required(0, "retention_days"));
     if (days < 1 || days > 36500)
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"retention_days\" must be between 1 and 36500", {},
-                 "It is the number of days that scans are kept; 365 is the default.");
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"retention_days\" must be between 1 and 36500",
+                 {}, "It is the number of days that scans are kept; 365 is the default.");
     return days;
 }
 
 } // namespace
 
-// privacy_scan.cleanup_old_scans(retention_days integer) returns integer: for a store with "Scan" on the caller's
-// search_path: scans with status done or failed and "createdAt" older than that many days go, with all that
-// refers to them ("Evidence", "Issue"), into their archives, in the caller's transaction. Returns the number of
-// scans. VOLATILE. Errors: 22004, 22023 retention_days, 42P01 no "Scan", and those of apply_retention().
+// privacy_scan.cleanup_old_scans(retention_days integer) returns integer: for a store with "Scan" on the
+// caller's search_path: scans with status done or failed and "createdAt" older than that many days go, with
+// all that refers to them ("Evidence", "Issue"), into their archives, in the caller's transaction. Returns
+// the number of scans. VOLATILE. Errors: 22004, 22023 retention_days, 42P01 no "Scan", and those of
+// apply_retention().
 PS_FUNCTION(ps_cleanup_old_scans)
 {
     pg::Arguments args(fcinfo);

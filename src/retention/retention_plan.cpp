@@ -4,8 +4,10 @@
 #include "retention/retention_plan.hpp"
 
 #include "pg/ident.hpp"
+#include "pg/subxact.hpp"
 
 extern "C" {
+#include <utils/datetime.h>
 #include <utils/timestamp.h>
 }
 
@@ -18,18 +20,29 @@ namespace
 // Bytes on disk that so many rows take on average, TOAST and indexes included.
 std::int64_t estimate_bytes(pg::Spi &spi, Oid relid, std::int64_t rows)
 {
-    pg::Rows row = spi.run("SELECT coalesce(sum(pg_total_relation_size(oid)) / nullif(sum(greatest(reltuples, 0)), 0)"
-                           " * $2, 0)::bigint FROM pg_catalog.pg_class"
-                           " WHERE oid = $1 OR oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1) WHERE isleaf)",
-                           {pg::regclass_param(relid), pg::int8_param(rows)});
+    pg::Rows row =
+        spi.run("SELECT coalesce(sum(pg_total_relation_size(oid)) / nullif(sum(greatest(reltuples, 0)), 0)"
+                " * $2, 0)::bigint FROM pg_catalog.pg_class"
+                " WHERE oid = $1 OR oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1) WHERE isleaf)",
+                {pg::regclass_param(relid), pg::int8_param(rows)});
     return row.int8(0, 1);
+}
+
+// The same in every session.
+std::string text_in_utc(std::int64_t instant)
+{
+    char text[MAXDATELEN + 1];
+    struct pg_tm tm;
+    fsec_t fsec;
+    if (timestamp2tm(instant, nullptr, &tm, &fsec, nullptr, nullptr) != 0)
+        return "?";
+    EncodeDateTime(&tm, fsec, false, 0, nullptr, USE_ISO_DATES, text);
+    return std::string(text) + " UTC";
 }
 
 std::string reason_of(const Work &work)
 {
-    const std::int64_t instant = work.cutoff.instant;
-    std::string text = pg::quote(work.policy.key) + " before " +
-                       pg::guarded([=] { return timestamptz_to_str(instant); });
+    std::string text = pg::quote(work.policy.key) + " before " + text_in_utc(work.cutoff.instant);
     return work.policy.condition.empty() ? text : text + " and " + work.policy.condition;
 }
 
@@ -43,16 +56,30 @@ std::string reason_of_member(const Work &work, const Member &member)
 
 ActionRow action_of(const Work &work, const Member &member)
 {
-    return {member.table.relid, "archive", archive_name(member, work.policy.archive_schema), 0, 0, {}, {},
-            reason_of_member(work, member), 0};
+    return {member.table.relid,
+            "archive",
+            archive_name(member, work.policy.archive_schema),
+            0,
+            0,
+            {},
+            {},
+            reason_of_member(work, member),
+            0};
 }
 
 std::vector<ActionRow> spared_rows(const Work &work)
 {
     std::vector<ActionRow> rows;
     for (const Spared &spared : work.family.spared)
-        rows.push_back({spared.relid, "keep", {}, 0, 0, {}, {},
-                        "its rows stay: foreign key " + pg::quote(spared.constraint) + " clears the reference", 0});
+        rows.push_back({spared.relid,
+                        "keep",
+                        {},
+                        0,
+                        0,
+                        {},
+                        {},
+                        "its rows stay: " + pg::quote(spared.constraint) + " clears the reference",
+                        0});
     return rows;
 }
 
@@ -78,7 +105,8 @@ std::vector<ActionRow> plan_rows(pg::Spi &spi, const Work &work)
     for (std::size_t i = 0; i < members; ++i) {
         const Member &member = work.family.members[members - 1 - i];
         ActionRow &row = rows[i];
-        row.rows = member.links.empty() ? roots.int8(0, 1) : spi.run(work.sql.count_expired(member), cutoff).int8(0, 1);
+        row.rows = member.links.empty() ? roots.int8(0, 1)
+                                        : spi.run(work.sql.count_expired(member), cutoff).int8(0, 1);
         row.bytes = estimate_bytes(spi, member.table.relid, row.rows);
         row.key_from = roots.text(0, 2);
         row.key_to = roots.text(0, 3);
@@ -106,17 +134,19 @@ void put(pg::RowSink &sink, const ActionRow &row)
 {
     using pg::cell;
     const std::string lock = row.action == "archive" ? "ROW EXCLUSIVE" : "";
-    sink.put({pg::cell_oid(row.relid), cell(row.action), cell(row.target), cell(row.rows), cell(row.bytes), cell(lock),
-              cell(row.key_from), cell(row.key_to), cell(row.reason), cell(row.ms)});
+    sink.put({pg::cell_oid(row.relid), cell(row.action), cell(row.target), cell(row.rows), cell(row.bytes),
+              cell(lock), cell(row.key_from), cell(row.key_to), cell(row.reason), cell(row.ms)});
 }
 
 void analyze(pg::Spi &spi, const Work &work)
 {
     pg::OwnerScope owner(work.family.root().table.owner);
-    for (const Member &member : work.family.members) {
-        spi.run("ANALYZE " + member.name);
-        spi.run("ANALYZE " + archive_name(member, work.policy.archive_schema));
-    }
+    for (const Member &member : work.family.members)
+        for (const std::string &name : {member.name, archive_name(member, work.policy.archive_schema)}) {
+            auto failure = pg::try_in_subtransaction([&] { spi.run("ANALYZE " + name); });
+            if (failure && failure->sqlstate != "55P03")
+                pg::raise(*failure);
+        }
 }
 
 } // namespace privacy_scan::retention

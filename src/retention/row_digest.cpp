@@ -44,7 +44,8 @@ struct RowShape {
 int compare_names(const void *a, const void *b, void *desc)
 {
     auto name = [=](const void *index) {
-        return NameStr(TupleDescAttr(static_cast<TupleDesc>(desc), *static_cast<const int *>(index))->attname);
+        return NameStr(
+            TupleDescAttr(static_cast<TupleDesc>(desc), *static_cast<const int *>(index))->attname);
     };
     return strcmp(name(a), name(b));
 }
@@ -93,7 +94,8 @@ void add_value(retention::RowHash *hash, std::uint64_t name_hash, Datum value, F
         if (plain != stored)
             pfree(plain);
     } else {
-        std::size_t size = column->attlen == -2 ? strlen(DatumGetCString(value)) : static_cast<std::size_t>(column->attlen);
+        std::size_t size =
+            column->attlen == -2 ? strlen(DatumGetCString(value)) : static_cast<std::size_t>(column->attlen);
         hash->add(name_hash, DatumGetPointer(value), size);
     }
 }
@@ -109,7 +111,8 @@ void add_row(FunctionCallInfo fcinfo, Total *total, HeapTupleHeader row)
     for (int i = 0; i < shape->columns; ++i) {
         int column = shape->order[i];
         if (!shape->nulls[column])
-            add_value(&hash, shape->name_hash[column], shape->values[column], TupleDescAttr(shape->desc, column));
+            add_value(&hash, shape->name_hash[column], shape->values[column],
+                      TupleDescAttr(shape->desc, column));
     }
     total->rows += 1;
     total->bytes += static_cast<std::int64_t>(hash.bytes());
