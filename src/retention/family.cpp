@@ -78,6 +78,19 @@ std::vector<Reference> references_to(pg::Spi &spi, Oid relid)
              : "Rows that are kept may depend on rows that would go. Drop one of the keys of the circle.");
 }
 
+// Keys travel from statement to statement in arrays, which cannot hold arrays.
+void refuse_array_keys(const Reference &reference)
+{
+    const Oid relid = reference.parent;
+    for (const Link::Column &pair : reference.columns) {
+        const char *name = pair.parent.c_str();
+        if (pg::guarded([=] { return type_is_array_domain(get_atttype(relid, get_attnum(relid, name))); }))
+            pg::fail(ERRCODE_FEATURE_NOT_SUPPORTED,
+                     "cannot keep relation \"" + pg::relation_name(relid) + "\" by families",
+                     "Foreign key \"" + reference.constraint + "\" refers to a column of an array type.");
+    }
+}
+
 std::size_t index_of(const std::vector<Oid> &relids, Oid relid)
 {
     return static_cast<std::size_t>(std::find(relids.begin(), relids.end(), relid) - relids.begin());
@@ -211,6 +224,7 @@ Family read_family(pg::Spi &spi, Oid root, LOCKMODE lockmode)
     for (std::size_t i = 1; i < order.size(); ++i)
         family.members.push_back(make_member(spi, order[i], family.root().table.owner));
     for (const Reference &reference : walk.references) {
+        refuse_array_keys(reference);
         const std::size_t parent = index_of(order, reference.parent);
         family.members[parent].has_children = true;
         family.members[index_of(order, reference.child)].links.push_back(
