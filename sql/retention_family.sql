@@ -241,4 +241,6 @@ SELECT (SELECT count(*) FROM xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
        (SELECT count(*) FROM xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxy) AS children;
 
 SET client_min_messages = error;
+DELETE FROM privacy_scan.archive_ledger;
+DELETE FROM privacy_scan.retention_rules;
 DROP SCHEMA ret_family_archive, ret_family_before, ret_family, ret_ext CASCADE;

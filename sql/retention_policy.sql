@@ -190,6 +190,8 @@ CALL privacy_scan.run_retention();
 RESET ROLE;
 
 SET client_min_messages = error;
+DELETE FROM privacy_scan.archive_ledger;
+DELETE FROM privacy_scan.retention_rules;
 DROP SCHEMA ret_policy CASCADE;
 DROP SERVER regress_ret_files;
 DROP OWNED BY regress_ret_owner, regress_ret_other, regress_ret_stranger;

@@ -10,6 +10,7 @@
 #include "settings/settings.hpp"
 
 extern "C" {
+#include <catalog/catalog.h>
 #include <catalog/namespace.h>
 #include <utils/timestamp.h>
 }
@@ -60,6 +61,14 @@ Policy policy_of(pg::Spi &spi, Oid root)
     return require_policy(spi, root);
 }
 
+void refuse_reserved(const std::string &schema)
+{
+    const char *name = schema.c_str();
+    if (pg::guarded([=] { return IsReservedName(name); }))
+        pg::fail(ERRCODE_RESERVED_NAME, "unacceptable schema name \"" + schema + "\"",
+                 "The prefix \"pg_\" is reserved for system schemas.");
+}
+
 std::string in_words(const Family &family, const Policy &policy)
 {
     const Datum keep = policy.keep;
@@ -80,8 +89,8 @@ std::string in_words(const Family &family, const Policy &policy)
 // archive_schema name) returns text: sets or replaces the policy of a root: rows whose key is older than keep
 // (in UTC) and that meet the condition go, with all that refers to them, into archive tables. Returns the
 // policy in words. VOLATILE. Errors: 22004 a NULL, 22023 keep or archive, 42501 not the owner of the whole
-// family, 42703 and 42804 key, 0A000 foreign keys in a circle, and for the condition 42601, 42804, 42P17 and
-// the parser's.
+// family, 42703 and 42804 key, 42939 archive_schema, 0A000 foreign keys in a circle, 42809 a root of another
+// kind, and for the condition 42601, 42804, 42P17 and the parser's.
 PS_FUNCTION(ps_set_retention)
 {
     pg::Arguments args(fcinfo);
@@ -93,6 +102,7 @@ PS_FUNCTION(ps_set_retention)
     const std::string archive = args.text(4, "archive");
     if (!args.is_null(5))
         policy.archive_schema = NameStr(*DatumGetName(args.datum(5)));
+    refuse_reserved(policy.archive_schema);
     pg::require_owner(policy.root);
     pg::require_writable("set_retention()");
     if (archive != "table")
