@@ -1,5 +1,5 @@
-// health(): what is active and what to do next, for the operator who sees this database for the first time and
-// for the one who is woken at night. Reads the public views, so each reader is told of what is theirs.
+// health(): what is active and what to do next, for the operator who sees this database for the first time
+// and for the one who is woken at night. Reads the public views, so each reader is told of what is theirs.
 #include "pg/postgres.hpp"
 
 #include "pg/entry.hpp"
@@ -31,7 +31,8 @@ Finding version(pg::Spi &spi)
 Finding server()
 {
     if (pg::guarded([] { return RecoveryInProgress(); }))
-        return {"server", "standby", "PostgreSQL " PG_VERSION ", read only", "call what writes on the primary"};
+        return {"server", "standby", "PostgreSQL " PG_VERSION ", read only",
+                "call what writes on the primary"};
     return {"server", "ok", "PostgreSQL " PG_VERSION ", primary", ""};
 }
 
@@ -57,8 +58,7 @@ Finding partition_sets(pg::Spi &spi)
 // Nothing runs by itself in this version: somebody has to call.
 Finding schedule(pg::Spi &spi)
 {
-    const bool pg_cron =
-        !spi.run("SELECT FROM pg_catalog.pg_extension WHERE extname = 'pg_cron'").empty();
+    const bool pg_cron = !spi.run("SELECT FROM pg_catalog.pg_extension WHERE extname = 'pg_cron'").empty();
     if (!pg_cron)
         return {"schedule", "manual", "nothing calls the maintenance by itself",
                 "let a scheduler, such as pg_cron, run: CALL privacy_scan.run_maintenance(); CALL "
@@ -78,6 +78,7 @@ PS_FUNCTION(ps_health)
     pg::RowSink sink(fcinfo);
     pg::Spi spi;
     for (const Finding &finding : {version(spi), server(), partition_sets(spi), schedule(spi)})
-        sink.put({cell(finding.component), cell(finding.status), cell(finding.detail), cell(finding.next_step)});
+        sink.put(
+            {cell(finding.component), cell(finding.status), cell(finding.detail), cell(finding.next_step)});
     return Datum(0);
 }

@@ -31,7 +31,8 @@ void add_statements(pg::Spi &spi, const std::string &sql, Oid relid, std::vector
 }
 
 constexpr const char *row_security =
-    "SELECT 'ALTER TABLE ', ' ENABLE ROW LEVEL SECURITY' FROM pg_catalog.pg_class WHERE oid = $1 AND relrowsecurity "
+    "SELECT 'ALTER TABLE ', ' ENABLE ROW LEVEL SECURITY' FROM pg_catalog.pg_class WHERE oid = $1 AND "
+    "relrowsecurity "
     "UNION ALL "
     "SELECT 'ALTER TABLE ', ' FORCE ROW LEVEL SECURITY' FROM pg_catalog.pg_class"
     " WHERE oid = $1 AND relforcerowsecurity";
@@ -48,8 +49,10 @@ constexpr const char *policies =
 
 // Of the options only these: minor releases keep notes of their own among them.
 constexpr const char *column_settings =
-    "SELECT 'ALTER TABLE ', ' ALTER COLUMN ' || quote_ident(attname::text) || ' SET STATISTICS ' || attstattarget"
-    " FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attstattarget >= 0 "
+    "SELECT 'ALTER TABLE ', ' ALTER COLUMN ' || quote_ident(attname::text) || ' SET STATISTICS ' || "
+    "attstattarget"
+    " FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attstattarget "
+    ">= 0 "
     "UNION ALL "
     "SELECT 'ALTER TABLE ', ' ALTER COLUMN ' || quote_ident(attname::text) || ' SET (' ||"
     " (SELECT string_agg(quote_ident(option_name) || ' = ' || quote_literal(option_value), ', ')"
@@ -114,7 +117,8 @@ Blueprint read_blueprint(pg::Spi &spi, const PartitionSet &set, const Layout &la
         add_statements(spi, sql, parent, blueprint.dress);
     pg::Rows drafts = spi.run(policies, {pg::oid_param(parent)});
     for (std::size_t i = 0; i < drafts.size(); ++i)
-        blueprint.policies.push_back({{drafts.text(i, 1), drafts.text(i, 2)}, drafts.text(i, 3), drafts.text(i, 4)});
+        blueprint.policies.push_back(
+            {{drafts.text(i, 1), drafts.text(i, 2)}, drafts.text(i, 3), drafts.text(i, 4)});
     pg::Rows related =
         spi.run("SELECT DISTINCT CASE conrelid WHEN $1 THEN confrelid ELSE conrelid END AS other"
                 " FROM pg_catalog.pg_constraint"
@@ -136,7 +140,8 @@ std::string new_partition_name(Oid parent, const std::string &suffix)
                SearchSysCacheExists2(TYPENAMENSP, PointerGetDatum(name), ObjectIdGetDatum(schema));
     };
     for (int number = 1;; ++number) {
-        std::string name = pg::name_with_suffix(base, number == 1 ? suffix : suffix + "_" + std::to_string(number));
+        std::string name =
+            pg::name_with_suffix(base, number == 1 ? suffix : suffix + "_" + std::to_string(number));
         const char *text = name.c_str();
         if (!pg::guarded([=] { return is_taken(text); }))
             return name;
@@ -159,8 +164,8 @@ void undo_default_privileges(pg::Spi &spi, const std::string &partition, Oid rel
     spi.run("GRANT ALL ON " + partition + " TO " + owner);
 }
 
-// Red. An expression over the parent's row as SQL text about the partition's: other column numbers, another name
-// wherever a subquery refers to the row.
+// Red. An expression over the parent's row as SQL text about the partition's: other column numbers, another
+// name wherever a subquery refers to the row.
 const char *expression_on(Oid partition, Oid parent, const char *nodes)
 {
     Relation from = table_open(parent, NoLock), to = table_open(partition, NoLock);
@@ -168,8 +173,10 @@ const char *expression_on(Oid partition, Oid parent, const char *nodes)
     table_close(from, NoLock);
     table_close(to, NoLock);
     bool whole_row = false; // stays what it is: the row
-    Node *expression = map_variable_attnos(static_cast<Node *>(stringToNode(nodes)), 1, 0, map, InvalidOid, &whole_row);
-    return deparse_expression(expression, deparse_context_for(get_rel_name(partition), partition), false, false);
+    Node *expression =
+        map_variable_attnos(static_cast<Node *>(stringToNode(nodes)), 1, 0, map, InvalidOid, &whole_row);
+    return deparse_expression(expression, deparse_context_for(get_rel_name(partition), partition), false,
+                              false);
 }
 
 std::string clause(const char *keyword, const std::string &expression, Oid partition, Oid parent)
@@ -177,7 +184,8 @@ std::string clause(const char *keyword, const std::string &expression, Oid parti
     if (expression.empty())
         return {};
     const char *nodes = expression.c_str();
-    return keyword + (" (" + std::string(pg::guarded([=] { return expression_on(partition, parent, nodes); })) + ")");
+    return keyword +
+           (" (" + std::string(pg::guarded([=] { return expression_on(partition, parent, nodes); })) + ")");
 }
 
 // The clones of extended statistics were made in the order of the originals, without their targets.
@@ -202,7 +210,8 @@ Oid relid_of(Oid parent, const std::string &name)
     return pg::guarded([=] { return get_relname_relid(text, get_rel_namespace(parent)); });
 }
 
-void set_replica_identity(pg::Spi &spi, const Blueprint &blueprint, Oid parent, Oid relid, const std::string &partition)
+void set_replica_identity(pg::Spi &spi, const Blueprint &blueprint, Oid parent, Oid relid,
+                          const std::string &partition)
 {
     if (blueprint.replica_identity == 'f')
         spi.run("ALTER TABLE " + partition + " REPLICA IDENTITY FULL");

@@ -25,7 +25,7 @@ struct Blueprint {
     bool default_privileges = false;      // somebody's ALTER DEFAULT PRIVILEGES may have granted rights on it
     bool statistics_targets = false;      // extended statistics have targets of their own
     char replica_identity = 'd';
-    std::vector<Oid> related;             // by foreign keys, either way: attaching locks them against writers
+    std::vector<Oid> related; // by foreign keys, either way: attaching locks them against writers
 };
 
 // Reads the parent and, for what a partitioned parent can't hold (storage parameters, access method), its

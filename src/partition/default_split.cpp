@@ -61,7 +61,8 @@ void check_source(Relation source)
     if (source->rd_rel->relkind != RELKIND_RELATION || source->rd_rel->relam != HEAP_TABLE_AM_OID)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                         errmsg("cannot drain DEFAULT partition \"%s\"", RelationGetRelationName(source)),
-                        errdetail("It is not a plain table of the heap access method.")));
+                        errdetail("It is not a plain table of the heap access method."),
+                        errhint("Detach it and insert its rows into the relation.")));
     CheckTableNotInUse(source, "drain_default");
 }
 

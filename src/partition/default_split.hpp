@@ -9,8 +9,8 @@ namespace privacy_scan::partition
 // A table that takes over the rows of DEFAULT within its bounds.
 struct SplitTarget {
     Cell bounds;
-    Oid relid;              // unattached, empty, without indexes, made in this transaction
-    std::int64_t rows = 0;  // out: live rows taken over
+    Oid relid;             // unattached, empty, without indexes, made in this transaction
+    std::int64_t rows = 0; // out: live rows taken over
 };
 
 // Writes the row versions of DEFAULT anew: those within a target's bounds to the target, the others to a new

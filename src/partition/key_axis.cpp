@@ -34,7 +34,8 @@ class PgZone : public Zone
         pg_time_t boundary = 0;
         long before = 0, after = 0;
         int before_is_dst = 0, after_is_dst = 0;
-        int found = pg_next_dst_boundary(&at, &before, &before_is_dst, &boundary, &after, &after_is_dst, zone_);
+        int found =
+            pg_next_dst_boundary(&at, &before, &before_is_dst, &boundary, &after, &after_is_dst, zone_);
         if (found < 0)
             pg::fail(ERRCODE_DATETIME_FIELD_OVERFLOW, "time zone has no offset at this instant");
         return {found == 0 ? INT64_MAX : boundary - unix_to_postgres, static_cast<int>(before)};
@@ -86,7 +87,10 @@ KeyAxis::KeyAxis(Oid type, const Zone &zone) : type_(type), zone_(zone)
     }
 }
 
-bool KeyAxis::is_temporal() const { return type_ != INT8OID && type_ != INT4OID; }
+bool KeyAxis::is_temporal() const
+{
+    return type_ != INT8OID && type_ != INT4OID;
+}
 
 std::int64_t KeyAxis::axis_of(Datum value) const
 {
@@ -138,8 +142,17 @@ std::string KeyAxis::text_of(std::int64_t axis) const
     return type_ == DATEOID ? text.substr(0, text.find(' ')) : text;
 }
 
-std::int64_t KeyAxis::least() const { return type_ == INT4OID ? INT32_MIN : axis_min + 1; }
-std::int64_t KeyAxis::most() const { return type_ == INT4OID ? INT32_MAX : axis_max - 1; }
-const Zone &KeyAxis::grid_zone() const { return type_ == DATEOID ? utc_zone() : zone_; }
+std::int64_t KeyAxis::least() const
+{
+    return type_ == INT4OID ? INT32_MIN : axis_min + 1;
+}
+std::int64_t KeyAxis::most() const
+{
+    return type_ == INT4OID ? INT32_MAX : axis_max - 1;
+}
+const Zone &KeyAxis::grid_zone() const
+{
+    return type_ == DATEOID ? utc_zone() : zone_;
+}
 
 } // namespace privacy_scan::partition

@@ -28,7 +28,8 @@ class KeyAxis
     // The other way, for finite values of the axis that the grid made.
     Datum value_of(std::int64_t axis) const;
 
-    // Where the clock stands on the axis (a date: the day that the zone's calendar shows). Temporal keys only.
+    // Where the clock stands on the axis (a date: the day that the zone's calendar shows). Temporal keys
+    // only.
     std::int64_t axis_of_instant(Instant instant) const;
     // The instant at which a value begins. Temporal keys only.
     Instant instant_of_axis(std::int64_t axis) const;

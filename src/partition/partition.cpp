@@ -1,7 +1,7 @@
 // The room's SQL functions. Each checks its arguments and the caller's rights before it takes a lock.
 #include "pg/postgres.hpp"
 
-#include "partition/partition_drain.hpp"
+#include "partition/partition_maintain.hpp"
 #include "pg/arguments.hpp"
 #include "pg/entry.hpp"
 #include "pg/ident.hpp"
@@ -10,6 +10,7 @@
 
 extern "C" {
 #include <access/xlog.h>
+#include <storage/lockdefs.h>
 #include <utils/timestamp.h>
 }
 
@@ -35,60 +36,6 @@ IntervalFields fields_of(Datum value)
     return {interval->month, interval->day, interval->time};
 }
 
-// A relation that the caller owns, locked against changes of its definition. Waits for that as shortly as for all
-// locks: one relation that somebody holds must not keep the others from being looked after.
-pg::OwnedTable open_table(Oid relid)
-{
-    const pg::OwnedTable table = pg::require_owner(relid);
-    pg::LockWait wait;
-    if (auto failure = pg::try_with_locks({relid}, wait, [&] { pg::lock_owned(table, AccessShareLock); }))
-        pg::raise(*failure);
-    return table;
-}
-
-// Creates what the policy wants now, around the clock first, then what an outage left out.
-void create_ahead(pg::Spi &spi, const PartitionSet &set, std::int64_t clock, Actions &actions)
-{
-    const Layout layout = set.layout();
-    const std::int64_t ahead = step_cells(set.grid(), clock, set.policy().premake + 1);
-    const bool needs_default = set.policy().default_partition && !OidIsValid(layout.default_partition);
-    const std::int64_t resume = resume_point(layout.taken, clock);
-    if (needs_default || !missing_pieces(set.grid(), layout.taken, clock, ahead, 1).empty())
-        create_missing(spi, set, clock, ahead, actions);
-    if (resume < clock && !missing_pieces(set.grid(), layout.taken, resume, clock, 1).empty())
-        create_missing(spi, set, resume, clock, actions);
-}
-
-constexpr std::int64_t default_batch = 10000;
-
-void maintain(pg::Spi &spi, const PartitionSet &set, Instant at, Actions &actions)
-{
-    const std::int64_t clock = clock_of(spi, set, set.layout(), at);
-    create_ahead(spi, set, clock, actions);
-    drain(spi, set, clock, default_batch, actions);
-}
-
-PartitionSet managed_set(pg::Spi &spi, Oid relid)
-{
-    const pg::OwnedTable table = open_table(relid);
-    key_column(relid); // what can't be managed is told before what merely isn't
-    return PartitionSet(table, require_policy(spi, relid));
-}
-
-// A failure is a row. What was created stays where draining fails: the next rows have a place to go to.
-void maintain_one(pg::Spi &spi, Oid relid, Instant at, Actions &actions)
-{
-    std::optional<PartitionSet> set;
-    std::int64_t clock = 0;
-    const bool created = actions.attempt(relid, [&] {
-        set.emplace(managed_set(spi, relid));
-        clock = clock_of(spi, *set, set->layout(), at);
-        create_ahead(spi, *set, clock, actions);
-    });
-    if (created)
-        actions.attempt(relid, [&] { drain(spi, *set, clock, default_batch, actions); });
-}
-
 // Refuses a range that no grid reaches, and one of more partitions than one call may create.
 void check_range(const PartitionSet &set, std::int64_t from, std::int64_t to)
 {
@@ -104,21 +51,33 @@ void check_range(const PartitionSet &set, std::int64_t from, std::int64_t to)
                  "Take a shorter range or a longer interval.");
 }
 
-void manage(pg::Spi &spi, const Policy &policy, std::optional<std::int64_t> start_axis, Instant now, Actions &actions)
+void check_managed(pg::Spi &spi, Oid relid, Actions &actions)
 {
-    const PartitionSet set(open_table(policy.relid), policy);
+    look_at(spi, relid, actions, [](const PartitionSet &) { return true; });
+}
+
+// The lock makes it wait for those who manage, change or maintain the same relation.
+pg::OwnedTable lock_for_change(Oid relid, Actions &actions)
+{
+    const pg::OwnedTable table = pg::require_owner(relid);
+    pg::lock_in_tries(table, ShareUpdateExclusiveLock, actions.wait());
+    return table;
+}
+
+void manage(pg::Spi &spi, const Policy &policy, std::optional<std::int64_t> start, Instant now,
+            Actions &actions)
+{
+    const PartitionSet set(lock_for_change(policy.relid, actions), policy);
     if (find_policy(spi, policy.relid))
         pg::fail(ERRCODE_DUPLICATE_OBJECT,
                  "partitions of relation \"" + pg::relation_name(policy.relid) + "\" are managed already", {},
                  "Change them with privacy_scan.set_partitions().");
     insert_policy(spi, policy);
-    if (start_axis) {
-        const std::int64_t clock = std::max(*start_axis, clock_of(spi, set, set.layout(), now));
-        const std::int64_t to = step_cells(set.grid(), clock, policy.premake + 1);
-        check_range(set, *start_axis, to);
-        create_missing(spi, set, *start_axis, to, actions);
+    if (start) {
+        const std::int64_t clock = std::max(*start, clock_of(spi, set, set.layout(), now));
+        check_range(set, *start, step_cells(set.grid(), clock, policy.premake + 1));
     }
-    maintain(spi, set, now, actions);
+    maintain(spi, set, now, start, OnFailure::raise, actions);
 }
 
 } // namespace
@@ -127,8 +86,8 @@ void manage(pg::Spi &spi, const Policy &policy, std::optional<std::int64_t> star
 // default_partition boolean, start timestamptz): registers a range-partitioned relation and creates what is
 // missing: from the cell of start (NULL: of now) to premake cells after that of now, and DEFAULT.
 // Returns the rows of maintain_partitions(). VOLATILE. Errors: 22004 a NULL, 42501 not the owner, 42809 wrong
-// kind of relation, 42703 and 22023 wrong key, 42P16 nullable key, 22023 interval, premake, zone, 22008 start,
-// 54000 too many partitions, 42710 managed already.
+// kind of relation, 42703 and 22023 wrong key, 42P16 nullable key, 22023 interval, premake, zone, 22008
+// start, 54000 too many partitions, 42710 managed already.
 PS_FUNCTION(ps_manage_partitions)
 {
     pg::Arguments args(fcinfo);
@@ -146,7 +105,7 @@ PS_FUNCTION(ps_manage_partitions)
     pg::require_writable("manage_partitions()");
     pg::Spi spi;
     if (start) {
-        const PartitionSet set(open_table(policy.relid), policy);
+        const PartitionSet set(lock_for_change(policy.relid, actions), policy);
         if (!set.key().is_temporal())
             refuse_width(set.key());
         start = set.key().axis_of_instant(*start);
@@ -185,6 +144,8 @@ PS_FUNCTION(ps_unmanage_partitions)
     pg::require_owner(relid);
     pg::require_writable("unmanage_partitions()");
     pg::Spi spi;
+    Actions actions;
+    lock_for_change(relid, actions);
     return BoolGetDatum(delete_policy(spi, relid));
 }
 
@@ -199,7 +160,7 @@ PS_FUNCTION(ps_set_partitions)
     Actions actions(fcinfo);
     pg::require_writable("set_partitions()");
     pg::Spi spi;
-    const pg::OwnedTable table = open_table(relid);
+    const pg::OwnedTable table = lock_for_change(relid, actions);
     key_column(relid);
     Policy policy = require_policy(spi, relid);
     if (!args.is_null(1))
@@ -214,14 +175,14 @@ PS_FUNCTION(ps_set_partitions)
     if (set.key().is_temporal() ? policy.step.has_value() : policy.every.has_value())
         refuse_width(set.key());
     update_policy(spi, policy);
-    maintain(spi, set, GetCurrentTimestamp(), actions);
+    maintain(spi, set, GetCurrentTimestamp(), std::nullopt, OnFailure::raise, actions);
     return actions.finish();
 }
 
-// privacy_scan.maintain_partitions(relation regclass, at timestamptz): creates ahead of the instant and drains
-// one batch of DEFAULT, for one set or (NULL) all that the caller owns. A row per action; a set that fails is a
-// row with SQLSTATE and message. No row: nothing to do. On a standby: one row that says so. VOLATILE.
-// Errors: 22004 at is NULL, 22008; for one relation also 42501, 42704.
+// privacy_scan.maintain_partitions(relation regclass, at timestamptz): creates ahead of the instant and
+// drains one batch of DEFAULT, for one set or (NULL) all that the caller owns. A row per action; a set that
+// fails is a row with SQLSTATE and message. No row: nothing to do. On a standby: one row that says so.
+// VOLATILE. Errors: 22004 at is NULL, 22008; for one relation also 42501, 42704.
 PS_FUNCTION(ps_maintain_partitions)
 {
     pg::Arguments args(fcinfo);
@@ -236,7 +197,7 @@ PS_FUNCTION(ps_maintain_partitions)
     pg::Spi spi;
     if (!args.is_null(0)) {
         Oid relid = args.relation(0);
-        managed_set(spi, relid);
+        check_managed(spi, relid, actions);
         maintain_one(spi, relid, at, actions);
         return actions.finish();
     }
@@ -246,9 +207,9 @@ PS_FUNCTION(ps_maintain_partitions)
     return actions.finish();
 }
 
-// CALL privacy_scan.run_maintenance(relation regclass, at timestamptz): maintain_partitions() with a transaction
-// for each set, so that no set waits for the locks of another; a NOTICE per action, and a WARNING with SQLSTATE
-// for a set that fails. Errors as maintain_partitions(), and 2D000 inside a transaction block.
+// CALL privacy_scan.run_maintenance(relation regclass, at timestamptz): maintain_partitions() with a
+// transaction for each set, so that no set waits for the locks of another; a NOTICE per action, and a WARNING
+// with SQLSTATE for a set that fails. Errors as maintain_partitions(), and 2D000 inside a transaction block.
 PS_FUNCTION(ps_run_maintenance)
 {
     pg::Arguments args(fcinfo);
@@ -260,7 +221,7 @@ PS_FUNCTION(ps_run_maintenance)
     std::vector<Oid> relids = managed_relations(spi);
     if (!args.is_null(0)) {
         relids = {args.relation(0)};
-        managed_set(spi, relids.front());
+        check_managed(spi, relids.front(), actions);
     }
     for (Oid relid : relids) {
         maintain_one(spi, relid, at, actions);
@@ -278,7 +239,8 @@ void ensure(pg::Spi &spi, const PartitionSet &set, std::int64_t from, std::int64
     if (from >= to)
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "the range is empty", {}, "Give a start before its end.");
     check_range(set, from, to);
-    create_missing(spi, set, from, to, actions);
+    const PartitionBatch batch = make_missing(spi, set, {{from, to}}, WithDefault::yes);
+    attach_batch(spi, set, batch, ShareUpdateExclusiveLock, actions);
 }
 
 } // namespace
@@ -294,7 +256,7 @@ PS_FUNCTION(ps_ensure_partitions)
     Actions actions(fcinfo);
     pg::require_writable("ensure_partitions()");
     pg::Spi spi;
-    PartitionSet set = managed_set(spi, relid);
+    const PartitionSet set = managed_set(spi, relid, ShareUpdateExclusiveLock, actions);
     if (!set.key().is_temporal())
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "an integer key takes a range of integers", {},
                  "Say, for instance, ensure_partitions('t', 0, 1000000).");
@@ -307,11 +269,12 @@ PS_FUNCTION(ps_ensure_partitions_by_step)
 {
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
-    const std::int64_t from = DatumGetInt64(args.required(1, "from")), to = DatumGetInt64(args.required(2, "to"));
+    const std::int64_t from = DatumGetInt64(args.required(1, "from")),
+                       to = DatumGetInt64(args.required(2, "to"));
     Actions actions(fcinfo);
     pg::require_writable("ensure_partitions()");
     pg::Spi spi;
-    PartitionSet set = managed_set(spi, relid);
+    const PartitionSet set = managed_set(spi, relid, ShareUpdateExclusiveLock, actions);
     if (set.key().is_temporal())
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "a time key takes a range of instants", {},
                  "Say, for instance, ensure_partitions('t', '2025-01-01', '2025-07-01').");
@@ -334,8 +297,8 @@ std::int64_t checked_batch(Datum value)
 } // namespace
 
 // privacy_scan.drain_default(relation regclass, batch_rows int): moves up to batch_rows rows of DEFAULT into
-// partitions of their own, whole cells at a time, in the caller's transaction. Again until no row says drained.
-// VOLATILE. Errors: 22004, 22023 batch_rows, 42501, 42704; 55P03 where the locks could not be had.
+// partitions of their own, whole cells at a time, in the caller's transaction. Again until no row says
+// drained. VOLATILE. Errors: 22004, 22023 batch_rows, 42501, 42704; 55P03 where the locks could not be had.
 PS_FUNCTION(ps_drain_default)
 {
     pg::Arguments args(fcinfo);
@@ -344,14 +307,14 @@ PS_FUNCTION(ps_drain_default)
     Actions actions(fcinfo);
     pg::require_writable("drain_default()");
     pg::Spi spi;
-    PartitionSet set = managed_set(spi, relid);
+    const PartitionSet set = managed_set(spi, relid, ShareUpdateExclusiveLock, actions);
     drain(spi, set, clock_of(spi, set, set.layout(), GetCurrentTimestamp()), batch, actions);
     return actions.finish();
 }
 
-// CALL privacy_scan.run_drain(relation regclass, batch_rows int): drains DEFAULT batch by batch, a transaction
-// each, until nothing movable is left; a NOTICE per partition. Errors as drain_default(), and 2D000 inside a
-// transaction block.
+// CALL privacy_scan.run_drain(relation regclass, batch_rows int): drains DEFAULT batch by batch, a
+// transaction each, until nothing movable is left; a NOTICE per partition. Errors as drain_default(), and
+// 2D000 inside a transaction block.
 PS_FUNCTION(ps_run_drain)
 {
     pg::Arguments args(fcinfo);
@@ -363,7 +326,7 @@ PS_FUNCTION(ps_run_drain)
     std::int64_t moved;
     do {
         pg::MemoryScope memory("batch of run_drain");
-        PartitionSet set = managed_set(spi, relid);
+        const PartitionSet set = managed_set(spi, relid, ShareUpdateExclusiveLock, actions);
         moved = drain(spi, set, clock_of(spi, set, set.layout(), GetCurrentTimestamp()), batch, actions);
         actions.finish();
         spi.commit();

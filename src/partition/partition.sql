@@ -10,7 +10,9 @@ CREATE TABLE privacy_scan.partition_policies (
 );
 COMMENT ON TABLE privacy_scan.partition_policies IS
     'The policies of managed partition sets, one row a relation. Read privacy_scan.partition_sets instead; written by manage_partitions(), set_partitions() and unmanage_partitions() alone.';
-SELECT pg_catalog.pg_extension_config_dump('privacy_scan.partition_policies', '');
+-- The policy of a relation that was dropped would come back as a bare OID, which may be another's by then.
+SELECT pg_catalog.pg_extension_config_dump('privacy_scan.partition_policies',
+    'WHERE relation::oid IN (SELECT oid FROM pg_catalog.pg_class)');
 
 CREATE TYPE privacy_scan.partition_action AS (
     relation     regclass,
@@ -150,7 +152,7 @@ AS 'MODULE_PATHNAME', 'ps_count_default_rows';
 COMMENT ON FUNCTION privacy_scan.count_default_rows(regclass) IS
     'The number of rows in the DEFAULT partition of a relation, counted; NULL where it has none.';
 
-CREATE VIEW privacy_scan.partitions AS
+CREATE VIEW privacy_scan.partitions WITH (security_barrier) AS
 SELECT s.relation AS parent, b.partition, b.lower_bound, b.upper_bound, b.lower_at, b.upper_at, b.state,
        nullif(c.reltuples, -1)::bigint AS rows, pg_total_relation_size(b.partition) AS bytes
 FROM (SELECT p.relation
@@ -162,7 +164,7 @@ COMMENT ON VIEW privacy_scan.partitions IS
     'Every partition of the managed relations that the reader owns or may read: bounds, state (past, current, future, default; attached for integer keys), estimated rows, bytes with TOAST and indexes.';
 GRANT SELECT ON privacy_scan.partitions TO PUBLIC;
 
-CREATE VIEW privacy_scan.partition_sets AS
+CREATE VIEW privacy_scan.partition_sets WITH (security_barrier) AS
 SELECT p.relation, k.attname::text AS key_column, p.every::text AS every, p.step, p.premake, p.time_zone, p.default_partition,
        b.partitions, b.days_ahead, privacy_scan.count_default_rows(p.relation) AS default_rows
 FROM privacy_scan.partition_policies p

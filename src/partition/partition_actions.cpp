@@ -12,7 +12,10 @@ namespace
 {
 
 // To a microsecond.
-double rounded(double ms) { return static_cast<double>(static_cast<std::int64_t>(ms * 1000 + 0.5)) / 1000; }
+double rounded(double ms)
+{
+    return static_cast<double>(static_cast<std::int64_t>(ms * 1000 + 0.5)) / 1000;
+}
 
 void notify(Oid relid, const Action &action)
 {
@@ -33,22 +36,23 @@ void notify(Oid relid, const Action &action)
 std::vector<pg::Cell> cells_of(const ReportedAction &row)
 {
     const Action &action = row.action;
-    return {pg::cell_oid(row.relid), cell(action.partition), cell(row.lower), cell(row.upper), cell(action.action),
-            cell(action.rows), cell(rounded(action.ms)), cell(rounded(action.wait.waited_ms)),
-            cell(action.wait.blocked_by), cell(action.error.sqlstate), cell(action.error.message)};
+    return {pg::cell_oid(row.relid),   cell(action.partition),
+            cell(row.lower),           cell(row.upper),
+            cell(action.action),       cell(action.rows),
+            cell(rounded(action.ms)),  cell(rounded(row.wait.waited_ms)),
+            cell(row.wait.blocked_by), cell(action.error.sqlstate),
+            cell(action.error.message)};
 }
 
 } // namespace
 
-bool Actions::attempt(Oid relid, const std::function<void()> &body)
+std::optional<pg::ErrorText> Actions::attempt(const std::function<void()> &body)
 {
     const std::size_t before = rows_.size();
     auto failure = pg::try_in_subtransaction(body);
-    if (failure) {
+    if (failure)
         rows_.resize(before);
-        add_failure(relid, *failure);
-    }
-    return !failure;
+    return failure;
 }
 
 Datum Actions::finish()
@@ -62,6 +66,11 @@ Datum Actions::finish()
     return Datum(0);
 }
 
+void Actions::put(Oid relid, const Action &action, const std::string &lower, const std::string &upper)
+{
+    rows_.push_back({relid, action, lower, upper, std::exchange(wait_, {})});
+}
+
 void Actions::add(const PartitionSet &set, const Action &action)
 {
     std::string lower, upper;
@@ -69,7 +78,7 @@ void Actions::add(const PartitionSet &set, const Action &action)
         lower = set.key().text_of(action.bounds->lower);
         upper = set.key().text_of(action.bounds->upper);
     }
-    rows_.push_back({set.table().relid, action, lower, upper});
+    put(set.table().relid, action, lower, upper);
 }
 
 void Actions::add_failure(Oid relid, const pg::ErrorText &error)
@@ -77,7 +86,7 @@ void Actions::add_failure(Oid relid, const pg::ErrorText &error)
     Action action;
     action.action = "failed";
     action.error = error;
-    rows_.push_back({relid, action, {}, {}});
+    put(relid, action, {}, {});
 }
 
 void Actions::add_note(Oid relid, const std::string &what, const std::string &message)
@@ -85,7 +94,7 @@ void Actions::add_note(Oid relid, const std::string &what, const std::string &me
     Action action;
     action.action = what;
     action.error.message = message;
-    rows_.push_back({relid, action, {}, {}});
+    put(relid, action, {}, {});
 }
 
 } // namespace privacy_scan::partition

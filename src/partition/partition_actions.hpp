@@ -15,7 +15,6 @@ struct Action {
     std::string action; // created, drained, left, failed, ...: see doc/partitions.md
     std::int64_t rows = 0;
     double ms = 0;
-    pg::LockWait wait;
     pg::ErrorText error;
 };
 
@@ -23,6 +22,7 @@ struct ReportedAction {
     Oid relid;
     Action action;
     std::string lower, upper; // the bounds as text
+    pg::LockWait wait;        // since the row before
 };
 
 // Keeps the rows until they are handed over: what is rolled back before that must not be reported.
@@ -36,16 +36,21 @@ class Actions
     void add_failure(Oid relid, const pg::ErrorText &error); // of a whole set
     void add_note(Oid relid, const std::string &action, const std::string &message);
 
-    // Runs the body in a subtransaction. Where it fails, its rows go and one that says why comes in their place.
-    // True where it succeeded.
-    bool attempt(Oid relid, const std::function<void()> &body);
+    // Runs the body in a subtransaction. Where it fails, its rows go; the error comes back.
+    std::optional<pg::ErrorText> attempt(const std::function<void()> &body);
+
+    // For those who wait for locks: the next row reports it.
+    pg::LockWait &wait() { return wait_; }
 
     // Hands the rows over: last in a function, whose result it returns; before each commit in a procedure.
     Datum finish();
 
   private:
+    void put(Oid relid, const Action &action, const std::string &lower, const std::string &upper);
+
     std::optional<pg::RowSink> sink_;
     std::vector<ReportedAction> rows_;
+    pg::LockWait wait_;
 };
 
 } // namespace privacy_scan::partition

@@ -31,7 +31,10 @@ bool block_count_is_zero(Oid relid)
 
 } // namespace
 
-double ms_since(std::int64_t begun) { return static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0; }
+double ms_since(std::int64_t begun)
+{
+    return static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+}
 
 bool has_no_blocks(Oid relid)
 {
@@ -44,10 +47,11 @@ bool default_holds(pg::Spi &spi, const PartitionSet &set, Oid default_partition,
         return false;
     const std::string key = pg::quote(set.policy().key);
     const KeyAxis &axis = set.key();
-    return spi.run("SELECT EXISTS (SELECT FROM " + pg::qualified_name(default_partition) + " WHERE " + key +
-                       " >= $1 AND " + key + " < $2)",
-                   {pg::datum_param(axis.type(), axis.value_of(piece.lower)),
-                    pg::datum_param(axis.type(), axis.value_of(piece.upper))})
+    return spi
+        .run("SELECT EXISTS (SELECT FROM " + pg::qualified_name(default_partition) + " WHERE " + key +
+                 " >= $1 AND " + key + " < $2)",
+             {pg::datum_param(axis.type(), axis.value_of(piece.lower)),
+              pg::datum_param(axis.type(), axis.value_of(piece.upper))})
         .boolean(0, 1);
 }
 
@@ -67,8 +71,8 @@ std::int64_t clock_of(pg::Spi &spi, const PartitionSet &set, const Layout &layou
     return layout.taken.front().lower;
 }
 
-pg::LockWait lock_for_attach(const PartitionSet &set, const Blueprint &blueprint, int parent_mode,
-                             Oid default_partition)
+void lock_for_attach(const PartitionSet &set, const Blueprint &blueprint, int parent_mode,
+                     Oid default_partition, pg::LockWait &wait, const std::function<void()> &check)
 {
     std::vector<std::pair<Oid, int>> locks;
     for (Oid relid : blueprint.related)
@@ -79,29 +83,23 @@ pg::LockWait lock_for_attach(const PartitionSet &set, const Blueprint &blueprint
     std::vector<Oid> relids;
     for (const auto &lock : locks)
         relids.push_back(lock.first);
-    pg::LockWait wait;
     auto failure = pg::try_with_locks(relids, wait, [&] {
         for (const auto &lock : locks) {
             const auto [relid, mode] = std::pair(lock.first, lock.second);
             pg::guarded([relid = relid, mode = mode] { LockRelationOid(relid, mode); });
         }
+        if (check)
+            check();
     });
     if (failure)
         pg::raise(*failure);
-    return wait;
 }
 
 namespace
 {
 
-struct Made {
-    Oid relid;
-    std::string name;
-    std::optional<Cell> bounds; // empty: the DEFAULT partition
-    double ms;
-};
-
-Made make_table(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprint, const std::optional<Cell> &bounds)
+Made make_table(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprint,
+                const std::optional<Cell> &bounds)
 {
     const TimestampTz begun = GetCurrentTimestamp();
     const std::string suffix = bounds ? set.grid().suffix(bounds->lower) : "_default";
@@ -110,61 +108,71 @@ Made make_table(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprin
     return {relid, pg::qualified_name(relid), bounds, ms_since(begun)};
 }
 
-// Attaches all at once, so that the strong locks are held for the attaching alone.
-pg::LockWait attach_all(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprint, const Layout &layout,
-                        std::vector<Made> &made)
-{
-    const pg::LockWait wait = lock_for_attach(set, blueprint, ShareUpdateExclusiveLock, layout.default_partition);
-    for (Made &table : made) {
-        const TimestampTz begun = GetCurrentTimestamp();
-        attach_table(spi, set, blueprint, table.relid, table.bounds);
-        table.ms += ms_since(begun);
-    }
-    return wait;
-}
-
-// What create_missing() is about to make, read under the lock that keeps others from making it too.
-std::vector<std::optional<Cell>> wanted(pg::Spi &spi, const PartitionSet &set, const Layout &layout, std::int64_t from,
-                                        std::int64_t to)
+// A piece of which DEFAULT holds rows is left to draining.
+std::vector<std::optional<Cell>> wanted(pg::Spi &spi, const PartitionSet &set, const Layout &layout,
+                                        const std::vector<Cell> &ranges)
 {
     std::vector<std::optional<Cell>> bounds;
     const auto most = static_cast<std::size_t>(settings::partition_max_created());
-    for (const Cell &piece : missing_pieces(set.grid(), layout.taken, from, to, most))
-        if (!default_holds(spi, set, layout.default_partition, piece))
-            bounds.push_back(piece);
-    if (set.policy().default_partition && !OidIsValid(layout.default_partition))
-        bounds.push_back(std::nullopt);
+    for (const Cell &range : ranges)
+        for (const Cell &piece :
+             missing_pieces(set.grid(), layout.taken, range.lower, range.upper, most - bounds.size()))
+            if (!default_holds(spi, set, layout.default_partition, piece))
+                bounds.push_back(piece);
     return bounds;
+}
+
+// True where the draining, or a row that came to DEFAULT meanwhile, was faster.
+bool is_overtaken(pg::Spi &spi, const PartitionSet &set, const Layout &layout, const Made &table)
+{
+    return table.bounds && (overlaps(layout.taken, *table.bounds) ||
+                            default_holds(spi, set, layout.default_partition, *table.bounds));
 }
 
 } // namespace
 
-std::size_t create_missing(pg::Spi &spi, const PartitionSet &set, std::int64_t from, std::int64_t to,
-                           Actions &actions)
+PartitionBatch make_missing(pg::Spi &spi, const PartitionSet &set, const std::vector<Cell> &ranges,
+                            WithDefault with_default)
 {
-    const pg::OwnedTable &table = set.table();
-    pg::LockWait wait;
-    if (auto failure =
-            pg::try_with_locks({table.relid}, wait, [&] { pg::lock_owned(table, ShareUpdateExclusiveLock); }))
-        pg::raise(*failure);
     const Layout layout = set.layout();
-    pg::OwnerScope owner(table.owner);
-    const std::vector<std::optional<Cell>> bounds = wanted(spi, set, layout, from, to);
+    pg::OwnerScope owner(set.table().owner);
+    std::vector<std::optional<Cell>> bounds = wanted(spi, set, layout, ranges);
+    if (with_default == WithDefault::yes && set.policy().default_partition &&
+        !OidIsValid(layout.default_partition))
+        bounds.push_back(std::nullopt);
+    PartitionBatch batch;
     if (bounds.empty())
-        return 0;
-    const Blueprint blueprint = read_blueprint(spi, set, layout);
-    std::vector<Made> made;
+        return batch;
+    batch.blueprint = read_blueprint(spi, set, layout);
     for (const std::optional<Cell> &piece : bounds)
-        made.push_back(make_table(spi, set, blueprint, piece));
-    const pg::LockWait attach_wait = attach_all(spi, set, blueprint, layout, made);
-    wait.waited_ms += attach_wait.waited_ms;
-    wait.blocked_by = attach_wait.blocked_by.empty() ? wait.blocked_by : attach_wait.blocked_by;
-    for (const Made &partition : made) {
-        Action action{partition.name, partition.bounds, "created", 0, partition.ms, wait, {}};
-        actions.add(set, action);
-        wait = {};
+        batch.made.push_back(make_table(spi, set, batch.blueprint, piece));
+    return batch;
+}
+
+void attach_batch(pg::Spi &spi, const PartitionSet &set, const PartitionBatch &batch, int parent_mode,
+                  Actions &actions)
+{
+    if (batch.made.empty())
+        return;
+    pg::OwnerScope owner(set.table().owner);
+    const Layout layout = set.layout();
+    lock_for_attach(set, batch.blueprint, parent_mode, layout.default_partition, actions.wait());
+    for (const Made &table : batch.made) {
+        if (is_overtaken(spi, set, layout, table)) {
+            spi.run("DROP TABLE " + table.name);
+            continue;
+        }
+        const TimestampTz begun = GetCurrentTimestamp();
+        attach_table(spi, set, batch.blueprint, table.relid, table.bounds);
+        actions.add(set, {table.name, table.bounds, "created", 0, table.ms + ms_since(begun), {}});
     }
-    return made.size();
+}
+
+void drop_batch(pg::Spi &spi, const PartitionSet &set, const PartitionBatch &batch)
+{
+    pg::OwnerScope owner(set.table().owner);
+    for (const Made &table : batch.made)
+        spi.run("DROP TABLE " + table.name);
 }
 
 } // namespace privacy_scan::partition

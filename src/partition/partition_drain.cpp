@@ -24,10 +24,10 @@ struct Stray {
 };
 
 struct Survey {
-    std::vector<Stray> movable;    // within the batch
-    std::vector<Stray> too_large;  // cells with more rows than a batch
-    std::int64_t far_off = 0;      // rows outside the window
-    std::int64_t deferred = 0;     // rows of cells left to the next batch
+    std::vector<Stray> movable;   // within the batch
+    std::vector<Stray> too_large; // cells with more rows than a batch
+    std::int64_t far_off = 0;     // rows outside the window
+    std::int64_t deferred = 0;    // rows of cells left to the next batch
 };
 
 // Questions about the rows of DEFAULT. Runs inside OwnerScope.
@@ -35,21 +35,25 @@ class DefaultRows
 {
   public:
     DefaultRows(pg::Spi &spi, const PartitionSet &set, Oid relid)
-        : spi_(spi), key_(set.key()), column_(pg::quote(set.policy().key)), from_(" FROM " + pg::qualified_name(relid))
+        : spi_(spi), key_(set.key()), column_(pg::quote(set.policy().key)),
+          from_(" FROM " + pg::qualified_name(relid))
     {
     }
 
     // The smallest key within the range.
     std::optional<std::int64_t> first(const Cell &range)
     {
-        pg::Rows rows =
-            spi_.run("SELECT " + column_ + from_ + within() + " ORDER BY " + column_ + " LIMIT 1", bounds(range));
+        pg::Rows rows = spi_.run("SELECT " + column_ + from_ + within() + " ORDER BY " + column_ + " LIMIT 1",
+                                 bounds(range));
         if (rows.empty())
             return std::nullopt;
         return key_.axis_of(rows.datum(0, 1));
     }
 
-    std::int64_t count(const Cell &range) { return spi_.run("SELECT count(*)" + from_ + within(), bounds(range)).int8(0, 1); }
+    std::int64_t count(const Cell &range)
+    {
+        return spi_.run("SELECT count(*)" + from_ + within(), bounds(range)).int8(0, 1);
+    }
     std::int64_t count_all() { return spi_.run("SELECT count(*)" + from_).int8(0, 1); }
 
   private:
@@ -98,18 +102,20 @@ Survey survey(DefaultRows &rows, const PartitionSet &set, const Layout &layout, 
     return found;
 }
 
-void report_leftovers(const PartitionSet &set, const std::string &default_name, const Survey &found, Actions &actions)
+void report_leftovers(const PartitionSet &set, const std::string &default_name, const Survey &found,
+                      Actions &actions)
 {
     for (const Stray &stray : found.too_large) {
-        Action action{default_name, stray.piece, "left: more rows than a batch", stray.rows, 0, {}, {}};
+        Action action{default_name, stray.piece, "left: more rows than a batch", stray.rows, 0, {}};
         action.error.message = "call drain_default() with batch_rows => " + std::to_string(stray.rows) +
                                "; the relation is locked while they are rewritten";
         actions.add(set, action);
     }
     if (found.far_off > 0) {
-        Action action{default_name, std::nullopt, "left: too far from the clock", found.far_off, 0, {}, {}};
-        action.error.message = "their keys lie more than privacy_scan.partition_max_ahead cells away, or outside the "
-                               "calendar; correct or delete them, or create partitions with ensure_partitions()";
+        Action action{default_name, std::nullopt, "left: too far from the clock", found.far_off, 0, {}};
+        action.error.message =
+            "their keys lie more than privacy_scan.partition_max_ahead cells away, or outside the "
+            "calendar; correct or delete them, or create partitions with ensure_partitions()";
         actions.add(set, action);
     }
 }
@@ -125,15 +131,16 @@ std::vector<SplitTarget> make_targets(pg::Spi &spi, const PartitionSet &set, con
     return targets;
 }
 
-std::int64_t move(pg::Spi &spi, const PartitionSet &set, const Layout &layout, const std::vector<Stray> &strays,
-                  Actions &actions)
+std::int64_t move(pg::Spi &spi, const PartitionSet &set, const Layout &layout,
+                  const std::vector<Stray> &strays, Actions &actions)
 {
     const Oid default_partition = layout.default_partition;
     const Blueprint blueprint = read_blueprint(spi, set, layout);
     std::vector<SplitTarget> targets = make_targets(spi, set, blueprint, strays);
-    // The SHARE UPDATE EXCLUSIVE lock that drain() holds keeps the layout as it was surveyed. What follows the
-    // locks is not tried again: the rewriting can't be undone within a table that outlives the try.
-    const pg::LockWait wait = lock_for_attach(set, blueprint, AccessExclusiveLock, default_partition);
+    // The SHARE UPDATE EXCLUSIVE lock that the caller holds keeps the layout as it was surveyed. What follows
+    // the locks is not tried again: the rewriting can't be undone within a table that outlives the try.
+    lock_for_attach(set, blueprint, AccessExclusiveLock, default_partition, actions.wait(),
+                    [=] { pg::require_no_serializable_readers(default_partition); });
     const TimestampTz locked = GetCurrentTimestamp();
     split_default(set, default_partition, targets);
     for (const SplitTarget &target : targets)
@@ -143,7 +150,7 @@ std::int64_t move(pg::Spi &spi, const PartitionSet &set, const Layout &layout, c
     for (const SplitTarget &target : targets) {
         const std::string name = pg::qualified_name(target.relid);
         spi.run("ANALYZE " + name);
-        actions.add(set, {name, target.bounds, "drained", target.rows, ms, wait, {}});
+        actions.add(set, {name, target.bounds, "drained", target.rows, ms, {}});
         moved += target.rows;
     }
     return moved;
@@ -151,18 +158,13 @@ std::int64_t move(pg::Spi &spi, const PartitionSet &set, const Layout &layout, c
 
 } // namespace
 
-std::int64_t drain(pg::Spi &spi, const PartitionSet &set, std::int64_t clock, std::int64_t batch, Actions &actions)
+std::int64_t drain(pg::Spi &spi, const PartitionSet &set, std::int64_t clock, std::int64_t batch,
+                   Actions &actions)
 {
-    const pg::OwnedTable &table = set.table();
-    Layout layout = set.layout();
+    const Layout layout = set.layout();
     if (!OidIsValid(layout.default_partition) || has_no_blocks(layout.default_partition))
         return 0;
-    pg::OwnerScope owner(table.owner);
-    pg::LockWait wait;
-    if (auto failure =
-            pg::try_with_locks({table.relid}, wait, [&] { pg::lock_owned(table, ShareUpdateExclusiveLock); }))
-        pg::raise(*failure);
-    layout = set.layout();
+    pg::OwnerScope owner(set.table().owner);
     DefaultRows rows(spi, set, layout.default_partition);
     const Survey found = survey(rows, set, layout, window(set, clock), batch);
     std::int64_t moved = 0;

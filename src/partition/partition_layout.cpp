@@ -94,7 +94,8 @@ const char *kind_name(char kind)
 
 [[noreturn]] void refuse(Oid relid, const std::string &why, const std::string &hint)
 {
-    pg::fail(ERRCODE_WRONG_OBJECT_TYPE, "cannot manage partitions of relation \"" + pg::relation_name(relid) + "\"",
+    pg::fail(ERRCODE_WRONG_OBJECT_TYPE,
+             "cannot manage partitions of relation \"" + pg::relation_name(relid) + "\"",
              "It is " + why + ".", hint);
 }
 
@@ -127,7 +128,8 @@ PartitionKeyColumn key_column(Oid relid)
     if (facts.key.columns != 1 || facts.key.number == 0)
         pg::fail(ERRCODE_FEATURE_NOT_SUPPORTED,
                  "cannot manage partitions of relation \"" + pg::relation_name(relid) + "\"",
-                 facts.key.columns != 1 ? "Its partition key has several columns." : "Its partition key is an expression.",
+                 facts.key.columns != 1 ? "Its partition key has several columns."
+                                        : "Its partition key is an expression.",
                  "Managed are tables declared with PARTITION BY RANGE over one column.");
     AttrNumber number = facts.key.number;
     const char *name = pg::guarded([=] { return get_attname(relid, number, false); });

@@ -48,6 +48,12 @@ std::optional<Cell> free_piece(const Grid &grid, const std::vector<Cell> &taken,
     return cell;
 }
 
+bool overlaps(const std::vector<Cell> &taken, const Cell &piece)
+{
+    auto next = first_after(taken, piece.lower);
+    return next != taken.end() && next->lower < piece.upper;
+}
+
 std::int64_t step_cells(const Grid &grid, std::int64_t from, std::int64_t count)
 {
     std::optional<Cell> cell = grid.cell_at(from);
@@ -63,7 +69,8 @@ std::int64_t step_cells(const Grid &grid, std::int64_t from, std::int64_t count)
 
 std::int64_t resume_point(const std::vector<Cell> &taken, std::int64_t clock)
 {
-    auto after = std::find_if(taken.rbegin(), taken.rend(), [=](const Cell &cell) { return cell.lower <= clock; });
+    auto after =
+        std::find_if(taken.rbegin(), taken.rend(), [=](const Cell &cell) { return cell.lower <= clock; });
     return after == taken.rend() ? clock : std::min(clock, after->upper);
 }
 

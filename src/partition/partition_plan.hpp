@@ -22,8 +22,11 @@ std::vector<Cell> missing_pieces(const Grid &grid, const std::vector<Cell> &take
 // or the grid has no cell for it.
 std::optional<Cell> free_piece(const Grid &grid, const std::vector<Cell> &taken, std::int64_t value);
 
-// The value `count` cells after the cell of `from` (before it, where negative): the lower bound of that cell, or
-// the end of the grid where it ends on the way.
+// True where one of the existing ranges reaches into the piece.
+bool overlaps(const std::vector<Cell> &taken, const Cell &piece);
+
+// The value `count` cells after the cell of `from` (before it, where negative): the lower bound of that cell,
+// or the end of the grid where it ends on the way.
 std::int64_t step_cells(const Grid &grid, std::int64_t from, std::int64_t count);
 
 // Where creating ahead begins: the clock's cell, or, where the newest partition that begins before the clock

@@ -42,14 +42,18 @@ bool column_is_not_null(Oid relid, AttrNumber number)
 }
 
 // Red.
-bool column_exists(Oid relid, const char *name) { return get_attnum(relid, name) != InvalidAttrNumber; }
+bool column_exists(Oid relid, const char *name)
+{
+    return get_attnum(relid, name) != InvalidAttrNumber;
+}
 
 void check_key(Oid relid, const std::string &wanted, const PartitionKeyColumn &column)
 {
     const char *name = wanted.c_str();
     const std::string relation = pg::relation_name(relid);
     if (!pg::guarded([=] { return column_exists(relid, name); }))
-        pg::fail(ERRCODE_UNDEFINED_COLUMN, "column \"" + wanted + "\" of relation \"" + relation + "\" does not exist", {},
+        pg::fail(ERRCODE_UNDEFINED_COLUMN,
+                 "column \"" + wanted + "\" of relation \"" + relation + "\" does not exist", {},
                  "The relation is partitioned by \"" + column.name + "\".");
     if (wanted != column.name)
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE,
@@ -60,7 +64,8 @@ void check_key(Oid relid, const std::string &wanted, const PartitionKeyColumn &c
         pg::fail(ERRCODE_INVALID_TABLE_DEFINITION,
                  "partition key \"" + wanted + "\" of relation \"" + relation + "\" is nullable",
                  "A row without a key can never be in a partition of its own.",
-                 "Run ALTER TABLE " + pg::qualified_name(relid) + " ALTER COLUMN " + pg::quote(wanted) + " SET NOT NULL.");
+                 "Run ALTER TABLE " + pg::qualified_name(relid) + " ALTER COLUMN " + pg::quote(wanted) +
+                     " SET NOT NULL.");
 }
 
 Step step_of(const KeyAxis &key, const Policy &policy)
@@ -72,7 +77,8 @@ Step step_of(const KeyAxis &key, const Policy &policy)
     if (!step)
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE,
                  "partition interval is not a positive whole number of one calendar unit", {},
-                 "Take hours, days, weeks, months, quarters or years, and one of them only: '1 month', '6 hours'.");
+                 "Take hours, days, weeks, months, quarters or years, and one of them only: '1 month', '6 "
+                 "hours'.");
     if (key.type() == DATEOID && step->unit == Unit::hour)
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "a date key cannot be partitioned by hours", {},
                  "Take days or longer.");
@@ -86,8 +92,8 @@ std::unique_ptr<Grid> make_grid(const KeyAxis &key, const Policy &policy)
     if (!policy.step)
         refuse_width(key);
     if (*policy.step < 1 || *policy.step > key.most())
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "partition step must be at least 1 and fit the key's type", {},
-                 "It is the number of keys that a partition is to hold, such as 1000000.");
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "partition step must be at least 1 and fit the key's type",
+                 {}, "It is the number of keys that a partition is to hold, such as 1000000.");
     return std::make_unique<StepGrid>(*policy.step, key.least(), key.most());
 }
 
@@ -168,7 +174,8 @@ std::vector<pg::Param> params_of(const Policy &policy)
 std::optional<Policy> find_policy(pg::Spi &spi, Oid relid)
 {
     pg::CatalogScope scope;
-    pg::Rows rows = spi.run(std::string("SELECT ") + columns + " FROM privacy_scan.partition_policies WHERE relation = $1",
+    pg::Rows rows = spi.run(std::string("SELECT ") + columns +
+                                " FROM privacy_scan.partition_policies WHERE relation = $1",
                             {pg::regclass_param(relid)});
     if (rows.empty())
         return std::nullopt;
@@ -179,8 +186,9 @@ Policy require_policy(pg::Spi &spi, Oid relid)
 {
     std::optional<Policy> policy = find_policy(spi, relid);
     if (!policy)
-        pg::fail(ERRCODE_UNDEFINED_OBJECT, "partitions of relation \"" + pg::relation_name(relid) + "\" are not managed",
-                 {}, "Call privacy_scan.manage_partitions() first.");
+        pg::fail(ERRCODE_UNDEFINED_OBJECT,
+                 "partitions of relation \"" + pg::relation_name(relid) + "\" are not managed", {},
+                 "Call privacy_scan.manage_partitions() first.");
     return *policy;
 }
 
@@ -189,7 +197,8 @@ std::vector<Oid> managed_relations(pg::Spi &spi)
     std::vector<Oid> relids;
     const Oid caller = GetUserId();
     pg::CatalogScope scope;
-    pg::Rows rows = spi.run("SELECT relation::oid FROM privacy_scan.partition_policies ORDER BY relation::text");
+    pg::Rows rows =
+        spi.run("SELECT relation::oid FROM privacy_scan.partition_policies ORDER BY relation::text");
     for (std::size_t row = 0; row < rows.size(); ++row) {
         Oid relid = rows.oid(row, 1);
         if (pg::guarded([=] { return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)); }) &&
@@ -220,15 +229,19 @@ void update_policy(pg::Spi &spi, const Policy &policy)
 bool delete_policy(pg::Spi &spi, Oid relid)
 {
     pg::CatalogScope scope;
-    return spi.run("DELETE FROM privacy_scan.partition_policies WHERE relation = $1", {pg::regclass_param(relid)})
+    return spi.run("DELETE FROM privacy_scan.partition_policies WHERE relation = $1",
+                   {pg::regclass_param(relid)})
                .affected() > 0;
 }
 
 void forget_dropped(pg::Spi &spi)
 {
     pg::CatalogScope scope;
-    spi.run("DELETE FROM privacy_scan.partition_policies p"
-            " WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = p.relation::oid)");
+    // What another session is forgetting at this moment is left to it.
+    spi.run("DELETE FROM privacy_scan.partition_policies WHERE relation IN ("
+            "SELECT p.relation FROM privacy_scan.partition_policies p"
+            " WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = p.relation::oid)"
+            " FOR UPDATE SKIP LOCKED)");
 }
 
 } // namespace privacy_scan::partition

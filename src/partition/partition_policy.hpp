@@ -54,7 +54,7 @@ class PartitionSet
 [[noreturn]] void refuse_width(const KeyAxis &key);
 
 std::optional<Policy> find_policy(pg::Spi &spi, Oid relid);
-Policy require_policy(pg::Spi &spi, Oid relid); // error 42704 where the relation isn't managed
+Policy require_policy(pg::Spi &spi, Oid relid);   // error 42704 where the relation isn't managed
 std::vector<Oid> managed_relations(pg::Spi &spi); // those that the caller owns, by name
 void insert_policy(pg::Spi &spi, const Policy &policy);
 void update_policy(pg::Spi &spi, const Policy &policy);

@@ -47,7 +47,8 @@ void require_reader(Oid relid)
 {
     const Oid caller = GetUserId();
     bool allowed = pg::guarded([=] {
-        return pg::compat::owns_relation(relid, caller) || pg_class_aclcheck(relid, caller, ACL_SELECT) == ACLCHECK_OK;
+        return pg::compat::owns_relation(relid, caller) ||
+               pg_class_aclcheck(relid, caller, ACL_SELECT) == ACLCHECK_OK;
     });
     if (!allowed)
         pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied for table " + pg::relation_name(relid));
@@ -85,8 +86,9 @@ PS_FUNCTION(ps_partition_bounds)
         const Cell &bounds = layout.taken[i];
         const std::string state =
             key.is_temporal() ? state_of(bounds, key.axis_of_instant(GetCurrentTimestamp())) : "attached";
-        sink.put({pg::cell_oid(layout.partitions[i]), cell(key.text_of(bounds.lower)), cell(key.text_of(bounds.upper)),
-                  instant(bounds.lower), instant(bounds.upper), cell(state)});
+        sink.put({pg::cell_oid(layout.partitions[i]), cell(key.text_of(bounds.lower)),
+                  cell(key.text_of(bounds.upper)), instant(bounds.lower), instant(bounds.upper),
+                  cell(state)});
     }
     if (OidIsValid(layout.default_partition))
         sink.put({pg::cell_oid(layout.default_partition), pg::null_cell(), pg::null_cell(), pg::null_cell(),

@@ -19,8 +19,8 @@ class Arguments
     Datum required(int n, const char *name) const
     {
         if (is_null(n))
-            fail(ERRCODE_NULL_VALUE_NOT_ALLOWED, std::string("argument \"") + name + "\" must not be NULL", {},
-                 "Give a value, or leave the argument out where it has a default.");
+            fail(ERRCODE_NULL_VALUE_NOT_ALLOWED, std::string("argument \"") + name + "\" must not be NULL",
+                 {}, "Give a value, or leave the argument out where it has a default.");
         return datum(n);
     }
     Oid relation(int n, const char *name = "relation") const { return DatumGetObjectId(required(n, name)); }

@@ -142,6 +142,32 @@ inline PGPROC *process_of(const VirtualTransactionId &holder)
 #endif
 }
 
+// Runs a prepared statement, giving its rows to a receiver. 14 lets SPI do it; before, they are gathered
+// first.
+inline int execute_into(SPIPlanPtr plan, ParamListInfo params, DestReceiver *receiver)
+{
+#if PG_VERSION_NUM >= 140000
+    SPIExecuteOptions options{};
+    options.params = params;
+    options.dest = receiver;
+    return SPI_execute_plan_extended(plan, &options);
+#else
+    const int code = SPI_execute_plan_with_paramlist(plan, params, false, 0);
+    if (code < 0)
+        return code;
+    TupleTableSlot *slot = MakeSingleTupleTableSlot(SPI_tuptable->tupdesc, &TTSOpsHeapTuple);
+    receiver->rStartup(receiver, code, SPI_tuptable->tupdesc);
+    for (uint64 i = 0; i < SPI_processed; ++i) {
+        ExecStoreHeapTuple(SPI_tuptable->vals[i], slot, false);
+        receiver->receiveSlot(slot, receiver);
+    }
+    receiver->rShutdown(receiver);
+    ExecDropSingleTupleTableSlot(slot);
+    SPI_freetuptable(SPI_tuptable);
+    return code;
+#endif
+}
+
 // Up to 14, SPI_commit() left starting the next transaction to its caller.
 inline void commit_and_start()
 {

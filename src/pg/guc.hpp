@@ -19,8 +19,8 @@ class GucScope
     // With the rights of the current user. Error: 22023 where the value isn't valid, 42501.
     void set(const char *name, const char *value);
 
-    // With the server's own rights, whoever the current user is: for what a superuser alone may set and no user's
-    // code can notice.
+    // With the server's own rights, whoever the current user is: for what a superuser alone may set and no
+    // user's code can notice.
     void set_as_server(const char *name, const char *value);
 
   private:

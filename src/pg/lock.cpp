@@ -2,12 +2,16 @@
 #include "pg/lock.hpp"
 
 #include "pg/compat.hpp"
+#include "pg/ident.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
 #include <storage/latch.h>
 #include <storage/lmgr.h>
 #include <storage/lock.h>
+#include <storage/predicate_internals.h>
+#include <access/table.h>
+#include <utils/relcache.h>
 #include <utils/timestamp.h>
 }
 
@@ -90,6 +94,53 @@ std::optional<ErrorText> try_with_locks(const std::vector<Oid> &relids, LockWait
             return failure;
         }
     }
+}
+
+void lock_in_tries(const OwnedTable &table, int lockmode, LockWait &wait)
+{
+    auto failure = try_with_locks({table.relid}, wait, [&] { lock_owned(table, lockmode); });
+    if (failure)
+        raise(*failure);
+}
+
+namespace
+{
+
+// Red. The table and its indexes.
+List *table_and_indexes(Oid table)
+{
+    Relation rel = table_open(table, NoLock);
+    List *relids = lcons_oid(table, RelationGetIndexList(rel));
+    table_close(rel, NoLock);
+    return relids;
+}
+
+bool is_own_transaction(const SERIALIZABLEXACT &xact)
+{
+    return xact.pid == MyProcPid && (xact.flags & SXACT_FLAG_COMMITTED) == 0;
+}
+
+// Red.
+bool has_serializable_readers(Oid table)
+{
+    List *relids = table_and_indexes(table);
+    PredicateLockData *locks = GetPredicateLockStatusData();
+    for (int i = 0; i < locks->nelements; ++i)
+        if (GET_PREDICATELOCKTARGETTAG_DB(locks->locktags[i]) == MyDatabaseId &&
+            list_member_oid(relids, GET_PREDICATELOCKTARGETTAG_RELATION(locks->locktags[i])) &&
+            !is_own_transaction(locks->xacts[i]))
+            return true;
+    return false;
+}
+
+} // namespace
+
+void require_no_serializable_readers(Oid table)
+{
+    if (guarded([=] { return has_serializable_readers(table); }))
+        fail(ERRCODE_LOCK_NOT_AVAILABLE,
+             "serializable transactions still depend on what they read in relation \"" +
+                 relation_name(table) + "\"");
 }
 
 } // namespace privacy_scan::pg

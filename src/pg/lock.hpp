@@ -2,7 +2,7 @@
 // for a moment and is made again. Nobody ever waits behind us for longer than one timeout.
 #pragma once
 
-#include "pg/error.hpp"
+#include "pg/owner.hpp"
 #include "pg/subxact.hpp"
 
 namespace privacy_scan::pg
@@ -19,5 +19,13 @@ struct LockWait {
 // relations whose locks the body takes, for the report on who was in the way.
 std::optional<ErrorText> try_with_locks(const std::vector<Oid> &relids, LockWait &wait,
                                         const std::function<void()> &body);
+
+// lock_owned() in tries. Errors: 55P03 where they were in vain, 42P01.
+void lock_in_tries(const OwnedTable &table, int lockmode, LockWait &wait);
+
+// Refuses where another serializable transaction has read the table and still matters: rows that leave the
+// table would leave behind the marks by which PostgreSQL detects that somebody overwrites what was read. The
+// caller holds ACCESS EXCLUSIVE on the table. Error: 55P03, as for a lock.
+void require_no_serializable_readers(Oid table);
 
 } // namespace privacy_scan::pg

@@ -49,7 +49,8 @@ void pin_all(GucScope &settings)
         settings.set(setting.name, setting.value);
 }
 
-// An autovacuum in the way is cancelled only after deadlock_timeout; by default we would have given up before.
+// An autovacuum in the way is cancelled only after deadlock_timeout; by default we would have given up
+// before.
 void set_lock_timeout(GucScope &settings)
 {
     const int timeout = settings::lock_timeout_ms();
@@ -166,8 +167,8 @@ void require_writable(const char *what)
 {
     require_primary(what);
     if (XactReadOnly)
-        fail(ERRCODE_READ_ONLY_SQL_TRANSACTION, std::string(what) + " cannot run in a read-only transaction", {},
-             "Run SET TRANSACTION READ WRITE first, or look at default_transaction_read_only.");
+        fail(ERRCODE_READ_ONLY_SQL_TRANSACTION, std::string(what) + " cannot run in a read-only transaction",
+             {}, "Run SET TRANSACTION READ WRITE first, or look at default_transaction_read_only.");
 }
 
 } // namespace privacy_scan::pg

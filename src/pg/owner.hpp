@@ -39,8 +39,8 @@ class RoleScope
 // objects, no SET ROLE, nothing deferred), with settings that no database, role or session can bend:
 // search_path pinned, row_security off (an error instead of half of the rows; the owner's own FORCE ROW LEVEL
 // SECURITY is passed over, as it is for foreign keys), ISO dates, UTC, our lock timeout. Constraints become
-// immediate first, in the name of the caller: what is deferred to the commit would run with the caller's rights.
-// Role and settings are put back however the scope ends.
+// immediate first, in the name of the caller: what is deferred to the commit would run with the caller's
+// rights. Role and settings are put back however the scope ends.
 class OwnerScope
 {
   public:

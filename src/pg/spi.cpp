@@ -2,6 +2,7 @@
 #include "pg/spi.hpp"
 
 #include "pg/compat.hpp"
+#include "pg/guc.hpp"
 
 extern "C" {
 #include <nodes/parsenodes.h>
@@ -119,26 +120,88 @@ Spi::~Spi()
         SPI_finish();
 }
 
-Rows Spi::run(const std::string &sql, const std::vector<Param> &params)
+namespace
 {
-    const std::size_t count = params.size();
-    std::vector<Oid> types(count);
-    std::vector<Datum> values(count);
-    std::vector<char> nulls(count);
-    for (std::size_t i = 0; i < count; ++i) {
-        types[i] = params[i].type;
-        values[i] = params[i].value;
-        nulls[i] = params[i].is_null ? 'n' : ' ';
+
+// Parameters as SPI takes them: three arrays of the same length.
+struct ParamArrays {
+    explicit ParamArrays(const std::vector<Param> &params)
+    {
+        for (const Param &param : params) {
+            types.push_back(param.type);
+            values.push_back(param.value);
+            nulls.push_back(param.is_null ? 'n' : ' ');
+        }
     }
-    const char *text = sql.c_str();
-    int code = guarded([&] {
-        return SPI_execute_with_args(text, static_cast<int>(count), types.data(), values.data(), nulls.data(),
-                                     false, 0);
-    });
+    int count() const { return static_cast<int>(types.size()); }
+
+    std::vector<Oid> types;
+    std::vector<Datum> values;
+    std::vector<char> nulls;
+};
+
+void check(int code)
+{
     if (code < 0)
         fail(ERRCODE_INTERNAL_ERROR,
              std::string("could not run a statement: ") + SPI_result_code_string(code));
+}
+
+SPIPlanPtr prepare(const std::string &sql, ParamArrays &arrays)
+{
+    const char *text = sql.c_str();
+    SPIPlanPtr plan = guarded([&] { return SPI_prepare(text, arrays.count(), arrays.types.data()); });
+    if (!plan)
+        check(SPI_result);
+    return plan;
+}
+
+// Red.
+ParamListInfo make_list(const ParamArrays &arrays)
+{
+    ParamListInfo list = makeParamList(arrays.count());
+    for (int i = 0; i < arrays.count(); ++i)
+        list->params[i] = {arrays.values[i], arrays.nulls[i] == 'n', PARAM_FLAG_CONST, arrays.types[i]};
+    return list;
+}
+
+} // namespace
+
+Rows Spi::run(const std::string &sql, const std::vector<Param> &params)
+{
+    ParamArrays arrays(params);
+    const char *text = sql.c_str();
+    check(guarded([&] {
+        return SPI_execute_with_args(text, arrays.count(), arrays.types.data(), arrays.values.data(),
+                                     arrays.nulls.data(), false, 0);
+    }));
     return Rows(SPI_tuptable, SPI_processed);
+}
+
+Rows Spi::run_generic(const std::string &sql, const std::vector<Param> &params)
+{
+    GucScope settings;
+    settings.set("plan_cache_mode", "force_generic_plan");
+    ParamArrays arrays(params);
+    SPIPlanPtr plan = prepare(sql, arrays);
+    check(
+        guarded([&] { return SPI_execute_plan(plan, arrays.values.data(), arrays.nulls.data(), false, 0); }));
+    Rows rows(SPI_tuptable, SPI_processed);
+    guarded([=] { SPI_freeplan(plan); });
+    return rows;
+}
+
+std::uint64_t Spi::send_generic(const std::string &sql, const std::vector<Param> &params,
+                                DestReceiver *receiver)
+{
+    GucScope settings;
+    settings.set("plan_cache_mode", "force_generic_plan");
+    ParamArrays arrays(params);
+    SPIPlanPtr plan = prepare(sql, arrays);
+    check(guarded([&] { return compat::execute_into(plan, make_list(arrays), receiver); }));
+    const std::uint64_t count = SPI_processed;
+    guarded([=] { SPI_freeplan(plan); });
+    return count;
 }
 
 void Spi::commit()

@@ -83,6 +83,14 @@ class Spi
     // Runs one statement. The text holds no values, only $n and identifiers quoted by ident.hpp.
     Rows run(const std::string &sql, const std::vector<Param> &params = {});
 
+    // The same with a plan that is made without a look at the parameters' values. With arrays of thousands of
+    // keys that look costs more than the statement; and the plan is the same for few keys and for many.
+    Rows run_generic(const std::string &sql, const std::vector<Param> &params);
+
+    // run_generic(), its rows given to a receiver one by one. Returns their number.
+    std::uint64_t send_generic(const std::string &sql, const std::vector<Param> &params,
+                               DestReceiver *receiver);
+
     // Commits the transaction and begins the next. Only with the second constructor, outside a subtransaction
     // and with no other role assumed.
     void commit();

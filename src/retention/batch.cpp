@@ -7,6 +7,7 @@
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
 #include "pg/subxact.hpp"
+#include "retention/archive_writer.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
@@ -76,7 +77,7 @@ Picked pick(pg::Spi &spi, const Work &work, std::int64_t number, std::int64_t pa
 std::int64_t count_rows(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member)
 {
     return member.links.empty() ? picked.count
-                                : spi.run(work.sql.count_rows(member), picked.params).int8(0, 1);
+                                : spi.run_generic(work.sql.count_rows(member), picked.params).int8(0, 1);
 }
 
 std::int64_t count_family(pg::Spi &spi, const Work &work, const Picked &picked)
@@ -110,17 +111,24 @@ void lock_members(pg::Spi &spi, const Work &work, const Picked &picked)
     for (const Member &member : work.family.members)
         if (!member.links.empty() && (member.has_children || member.links.size() > 1))
             for (const std::string &statement : work.sql.lock_rows(member))
-                spi.run(statement, picked.params);
+                spi.run_generic(statement, picked.params);
 }
 
-void check_digests(const pg::Rows &row, const Member &member, const ArchiveTable &archive)
+// What was deleted, and what the archive has of it now.
+struct Moving {
+    RowTotal deleted, written;
+};
+
+void check_digests(const Moving &moving, const Member &member, const ArchiveTable &archive)
 {
-    if (row.int8(0, 1) == row.int8(0, 4) && row.text(0, 3) == row.text(0, 5))
+    const RowTotal &deleted = moving.deleted, &written = moving.written;
+    if (same_rows(deleted, written))
         return;
     pg::fail(ERRCODE_DATA_CORRUPTED,
              "archive " + archive.name + " did not take the rows of " + member.name + " as they were",
-             std::to_string(row.int8(0, 1)) + " rows with digest " + row.text(0, 3) + " were deleted, " +
-                 std::to_string(row.int8(0, 4)) + " with digest " + row.text(0, 5) + " inserted.",
+             std::to_string(deleted.rows) + " rows with digest " + hex_of(deleted.digest) +
+                 " were deleted, " + std::to_string(written.rows) + " with digest " + hex_of(written.digest) +
+                 " inserted.",
              "Look for triggers or rules on the archive. The batch was rolled back.");
 }
 
@@ -141,43 +149,93 @@ void check_nothing_left(pg::Spi &spi, const Work &work, const Picked &picked, co
             "Look for triggers on the relation that suppress or redo deletes. The batch was rolled back.");
 }
 
-// Triggers or rules of a relation or its partitions: a user's, or of any kind.
-bool has_triggers(pg::Spi &spi, Oid relid, bool any_kind)
+// Triggers or rules of a user's on a relation or a partition of it.
+bool has_user_triggers(pg::Spi &spi, Oid relid)
 {
     return spi
         .run("SELECT EXISTS (SELECT FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_trigger t"
-             "  ON t.tgrelid = c.oid AND (NOT t.tgisinternal OR $2)"
+             "  ON t.tgrelid = c.oid AND NOT t.tgisinternal"
              " WHERE (t.oid IS NOT NULL OR c.relhasrules)"
-             " AND (c.oid = $1 OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1))))",
-             {pg::regclass_param(relid), pg::bool_param(any_kind)})
+             "  AND (c.oid = $1 OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1))))",
+             {pg::regclass_param(relid)})
         .boolean(0, 1);
 }
 
-// True where the DELETE of a member's rows may do without triggers: nobody refers to them any more, as was
-// just counted, so that the foreign keys' own triggers, which probe every partition of every child for every
-// row, would find nothing; neither the relation nor its partitions have a trigger or rule of a user's, and
-// the archive has none at all: a foreign key or a deferrable unique key of its own is checked by triggers
-// too.
-bool needs_no_triggers(pg::Spi &spi, const Member &member, const ArchiveTable &archive)
+// True where the DELETE of a member's rows may do without triggers: nobody refers to them any more, so that the
+// foreign keys' own triggers, which probe every partition of every child for every row, would find nothing; and
+// neither the relation nor a partition of it has a trigger or rule of a user's.
+bool needs_no_triggers(pg::Spi &spi, const Member &member)
 {
-    if (!member.has_children || member.has_spared)
-        return false;
-    return !has_triggers(spi, member.table.relid, false) && !has_triggers(spi, archive.relid, true);
+    return member.has_children && !member.has_spared && !has_user_triggers(spi, member.table.relid);
+}
+
+// Where a member's rows are looked for. Where ids grow with time, a batch's roots are a narrow range of ids,
+// and the rows that refer to them lie in few partitions: one probe of each partition's index for the range
+// spares a probe for every root. No row can come to another partition meanwhile: that would need the root's
+// row, which is locked.
+std::vector<std::string> sources_of(pg::Spi &spi, const Work &work, const Picked &picked,
+                                    const Member &member)
+{
+    const std::string probe = work.sql.probe_leaves(member);
+    if (probe.empty())
+        return {member.from};
+    std::vector<std::string> sources;
+    pg::Rows rows = spi.run_generic(probe, picked.params);
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        sources.push_back("ONLY " + rows.text(row, 1));
+    return sources;
+}
+
+// Into a plain archive. No code of a user's runs beside the DELETE, so that none could do without triggers.
+Moving move_directly(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
+                     const ArchiveTable &archive)
+{
+    pg::GucScope settings;
+    if (needs_no_triggers(spi, member))
+        settings.set_as_server("session_replication_role", "replica");
+    ArchiveWriter writer(archive.relid);
+    spi.send_generic(work.sql.delete_rows(member, archive.columns), picked.params, writer.receiver());
+    writer.finish();
+    return {writer.deleted(), writer.written()};
+}
+
+// Into an archive whose owner gave it indexes, constraints, triggers or partitions.
+Moving move_by_insert(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
+                      const ArchiveTable &archive)
+{
+    pg::Rows row = spi.run_generic(work.sql.move_rows(member, archive.name, archive.columns), picked.params);
+    return {{row.int8(0, 1), row.int8(0, 2), digest_of(row.text(0, 3))},
+            {row.int8(0, 4), row.int8(0, 2), digest_of(row.text(0, 5))}};
+}
+
+// Moves the rows of one relation: a member, or a leaf of one in its place.
+RowTotal move_rows(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
+                   const ArchiveTable &archive)
+{
+    const std::int64_t before = count_rows(spi, work, picked, member);
+    const Moving moving = ArchiveWriter::can_write(archive.relid)
+                              ? move_directly(spi, work, picked, member, archive)
+                              : move_by_insert(spi, work, picked, member, archive);
+    check_digests(moving, member, archive);
+    check_nothing_left(spi, work, picked, member, before, moving.deleted.rows);
+    return moving.deleted;
 }
 
 Moved move_member(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
                   const ArchiveTable &archive)
 {
     const TimestampTz begun = GetCurrentTimestamp();
-    const std::int64_t before = count_rows(spi, work, picked, member);
-    pg::GucScope settings;
-    if (needs_no_triggers(spi, member, archive))
-        settings.set_as_server("session_replication_role", "replica");
-    pg::Rows row = spi.run(work.sql.move_rows(member, archive.name, archive.columns), picked.params);
-    check_digests(row, member, archive);
-    check_nothing_left(spi, work, picked, member, before, row.int8(0, 1));
-    return {member.table.relid, archive.name,   row.int8(0, 1),
-            row.int8(0, 2),     row.text(0, 3), static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0};
+    Moved moved{member.table.relid, archive.name, 0, 0, {}, 0};
+    for (const std::string &from : sources_of(spi, work, picked, member)) {
+        Member source = member;
+        source.from = from;
+        const RowTotal part = move_rows(spi, work, picked, source, archive);
+        moved.rows += part.rows;
+        moved.bytes += part.bytes;
+        moved.digest = moved.digest + part.digest;
+    }
+    moved.ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+    return moved;
 }
 
 void write_ledger(pg::Spi &spi, const Work &work, const Batch &batch)
@@ -192,23 +250,21 @@ void write_ledger(pg::Spi &spi, const Work &work, const Batch &batch)
                 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
                 {pg::regclass_param(work.policy.root), pg::regclass_param(moved.relid), pg::text_param(root),
                  pg::text_param(source), pg::text_param(moved.target), pg::int8_param(moved.rows),
-                 pg::int8_param(moved.bytes), pg::text_param(moved.digest), pg::text_param(batch.key_from),
-                 pg::text_param(batch.key_to), pg::timestamptz_param(work.cutoff.instant)});
+                 pg::int8_param(moved.bytes), pg::text_param(hex_of(moved.digest)),
+                 pg::text_param(batch.key_from), pg::text_param(batch.key_to),
+                 pg::timestamptz_param(work.cutoff.instant)});
     }
 }
 
-// Triggers may give a family new rows while it goes: whoever may not be cascaded away is looked for again.
 bool has_user_triggers(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives)
 {
-    for (const Member &member : work.family.members)
-        if (has_triggers(spi, member.table.relid, false))
-            return true;
-    for (const ArchiveTable &archive : archives)
-        if (has_triggers(spi, archive.relid, false))
-            return true;
-    return false;
+    auto on_member = [&](const Member &member) { return has_user_triggers(spi, member.table.relid); };
+    auto on_archive = [&](const ArchiveTable &archive) { return has_user_triggers(spi, archive.relid); };
+    return std::any_of(work.family.members.begin(), work.family.members.end(), on_member) ||
+           std::any_of(archives.begin(), archives.end(), on_archive);
 }
 
+// Where there are triggers: they may have given the family new rows, which must not be cascaded away.
 void check_no_children(pg::Spi &spi, const Work &work, const Picked &picked, std::size_t parent)
 {
     for (const Member &member : work.family.members)
@@ -257,21 +313,24 @@ bool is_busy(const pg::ErrorText &failure)
     return failure.sqlstate == "55P03" || failure.sqlstate == "40P01" || failure.sqlstate == "40001";
 }
 
-// Keys and columns as they are now, locked until the end of the transaction so that they stay: a key added
-// since would cascade rows away that nobody archived.
-std::vector<ArchiveTable> prepare(pg::Spi &spi, const Work &work)
+// Keys, columns and partitions as they are now, locked until the end of the transaction so that they stay: a key
+// added since would cascade rows away that nobody archived, a partition attached since would not be searched. (To
+// attach one that has a foreign key takes a lock on what it refers to.)
+std::vector<ArchiveTable> prepare(pg::Spi &spi, Work &work)
 {
-    if (!same_family(read_family(spi, work.policy.root, RowExclusiveLock), work.family))
+    Family family = read_family(spi, work.policy.root, RowExclusiveLock);
+    if (!same_family(family, work.family))
         pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                  "foreign keys to " + work.family.root().name + " or its family changed during the run", {},
                  "Run it again.");
+    work.family = std::move(family); // its partitions
     std::vector<ArchiveTable> archives;
     for (const Member &member : work.family.members)
         archives.push_back(open_archive(spi, member, work.policy.archive_schema));
     return archives;
 }
 
-std::vector<ArchiveTable> prepare_with_locks(pg::Spi &spi, const Work &work)
+std::vector<ArchiveTable> prepare_with_locks(pg::Spi &spi, Work &work)
 {
     std::vector<ArchiveTable> archives;
     pg::LockWait wait;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "retention/archive_table.hpp"
+#include "retention/digest.hpp"
 #include "retention/family_sql.hpp"
 
 namespace privacy_scan::retention
@@ -26,7 +27,7 @@ struct Moved {
     Oid relid;
     std::string target;
     std::int64_t rows = 0, bytes = 0;
-    std::string digest;
+    Digest digest{};
     double ms = 0;
 };
 

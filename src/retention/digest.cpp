@@ -32,6 +32,21 @@ void to_hex(const Digest &digest, char (&text)[33])
                   static_cast<unsigned long long>(digest.low));
 }
 
+std::string hex_of(const Digest &digest)
+{
+    char text[33];
+    to_hex(digest, text);
+    return text;
+}
+
+Digest digest_of(const std::string &hex)
+{
+    unsigned long long high = 0, low = 0;
+    if (hex.size() != 32 || std::sscanf(hex.c_str(), "%16llx%16llx", &high, &low) != 2)
+        return {};
+    return {low, high};
+}
+
 std::uint64_t hash_of_name(std::string_view name)
 {
     return XXH3_64bits(name.data(), name.size());

@@ -31,6 +31,10 @@ Digest operator+(const Digest &a, const Digest &b);
 
 // 32 hexadecimal digits, high first.
 void to_hex(const Digest &digest, char (&text)[33]);
+std::string hex_of(const Digest &digest);
+
+// And back; zero where the text isn't one.
+Digest digest_of(const std::string &hex);
 
 // A name's share in a row's hash.
 std::uint64_t hash_of_name(std::string_view name);

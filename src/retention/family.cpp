@@ -213,6 +213,29 @@ Member make_member(pg::Spi &spi, Oid relid, Oid root_owner)
     return member;
 }
 
+// Leaf by leaf goes what refers to the root by one column of a type of PostgreSQL's own (whose order is then
+// known without a schema), and whose partitioned parent has no trigger that a statement on a leaf would pass
+// by.
+std::vector<std::string> leaves_of(pg::Spi &spi, const Member &member)
+{
+    if (member.links.size() != 1 || member.links.front().parent != 0 ||
+        member.links.front().columns.size() != 1)
+        return {};
+    pg::Rows rows = spi.run(
+        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_partition_tree($1) l"
+        " JOIN pg_catalog.pg_class c ON c.oid = l.relid AND c.relkind = 'r'"
+        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+        " JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attname = $2 AND a.atttypid < 16384"
+        " WHERE l.isleaf AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT "
+        "tgisinternal)"
+        " ORDER BY c.oid",
+        {pg::regclass_param(member.table.relid), pg::text_param(member.links.front().columns.front().child)});
+    std::vector<std::string> leaves;
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        leaves.push_back(rows.text(row, 1));
+    return leaves;
+}
+
 } // namespace
 
 Family read_family(pg::Spi &spi, Oid root, LOCKMODE lockmode)
@@ -230,6 +253,8 @@ Family read_family(pg::Spi &spi, Oid root, LOCKMODE lockmode)
         family.members[index_of(order, reference.child)].links.push_back(
             {reference.constraint, parent, reference.columns});
     }
+    for (Member &member : family.members)
+        member.leaves = leaves_of(spi, member);
     for (const Spared &spared : walk.spared)
         family.members[index_of(order, spared.parent)].has_spared = true;
     family.spared = walk.spared;

@@ -28,7 +28,8 @@ struct Member {
     std::string from;        // the name as the source of a statement: ONLY where it has no partitions
     std::vector<Link> links; // none for the root
     bool has_children = false;
-    bool has_spared = false; // relations refer to it whose reference PostgreSQL clears
+    std::vector<std::string> leaves; // qualified, quoted; where rows may be looked for leaf by leaf
+    bool has_spared = false;         // relations refer to it whose reference PostgreSQL clears
 };
 
 // A relation whose references are cleared by PostgreSQL (ON DELETE SET NULL, SET DEFAULT): its rows stay.
@@ -51,7 +52,7 @@ struct Family {
 // partitioned table, a partition, a temporary or an extension's table; 55P03 lock_not_available.
 Family read_family(pg::Spi &spi, Oid root, LOCKMODE lockmode = NoLock);
 
-// True where relations, names, keys and columns are the same.
+// True where relations, names, keys and columns are the same; partitions may differ.
 bool same_family(const Family &a, const Family &b);
 
 } // namespace privacy_scan::retention

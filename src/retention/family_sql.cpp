@@ -60,13 +60,33 @@ std::string FamilySql::pick_roots() const
            arrays + " FROM picked";
 }
 
+// The parameter with the picked values of a column.
+std::string FamilySql::number(const std::string &root_column) const
+{
+    auto at = std::find(root_columns_.begin(), root_columns_.end(), root_column) - root_columns_.begin();
+    return "$" + std::to_string(at + 3);
+}
+
+std::string FamilySql::probe_leaves(const Member &member) const
+{
+    if (member.leaves.empty())
+        return {};
+    const Link::Column &pair = member.links.front().columns.front();
+    const std::string child = column("t", pair.child), ids = "unnest(" + number(pair.parent) + ") AS x";
+    std::string text = "WITH range AS MATERIALIZED (SELECT (SELECT x FROM " + ids +
+                       " ORDER BY x LIMIT 1) AS lo,"
+                       " (SELECT x FROM " +
+                       ids + " ORDER BY x DESC LIMIT 1) AS hi)";
+    for (const std::string &leaf : member.leaves)
+        text += (&leaf == &member.leaves.front() ? " " : " UNION ALL ") + ("SELECT " + pg::quote_text(leaf)) +
+                " WHERE EXISTS (SELECT FROM ONLY " + leaf + " AS t WHERE " + child +
+                " >= (SELECT lo FROM range) AND " + child + " <= (SELECT hi FROM range))";
+    return text;
+}
+
 // True of an alias's row that refers, through the link, to a row of the family.
 std::string FamilySql::through(const Link &link, const std::string &alias, Roots roots) const
 {
-    auto number = [&](const std::string &name) {
-        auto at = std::find(root_columns_.begin(), root_columns_.end(), name) - root_columns_.begin();
-        return "$" + std::to_string(at + 3);
-    };
     const bool to_picked = link.parent == 0 && roots == Roots::picked;
     if (to_picked && link.columns.size() == 1) {
         const Link::Column &pair = link.columns.front();
@@ -122,31 +142,44 @@ std::string FamilySql::count_expired(const Member &member) const
     return "SELECT count(*) FROM " + member.from + " AS t WHERE " + belongs(member, "t", Roots::expired);
 }
 
-// The DELETE, as common table expressions of which the last is named gone. Rows that several links may lead
-// to are found first, a link at a time: an OR of links could use no index. They are locked by then, so that
-// their place holds.
-std::string FamilySql::deleted(const Member &member, const std::string &columns) const
+// The places of rows that no one condition finds, as a common table expression: those of the picked roots,
+// and those that several links may lead to, a link at a time: an OR of links could use no index. They are
+// locked by then, so that their place holds. Empty where one link leads to the rows.
+std::string FamilySql::hits(const Member &member) const
 {
-    const std::string head = "WITH ", from = "DELETE FROM " + member.from + " AS t WHERE ";
-    const std::string returning = " RETURNING " + columns + ")";
-    const std::string in_place = "(t.tableoid, t.ctid) IN (SELECT o, c FROM hit)";
     if (member.links.size() == 1)
-        return head + "gone AS (" + from + through(member.links.front(), "t", Roots::picked) + returning;
+        return {};
     std::vector<std::string> hits;
     for (const Link &link : member.links)
         hits.push_back("SELECT t.tableoid AS o, t.ctid AS c FROM " + member.from + " AS t WHERE " +
                        through(link, "t", Roots::picked));
     if (member.links.empty())
         hits.push_back("SELECT * FROM unnest($1, $2) AS u(o, c)");
-    return head + "hit AS MATERIALIZED (" + join(hits, " UNION ") + "), gone AS (" + from +
-           "t.ctid = ANY (ARRAY(SELECT c FROM hit)) AND " + in_place + returning;
+    return "hit AS MATERIALIZED (" + join(hits, " UNION ") + ")";
+}
+
+std::string FamilySql::deletion(const Member &member) const
+{
+    return "DELETE FROM " + member.from + " AS t WHERE " +
+           (member.links.size() == 1 ? through(member.links.front(), "t", Roots::picked)
+                                     : "t.ctid = ANY (ARRAY(SELECT c FROM hit)) AND (t.tableoid, t.ctid) IN "
+                                       "(SELECT o, c FROM hit)");
+}
+
+std::string FamilySql::delete_rows(const Member &member, const std::string &columns) const
+{
+    const std::string found = hits(member);
+    return (found.empty() ? "" : "WITH " + found + " ") + deletion(member) + " RETURNING t.tableoid, " +
+           columns;
 }
 
 std::string FamilySql::move_rows(const Member &member, const std::string &archive,
                                  const std::string &columns) const
 {
-    return deleted(member, columns) + ", kept AS (INSERT INTO " + archive + " (" + columns + ") SELECT " +
-           columns + " FROM gone RETURNING " + columns + ")" +
+    const std::string found = hits(member);
+    return "WITH " + (found.empty() ? "" : found + ", ") + "gone AS (" + deletion(member) + " RETURNING " +
+           columns + "), kept AS (INSERT INTO " + archive + " (" + columns + ") SELECT " + columns +
+           " FROM gone RETURNING " + columns + ")" +
            " SELECT (g.d).rows, (g.d).bytes, (g.d).digest, (k.d).rows, (k.d).digest"
            " FROM (SELECT privacy_scan.row_digest(gone.*) AS d FROM gone) AS g,"
            " (SELECT privacy_scan.row_digest(kept.*) AS d FROM kept) AS k";

@@ -20,14 +20,21 @@ class FamilySql
     // Parameters of what follows: $1 tableoids, $2 ctids, $3 ... the arrays of the columns, as picked.
     std::size_t columns() const { return root_columns_.size(); }
 
+    // Names the leaves of a member that hold rows within the range of the picked roots' ids; empty where the
+    // member isn't looked through leaf by leaf.
+    std::string probe_leaves(const Member &member) const;
+
     // Locks a member's rows FOR UPDATE, one statement for each of its links.
     std::vector<std::string> lock_rows(const Member &member) const;
 
     // Counts a member's rows that belong to the picked roots.
     std::string count_rows(const Member &member) const;
 
-    // Moves a member's rows to an archive. One row: rows, bytes and digest of what was deleted, rows and
-    // digest of what was inserted.
+    // Deletes a member's rows and returns them, each behind its tableoid.
+    std::string delete_rows(const Member &member, const std::string &columns) const;
+
+    // Moves a member's rows to an archive by SQL alone. One row: rows, bytes and digest of what was deleted,
+    // rows and digest of what was inserted.
     std::string move_rows(const Member &member, const std::string &archive, const std::string &columns) const;
 
     // For the plan, parameter $1 cutoff: count of a member's rows under expired roots; for the root also
@@ -37,9 +44,11 @@ class FamilySql
   private:
     enum class Roots { picked, expired };
     std::string expired() const;
+    std::string number(const std::string &root_column) const;
     std::string through(const Link &link, const std::string &alias, Roots roots) const;
     std::string belongs(const Member &member, const std::string &alias, Roots roots) const;
-    std::string deleted(const Member &member, const std::string &columns) const;
+    std::string hits(const Member &member) const;
+    std::string deletion(const Member &member) const;
 
     const Family &family_;
     const Policy &policy_;

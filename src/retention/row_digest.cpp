@@ -2,10 +2,9 @@
 #include "pg/postgres.hpp"
 
 #include "pg/entry.hpp"
-#include "retention/digest.hpp"
+#include "retention/row_shape.hpp"
 
 extern "C" {
-#include <access/detoast.h>
 #include <access/htup_details.h>
 #include <catalog/pg_type_d.h>
 #include <funcapi.h>
@@ -17,116 +16,64 @@ extern "C" {
 }
 
 using namespace privacy_scan;
-using retention::Digest;
+using retention::add_row;
+using retention::make_row_shape;
+using retention::RowShape;
+using retention::RowTotal;
 
 namespace
 {
 
-// The aggregate's state.
-struct Total {
-    std::int64_t rows;
-    std::int64_t bytes;
-    Digest digest;
-};
-
 // What is known of the row type, for the life of the call site.
-struct RowShape {
+struct CallSite {
     Oid type;
     std::int32_t typmod;
-    TupleDesc desc;
-    int *order; // attribute numbers from 0, by name; dropped ones left out
-    int columns;
-    std::uint64_t *name_hash;
+    RowShape *shape;
     Datum *values;
     bool *nulls;
 };
 
-int compare_names(const void *a, const void *b, void *desc)
-{
-    auto name = [=](const void *index) {
-        return NameStr(
-            TupleDescAttr(static_cast<TupleDesc>(desc), *static_cast<const int *>(index))->attname);
-    };
-    return strcmp(name(a), name(b));
-}
-
-RowShape *make_shape(FunctionCallInfo fcinfo, Oid type, std::int32_t typmod)
+CallSite *make_site(FunctionCallInfo fcinfo, Oid type, std::int32_t typmod)
 {
     MemoryContext outer = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-    auto *shape = static_cast<RowShape *>(palloc0(sizeof(RowShape)));
-    shape->type = type;
-    shape->typmod = typmod;
-    shape->desc = lookup_rowtype_tupdesc_copy(type, typmod);
-    int natts = shape->desc->natts;
-    shape->order = static_cast<int *>(palloc(sizeof(int) * (natts + 1)));
-    shape->name_hash = static_cast<std::uint64_t *>(palloc(sizeof(std::uint64_t) * (natts + 1)));
-    shape->values = static_cast<Datum *>(palloc(sizeof(Datum) * (natts + 1)));
-    shape->nulls = static_cast<bool *>(palloc(sizeof(bool) * (natts + 1)));
-    for (int i = 0; i < natts; ++i) {
-        shape->name_hash[i] = retention::hash_of_name(NameStr(TupleDescAttr(shape->desc, i)->attname));
-        if (!TupleDescAttr(shape->desc, i)->attisdropped)
-            shape->order[shape->columns++] = i;
-    }
-    qsort_arg(shape->order, shape->columns, sizeof(int), compare_names, shape->desc);
-    fcinfo->flinfo->fn_extra = shape;
+    auto *site = static_cast<CallSite *>(palloc0(sizeof(CallSite)));
+    site->type = type;
+    site->typmod = typmod;
+    site->shape = make_row_shape(lookup_rowtype_tupdesc_copy(type, typmod));
+    const int natts = site->shape->desc->natts;
+    site->values = static_cast<Datum *>(palloc(sizeof(Datum) * (natts + 1)));
+    site->nulls = static_cast<bool *>(palloc(sizeof(bool) * (natts + 1)));
+    fcinfo->flinfo->fn_extra = site;
     MemoryContextSwitchTo(outer);
-    return shape;
+    return site;
 }
 
-RowShape *shape_of(FunctionCallInfo fcinfo, HeapTupleHeader row)
+CallSite *site_of(FunctionCallInfo fcinfo, HeapTupleHeader row)
 {
-    auto *shape = static_cast<RowShape *>(fcinfo->flinfo->fn_extra);
+    auto *site = static_cast<CallSite *>(fcinfo->flinfo->fn_extra);
     Oid type = HeapTupleHeaderGetTypeId(row);
     std::int32_t typmod = HeapTupleHeaderGetTypMod(row);
-    return shape && shape->type == type && shape->typmod == typmod ? shape : make_shape(fcinfo, type, typmod);
+    return site && site->type == type && site->typmod == typmod ? site : make_site(fcinfo, type, typmod);
 }
 
-// The value's logical bytes: detoasted, without a header, so that they are the same however it is stored.
-void add_value(retention::RowHash *hash, std::uint64_t name_hash, Datum value, Form_pg_attribute column)
+void add_record(FunctionCallInfo fcinfo, RowTotal *total, HeapTupleHeader row)
 {
-    if (column->attbyval) {
-        Datum image = value;
-        hash->add(name_hash, &image, sizeof image);
-    } else if (column->attlen == -1) {
-        struct varlena *stored = reinterpret_cast<struct varlena *>(DatumGetPointer(value));
-        struct varlena *plain = pg_detoast_datum_packed(stored);
-        hash->add(name_hash, VARDATA_ANY(plain), VARSIZE_ANY_EXHDR(plain));
-        if (plain != stored)
-            pfree(plain);
-    } else {
-        std::size_t size =
-            column->attlen == -2 ? strlen(DatumGetCString(value)) : static_cast<std::size_t>(column->attlen);
-        hash->add(name_hash, DatumGetPointer(value), size);
-    }
-}
-
-void add_row(FunctionCallInfo fcinfo, Total *total, HeapTupleHeader row)
-{
-    RowShape *shape = shape_of(fcinfo, row);
+    CallSite *site = site_of(fcinfo, row);
     HeapTupleData tuple{};
     tuple.t_len = HeapTupleHeaderGetDatumLength(row);
     tuple.t_data = row;
-    heap_deform_tuple(&tuple, shape->desc, shape->values, shape->nulls);
-    retention::RowHash hash;
-    for (int i = 0; i < shape->columns; ++i) {
-        int column = shape->order[i];
-        if (!shape->nulls[column])
-            add_value(&hash, shape->name_hash[column], shape->values[column],
-                      TupleDescAttr(shape->desc, column));
-    }
-    total->rows += 1;
-    total->bytes += static_cast<std::int64_t>(hash.bytes());
-    total->digest = total->digest + hash.finish();
+    heap_deform_tuple(&tuple, site->shape->desc, site->values, site->nulls);
+    add_row(total, site->shape, site->values, site->nulls);
 }
 
-Total *state_argument(FunctionCallInfo fcinfo, int n)
+RowTotal *state_argument(FunctionCallInfo fcinfo, int n)
 {
     if (!PG_ARGISNULL(n))
-        return reinterpret_cast<Total *>(PG_GETARG_POINTER(n));
+        return reinterpret_cast<RowTotal *>(PG_GETARG_POINTER(n));
     MemoryContext context;
     if (!AggCheckCallContext(fcinfo, &context))
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("must be called as an aggregate")));
-    return static_cast<Total *>(MemoryContextAllocZero(context, sizeof(Total)));
+    return static_cast<RowTotal *>(MemoryContextAllocZero(context, sizeof(RowTotal)));
 }
 
 } // namespace
@@ -138,10 +85,10 @@ PG_FUNCTION_INFO_V1(ps_row_digest_add);
 // Transition of privacy_scan.row_digest(record). IMMUTABLE, PARALLEL SAFE. A NULL row is not counted.
 Datum ps_row_digest_add(PG_FUNCTION_ARGS)
 {
-    Total *total = state_argument(fcinfo, 0);
+    RowTotal *total = state_argument(fcinfo, 0);
     if (!PG_ARGISNULL(1)) {
         HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(1);
-        add_row(fcinfo, total, row);
+        add_record(fcinfo, total, row);
         PG_FREE_IF_COPY(row, 1);
     }
     PG_RETURN_POINTER(total);
@@ -152,8 +99,8 @@ PG_FUNCTION_INFO_V1(ps_row_digest_result);
 // Final function: (rows, bytes, digest). bytes: logical size, uncompressed.
 Datum ps_row_digest_result(PG_FUNCTION_ARGS)
 {
-    Total none{};
-    const Total *total = PG_ARGISNULL(0) ? &none : reinterpret_cast<Total *>(PG_GETARG_POINTER(0));
+    RowTotal none{};
+    const RowTotal *total = PG_ARGISNULL(0) ? &none : reinterpret_cast<RowTotal *>(PG_GETARG_POINTER(0));
     TupleDesc desc;
     if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
         elog(ERROR, "return type must be a row type");
@@ -169,9 +116,9 @@ PG_FUNCTION_INFO_V1(ps_row_digest_combine);
 // Combines the states of parallel workers.
 Datum ps_row_digest_combine(PG_FUNCTION_ARGS)
 {
-    Total *total = state_argument(fcinfo, 0);
+    RowTotal *total = state_argument(fcinfo, 0);
     if (!PG_ARGISNULL(1)) {
-        const Total *other = reinterpret_cast<Total *>(PG_GETARG_POINTER(1));
+        const RowTotal *other = reinterpret_cast<RowTotal *>(PG_GETARG_POINTER(1));
         total->rows += other->rows;
         total->bytes += other->bytes;
         total->digest = total->digest + other->digest;
@@ -186,9 +133,9 @@ Datum ps_row_digest_serialize(PG_FUNCTION_ARGS)
 {
     if (!AggCheckCallContext(fcinfo, nullptr))
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("must be called as an aggregate")));
-    auto *bytes = static_cast<bytea *>(palloc(VARHDRSZ + sizeof(Total)));
-    SET_VARSIZE(bytes, VARHDRSZ + sizeof(Total));
-    memcpy(VARDATA(bytes), PG_GETARG_POINTER(0), sizeof(Total));
+    auto *bytes = static_cast<bytea *>(palloc(VARHDRSZ + sizeof(RowTotal)));
+    SET_VARSIZE(bytes, VARHDRSZ + sizeof(RowTotal));
+    memcpy(VARDATA(bytes), PG_GETARG_POINTER(0), sizeof(RowTotal));
     PG_RETURN_BYTEA_P(bytes);
 }
 
@@ -198,10 +145,10 @@ PG_FUNCTION_INFO_V1(ps_row_digest_deserialize);
 Datum ps_row_digest_deserialize(PG_FUNCTION_ARGS)
 {
     bytea *bytes = PG_GETARG_BYTEA_PP(0);
-    if (!AggCheckCallContext(fcinfo, nullptr) || VARSIZE_ANY_EXHDR(bytes) != sizeof(Total))
+    if (!AggCheckCallContext(fcinfo, nullptr) || VARSIZE_ANY_EXHDR(bytes) != sizeof(RowTotal))
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("must be called as an aggregate")));
-    auto *total = static_cast<Total *>(palloc(sizeof(Total)));
-    memcpy(total, VARDATA_ANY(bytes), sizeof(Total));
+    auto *total = static_cast<RowTotal *>(palloc(sizeof(RowTotal)));
+    memcpy(total, VARDATA_ANY(bytes), sizeof(RowTotal));
     PG_RETURN_POINTER(total);
 }
 }

@@ -1,0 +1,95 @@
+# A hot standby: reading works, maintenance says that this is a standby, what writes is refused; drained rows and
+# old snapshots are right there, too; after promotion the work goes on.
+
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use PrivacyScanTest;
+use Test::More;
+
+my $primary = new_server('primary');
+make_store($primary);
+$primary->backup('backup');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'backup', has_streaming => 1);
+$standby->start;
+
+$primary->safe_psql('postgres', q{
+	INSERT INTO event (scan_id, at, body)
+	SELECT 1, timestamptz '2027-06-01 UTC' + n * interval '1 hour', repeat(n::text, 3000) FROM generate_series(1, 100) n});
+
+# Draining goes through to the standby.
+my $rows = q{SELECT count(*), count(DISTINCT id), sum(length(body)) FROM event};
+my $there = $primary->safe_psql('postgres', $rows);
+my $drained = $primary->safe_psql('postgres', q{SELECT sum(rows) FROM privacy_scan.drain_default('event')});
+is($drained, '100', 'drained on the primary');
+$primary->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', $rows), $there, 'the standby has the rows once');
+is($standby->safe_psql('postgres', q{SELECT count(*) FROM event_default}), '0', 'none of them in DEFAULT');
+is($standby->safe_psql('postgres', q{SET enable_seqscan = off; SELECT count(*) FROM event WHERE scan_id = 1}),
+	'100', 'through an index, too');
+
+# Reading works.
+is( $standby->safe_psql('postgres', q{SELECT count(*) > 5 FROM privacy_scan.partitions WHERE parent = 'event'::regclass}),
+	't', 'the view partitions');
+is( $standby->safe_psql('postgres', q{SELECT relation, partitions > 3, default_rows FROM privacy_scan.partition_sets ORDER BY 1}),
+	"event|t|0\nreading|f|", 'the view partition_sets');
+like($standby->safe_psql('postgres', q{SELECT status FROM privacy_scan.health() WHERE component = 'server'}),
+	qr/standby/, 'health() says what this is');
+
+# Maintenance is no error: whoever calls it by the clock need not know where the primary is.
+is( $standby->safe_psql('postgres', q{SELECT action, sqlstate IS NULL FROM privacy_scan.maintain_partitions()}),
+	'standby|t', 'maintain_partitions() returns a row that says so');
+is( $standby->safe_psql('postgres', q{SELECT relation, action FROM privacy_scan.maintain_partitions('event')}),
+	'event|standby', 'for one relation, too');
+
+# What writes is refused.
+my @writing = (
+	q{SELECT * FROM privacy_scan.manage_partitions('event', 'at', '1 day')},
+	q{SELECT * FROM privacy_scan.manage_partitions('reading', 'id', 100)},
+	q{SELECT * FROM privacy_scan.set_partitions('event', premake => 5)},
+	q{SELECT * FROM privacy_scan.ensure_partitions('event', timestamptz '2030-01-01', timestamptz '2030-02-01')},
+	q{SELECT * FROM privacy_scan.ensure_partitions('reading', 5000, 6000)},
+	q{SELECT * FROM privacy_scan.drain_default('event')},
+	q{SELECT privacy_scan.unmanage_partitions('event')},
+	q{CALL privacy_scan.run_drain('event')},
+	q{CALL privacy_scan.run_maintenance()});
+for my $sql (@writing)
+{
+	my ($status, $out, $err) = $standby->psql('postgres', "\\set VERBOSITY verbose\n$sql");
+	like($err, qr/25006/, "refused with 25006: $sql");
+}
+
+# A reader of the standby whose snapshot is older than a change and a drain.
+$standby->append_conf('postgresql.conf', 'hot_standby_feedback = on');
+$standby->reload;
+$primary->safe_psql('postgres', q{
+	INSERT INTO event (id, scan_id, at, body) VALUES (1000001, 2, '2027-08-01 UTC', 'before');
+	INSERT INTO event (id, scan_id, at, body) VALUES (1000002, 2, '2027-08-01 UTC', 'before')});
+$primary->wait_for_catchup($standby);
+my $reader = $standby->background_psql('postgres');
+$reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1;');
+$primary->poll_query_until('postgres', q{SELECT backend_xmin IS NOT NULL FROM pg_stat_replication})
+  or die 'the standby does not report its snapshot';
+$primary->safe_psql('postgres', q{
+	UPDATE event SET body = 'after' WHERE id = 1000001;
+	SELECT count(*) FROM privacy_scan.drain_default('event')});
+$primary->wait_for_catchup($standby);
+is($reader->query_safe('SELECT id, body FROM event WHERE scan_id = 2 ORDER BY id;'), "1000001|before\n1000002|before",
+	'a snapshot from before sees what was before');
+is($reader->query_safe("SET enable_seqscan = off; SELECT id, body FROM event WHERE id = 1000001 AND at = '2027-08-01 UTC';"),
+	'1000001|before', 'through an index, too');
+$reader->quit;
+
+# The standby takes over.
+$standby->promote;
+is( $standby->safe_psql('postgres', q{
+		UPDATE clock SET at = at + interval '2 days';
+		SELECT DISTINCT action FROM privacy_scan.maintain_partitions('event', at => (SELECT at FROM clock))}),
+	'created', 'after the promotion partitions are created');
+cmp_ok(converge($standby), '<=', 3, 'and maintenance comes to an end');
+check_layout($standby, 'promoted');
+is($standby->safe_psql('postgres', $rows . ' WHERE scan_id = 1'), $there, 'the rows are there');
+
+done_testing();

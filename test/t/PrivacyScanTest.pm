@@ -1,0 +1,157 @@
+# What the TAP tests share: a server with the extension, a partitioned store, writers that keep a ledger of what
+# the server acknowledged, and the checks that nothing of it is lost, doubled or left behind.
+package PrivacyScanTest;
+
+use strict;
+use warnings;
+use Exporter 'import';
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+our @EXPORT = qw(new_server make_store advance_clock write_rows is_writing check_ledger check_layout converge);
+
+# A running server, to which years are near; settings are lines for its postgresql.conf.
+sub new_server
+{
+	my ($name, @settings) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	$node->init(allows_streaming => 1);
+	$node->append_conf('postgresql.conf', $_)
+	  for ('max_connections = 40', 'max_locks_per_transaction = 256', 'fsync = on', 'jit = off',
+		'privacy_scan.partition_max_ahead = 100000', @settings);
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION privacy_scan');
+	return $node;
+}
+
+# Events by day, of scans, with a DEFAULT partition; readings by number, without one. The clock of the tests is
+# a row, so that a day passes when we say so.
+sub make_store
+{
+	my ($node) = @_;
+	$node->safe_psql('postgres', q{
+		CREATE TABLE clock (at timestamptz NOT NULL);
+		INSERT INTO clock VALUES ('2026-01-10 12:00 UTC');
+		CREATE TABLE scan (id int PRIMARY KEY, touched bigint NOT NULL DEFAULT 0);
+		INSERT INTO scan SELECT generate_series(1, 100);
+		CREATE SEQUENCE event_ids;
+		CREATE TABLE event (
+			id bigint NOT NULL DEFAULT nextval('event_ids'),
+			scan_id int NOT NULL REFERENCES scan,
+			at timestamptz NOT NULL,
+			body text NOT NULL,
+			PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+		CREATE INDEX ON event (scan_id);
+		CREATE TABLE reading (id bigint PRIMARY KEY) PARTITION BY RANGE (id);
+	});
+	# Managed as of the tests' clock, not of ours: the policy first, then its partitions.
+	$node->safe_psql('postgres', q{
+		INSERT INTO privacy_scan.partition_policies
+			(relation, every, premake, time_zone, default_partition) VALUES ('event', '1 day', 3, 'UTC', true);
+		SELECT count(*) FROM privacy_scan.ensure_partitions('event', '2026-01-08 UTC', '2026-01-11 UTC');
+		SELECT count(*) FROM privacy_scan.maintain_partitions('event', at => (SELECT at FROM clock));
+		SELECT count(*) FROM privacy_scan.manage_partitions('reading', 'id', step => 100, premake => 2,
+			default_partition => false);
+	});
+}
+
+# Lets a day pass.
+sub advance_clock
+{
+	my ($node) = @_;
+	return $node->safe_psql('postgres', q{UPDATE clock SET at = at + interval '1 day' RETURNING at});
+}
+
+# Starts a session that writes rows one by one, most of them about the present, some far off, and prints the id of
+# each that was acknowledged. The session ends by itself, or with the server.
+sub write_rows
+{
+	my ($node, $name, $rows) = @_;
+	my $dir = PostgreSQL::Test::Utils::tempdir();
+	my ($script, $out, $err) = map { "$dir/$name.$_" } qw(sql out err);
+	my $insert = "INSERT INTO event (scan_id, at, body) SELECT 1 + (random() * 99)::int, "
+	  . "%s, repeat(md5(random()::text), (random() * 20)::int) FROM clock RETURNING id;\n";
+	my $text = '';
+	for my $n (1 .. $rows)
+	{
+		my $at = "at - random() * interval '2 days'";
+		$at = "at + interval '400 days' + random() * interval '8 days'" if $n % 10 == 0;
+		$at = "at - interval '300 days' - random() * interval '8 days'" if $n % 25 == 0;
+		$text .= sprintf($insert, $at);
+		$text .= "UPDATE scan SET touched = touched + 1 WHERE id = $n % 100 + 1;\n" if $n % 5 == 0;
+	}
+	PostgreSQL::Test::Utils::append_to_file($script, $text);
+	my $session = IPC::Run::start(
+		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-v', 'ON_ERROR_STOP=0', '-f', $script ],
+		'>', $out, '2>', $err);
+	return { session => $session, out => $out, err => $err, name => $name };
+}
+
+# True where one of the sessions has not come to its end.
+sub is_writing
+{
+	return scalar(grep { $_->{session}->pumpable } @_);
+}
+
+# Every acknowledged row is there, and no row is there twice.
+sub check_ledger
+{
+	my ($node, $name, @writers) = @_;
+	my %acknowledged;
+	for my $writer (@writers)
+	{
+		$acknowledged{$_}++ for grep { /^\d+$/ } split /\n/, slurp_file($writer->{out});
+	}
+	my %stored;
+	$stored{$_}++ for split /\n/, $node->safe_psql('postgres', 'SELECT id FROM event');
+	my @lost = grep { !$stored{$_} } keys %acknowledged;
+	my @doubled = grep { $stored{$_} > 1 } keys %stored;
+	cmp_ok(scalar(keys %acknowledged), '>', 0, "$name: rows were acknowledged");
+	is("@lost", '', "$name: no acknowledged row is lost (of " . keys(%acknowledged) . ')');
+	is("@doubled", '', "$name: no row is there twice");
+	return;
+}
+
+# No table is left behind unattached, the days up to the clock and ahead of it follow each other without a gap,
+# and no two partitions start at the same bound.
+sub check_layout
+{
+	my ($node, $name) = @_;
+	is( $node->safe_psql('postgres', q{
+			SELECT string_agg(relname, ' ') FROM pg_class
+			WHERE relkind = 'r' AND relname ~ '^(event|reading)_' AND NOT relispartition}),
+		'', "$name: no table is left behind");
+	is( $node->safe_psql('postgres', q{
+			SELECT count(*) FROM (
+				SELECT lower_at, lag(upper_at) OVER (ORDER BY lower_at) AS before, at
+				FROM privacy_scan.partitions, clock
+				WHERE parent = 'event'::regclass AND state <> 'default'
+				  AND lower_at BETWEEN '2026-01-08' AND at + interval '3 days') AS days
+			WHERE before <> lower_at}),
+		'0', "$name: the days are without a gap");
+	cmp_ok(
+		$node->safe_psql('postgres', q{
+			SELECT extract(epoch FROM max(upper_at) - (SELECT at FROM clock)) / 86400 FROM privacy_scan.partitions
+			WHERE parent = 'event'::regclass AND upper_at < (SELECT at + interval '100 days' FROM clock)}),
+		'>=', 3, "$name: three days ahead are there");
+	return;
+}
+
+# Runs maintenance until it finds nothing to do; returns the number of runs, or dies.
+sub converge
+{
+	my ($node) = @_;
+	for my $run (1 .. 20)
+	{
+		my $left = $node->safe_psql('postgres', q{
+				SELECT concat_ws(' ', relation, action, partition, sqlstate, message)
+			FROM privacy_scan.maintain_partitions(at => (SELECT at FROM clock))});
+		return $run if $left eq '';
+		die "maintenance failed: $left" if $left =~ /failed/;
+	}
+	die 'maintenance does not come to an end';
+}
+
+1;
