@@ -5,10 +5,12 @@
 
 #include "pg/ident.hpp"
 #include "pg/subxact.hpp"
+#include "settings/settings.hpp"
 
 extern "C" {
 #include <catalog/namespace.h>
 #include <catalog/pg_class_d.h>
+#include <storage/lockdefs.h>
 #include <utils/lsyscache.h>
 }
 
@@ -49,7 +51,11 @@ void make_schema(pg::Spi &spi, const std::string &schema, Oid owner)
         return;
     const std::string sql =
         "CREATE SCHEMA " + pg::quote(schema) + " AUTHORIZATION " + pg::quote(pg::role_name(owner));
+    pg::GucScope waiting; // for another session that makes it just now
+    waiting.set("lock_timeout", (std::to_string(settings::lock_timeout_ms()) + "ms").c_str());
     if (auto failure = pg::try_in_subtransaction([&] { spi.run(sql); })) {
+        if (OidIsValid(schema_oid(schema)))
+            return;
         if (failure->sqlstate != "42501")
             pg::raise(*failure);
         pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE,
@@ -118,7 +124,8 @@ void follow_columns(pg::Spi &spi, const Member &member, ArchiveTable &archive)
     for (std::size_t row = 0; row < rows.size(); ++row) {
         const std::string column = rows.text(row, 1), type = rows.text(row, 2);
         if (rows.boolean(row, 3))
-            spi.run("ALTER TABLE " + archive.name + " ADD COLUMN " + column + " " + type + rows.text(row, 5));
+            spi.run("ALTER TABLE " + archive.name + " ADD COLUMN IF NOT EXISTS " + column + " " + type +
+                    rows.text(row, 5));
         else if (rows.boolean(row, 4))
             pg::fail(ERRCODE_DATATYPE_MISMATCH,
                      "column " + column + " of " + archive.name + " has another type than in " + member.name,
@@ -140,6 +147,10 @@ ArchiveTable open_archive(pg::Spi &spi, const Member &member, const std::string 
 {
     const std::string in = archive_schema(member, schema), relation = archive_relation(member);
     ArchiveTable archive{relation_oid(in, relation), pg::quote(in, relation), {}};
+    if (!OidIsValid(archive.relid)) {
+        pg::lock_owned(member.table, ShareUpdateExclusiveLock); // one session at a time makes it
+        archive.relid = relation_oid(in, relation);
+    }
     if (!OidIsValid(archive.relid))
         archive.relid = make_table(spi, member, in, relation);
     check_archive(member, archive);

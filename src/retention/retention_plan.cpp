@@ -4,8 +4,10 @@
 #include "retention/retention_plan.hpp"
 
 #include "pg/ident.hpp"
+#include "pg/subxact.hpp"
 
 extern "C" {
+#include <utils/datetime.h>
 #include <utils/timestamp.h>
 }
 
@@ -26,11 +28,21 @@ std::int64_t estimate_bytes(pg::Spi &spi, Oid relid, std::int64_t rows)
     return row.int8(0, 1);
 }
 
+// The same in every session.
+std::string text_in_utc(std::int64_t instant)
+{
+    char text[MAXDATELEN + 1];
+    struct pg_tm tm;
+    fsec_t fsec;
+    if (timestamp2tm(instant, nullptr, &tm, &fsec, nullptr, nullptr) != 0)
+        return "?";
+    EncodeDateTime(&tm, fsec, false, 0, nullptr, USE_ISO_DATES, text);
+    return std::string(text) + " UTC";
+}
+
 std::string reason_of(const Work &work)
 {
-    const std::int64_t instant = work.cutoff.instant;
-    std::string text =
-        pg::quote(work.policy.key) + " before " + pg::guarded([=] { return timestamptz_to_str(instant); });
+    std::string text = pg::quote(work.policy.key) + " before " + text_in_utc(work.cutoff.instant);
     return work.policy.condition.empty() ? text : text + " and " + work.policy.condition;
 }
 
@@ -59,16 +71,15 @@ std::vector<ActionRow> spared_rows(const Work &work)
 {
     std::vector<ActionRow> rows;
     for (const Spared &spared : work.family.spared)
-        rows.push_back(
-            {spared.relid,
-             "keep",
-             {},
-             0,
-             0,
-             {},
-             {},
-             "its rows stay: foreign key " + pg::quote(spared.constraint) + " clears the reference",
-             0});
+        rows.push_back({spared.relid,
+                        "keep",
+                        {},
+                        0,
+                        0,
+                        {},
+                        {},
+                        "its rows stay: " + pg::quote(spared.constraint) + " clears the reference",
+                        0});
     return rows;
 }
 
@@ -130,10 +141,12 @@ void put(pg::RowSink &sink, const ActionRow &row)
 void analyze(pg::Spi &spi, const Work &work)
 {
     pg::OwnerScope owner(work.family.root().table.owner);
-    for (const Member &member : work.family.members) {
-        spi.run("ANALYZE " + member.name);
-        spi.run("ANALYZE " + archive_name(member, work.policy.archive_schema));
-    }
+    for (const Member &member : work.family.members)
+        for (const std::string &name : {member.name, archive_name(member, work.policy.archive_schema)}) {
+            auto failure = pg::try_in_subtransaction([&] { spi.run("ANALYZE " + name); });
+            if (failure && failure->sqlstate != "55P03")
+                pg::raise(*failure);
+        }
 }
 
 } // namespace privacy_scan::retention

@@ -38,7 +38,7 @@ class Summary
 void put(pg::RowSink &sink, const ActionRow &row);
 
 // ANALYZE of the family and its archives, as their owner: partitioned parents too, which autovacuum leaves
-// out.
+// out. A relation that somebody else is analysing or vacuuming is left to them.
 void analyze(pg::Spi &spi, const Work &work);
 
 } // namespace privacy_scan::retention
