@@ -1,7 +1,8 @@
 -- health(): one row a component, of what is the reader's own.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS privacy_scan;
 CREATE SCHEMA ps_health;
 SET search_path = ps_health;
-SET client_min_messages = warning;
 CREATE ROLE regress_health_owner;
 GRANT CREATE, USAGE ON SCHEMA ps_health TO regress_health_owner;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA privacy_scan TO regress_health_owner;
