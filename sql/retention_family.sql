@@ -215,6 +215,29 @@ SELECT * FROM archived('top') WHERE relation IN ('top', 'mid_1', 'low');
 DROP TABLE ret_family_before.mid_1, mid CASCADE;
 SELECT forget();
 
+-- Partitions are searched for a range of ids: in the order of the ids' collation, and past those that are NULL.
+CREATE TABLE scan (id text COLLATE "en-x-icu" PRIMARY KEY, n int UNIQUE, c varchar(5) UNIQUE, at timestamp);
+CREATE TABLE evidence (scan text COLLATE "en-x-icu" REFERENCES scan ON DELETE CASCADE, at date) PARTITION BY RANGE (at);
+CREATE TABLE evidence_1 PARTITION OF evidence DEFAULT;
+CREATE TABLE issue (n int8 REFERENCES scan (n) ON DELETE CASCADE) PARTITION BY HASH (n);
+CREATE TABLE issue_1 PARTITION OF issue FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+CREATE TABLE note (n int REFERENCES scan (n) ON DELETE CASCADE, m int) PARTITION BY RANGE (m);
+CREATE TABLE note_1 PARTITION OF note FOR VALUES FROM (0) TO (10) PARTITION BY RANGE (n);
+CREATE TABLE note_11 PARTITION OF note_1 FOR VALUES FROM (MINVALUE) TO (3);
+CREATE TABLE note_12 PARTITION OF note_1 DEFAULT;
+CREATE TABLE note_2 PARTITION OF note DEFAULT;
+CREATE TABLE mark (c text REFERENCES scan (c) ON DELETE CASCADE) PARTITION BY LIST (c);
+CREATE TABLE mark_1 PARTITION OF mark DEFAULT;
+INSERT INTO scan VALUES ('a', 1, 'c', '2023-01-01'), ('B', NULL, NULL, '2023-02-01'), ('c', 5, 'B', '2023-03-01'), ('D', 7, 'a', '2024-12-01');
+INSERT INTO evidence SELECT id FROM scan UNION ALL SELECT NULL;
+INSERT INTO issue SELECT n FROM scan;
+INSERT INTO note SELECT n, m FROM scan, (VALUES (1), (20)) v(m);
+INSERT INTO mark SELECT c FROM scan;
+SELECT privacy_scan.set_retention('scan', '1 year', 'at') IS NOT NULL AS set;
+SELECT remember('scan', 'evidence', 'issue', 'note', 'mark');
+SELECT * FROM archived('scan');
+SELECT forget();
+
 -- Names.
 CREATE TABLE "Od""d %s 'x'" ("t" int PRIMARY KEY, "o" text, "k" text, "c" text, "at ""then""" timestamptz, "select" text, "gone" text, "$1" int);
 CREATE TABLE "tp" ("hit" int PRIMARY KEY, "kept" text, "gone" int REFERENCES "Od""d %s 'x'" ON DELETE CASCADE, "u" int, "d" text, "g" text);

@@ -161,9 +161,9 @@ bool has_user_triggers(pg::Spi &spi, Oid relid)
         .boolean(0, 1);
 }
 
-// True where the DELETE of a member's rows may do without triggers: nobody refers to them any more, so that the
-// foreign keys' own triggers, which probe every partition of every child for every row, would find nothing; and
-// neither the relation nor a partition of it has a trigger or rule of a user's.
+// True where the DELETE of a member's rows may do without triggers: nobody refers to them any more, so that
+// the foreign keys' own triggers, which probe every partition of every child for every row, would find
+// nothing; and neither the relation nor a partition of it has a trigger or rule of a user's.
 bool needs_no_triggers(pg::Spi &spi, const Member &member)
 {
     return member.has_children && !member.has_spared && !has_user_triggers(spi, member.table.relid);
@@ -313,9 +313,9 @@ bool is_busy(const pg::ErrorText &failure)
     return failure.sqlstate == "55P03" || failure.sqlstate == "40P01" || failure.sqlstate == "40001";
 }
 
-// Keys, columns and partitions as they are now, locked until the end of the transaction so that they stay: a key
-// added since would cascade rows away that nobody archived, a partition attached since would not be searched. (To
-// attach one that has a foreign key takes a lock on what it refers to.)
+// Keys, columns and partitions as they are now, locked until the end of the transaction so that they stay: a
+// key added since would cascade rows away that nobody archived, a partition attached since would not be
+// searched. (To attach one that has a foreign key takes a lock on what it refers to.)
 std::vector<ArchiveTable> prepare(pg::Spi &spi, Work &work)
 {
     Family family = read_family(spi, work.policy.root, RowExclusiveLock);
