@@ -64,6 +64,33 @@ void make_schema(pg::Spi &spi, const std::string &schema, Oid owner)
     }
 }
 
+// Whoever owns a schema may drop what is in it: only the archive's own owner, or who may do so anyway.
+void check_schema(pg::Spi &spi, const std::string &schema, Oid owner)
+{
+    pg::CatalogScope scope;
+    pg::Rows rows =
+        spi.run("SELECT r.rolname::text, r.rolsuper OR r.oid = d.datdba OR r.rolname = 'pg_database_owner'"
+                "  OR pg_has_role($2, r.oid, 'MEMBER'),"
+                " has_schema_privilege($2, n.oid, 'CREATE') AND has_schema_privilege($2, n.oid, 'USAGE')"
+                " FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner,"
+                " pg_catalog.pg_database d WHERE n.nspname = $1 AND d.datname = current_database()",
+                {pg::text_param(schema), pg::oid_param(owner)});
+    if (rows.empty())
+        pg::fail(ERRCODE_UNDEFINED_SCHEMA, "schema \"" + schema + "\" does not exist");
+    const std::string role = pg::role_name(owner);
+    if (!rows.boolean(0, 2))
+        pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE,
+                 "schema \"" + schema + "\" cannot hold the archive of \"" + role + "\"",
+                 "It belongs to \"" + rows.text(0, 1) + "\", who could drop the archive.",
+                 "Give the schema to \"" + role + "\", or name another archive_schema.");
+    if (!rows.boolean(0, 3))
+        pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE,
+                 "schema \"" + schema + "\" cannot hold the archive of \"" + role + "\"",
+                 "\"" + role + "\" may not create tables in it.",
+                 "Run GRANT CREATE, USAGE ON SCHEMA " + pg::quote(schema) + " TO " + pg::quote(role) +
+                     ", or name another archive_schema.");
+}
+
 void revoke_from_others(pg::Spi &spi, const std::string &name, Oid relid)
 {
     pg::Rows rows = spi.run("SELECT DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC'"
@@ -81,6 +108,7 @@ Oid make_table(pg::Spi &spi, const Member &member, const std::string &schema, co
 {
     const std::string name = pg::quote(schema, relation);
     make_schema(spi, schema, member.table.owner);
+    check_schema(spi, schema, member.table.owner);
     pg::OwnerScope owner(member.table.owner);
     spi.run("CREATE TABLE " + name + " (LIKE " + member.name + " INCLUDING STORAGE INCLUDING COMMENTS)");
     const Oid relid = relation_oid(schema, relation);
