@@ -65,6 +65,33 @@ void make_schema(pg::Spi &spi, const std::string &schema, Oid owner)
     }
 }
 
+// Whoever owns a schema may drop what is in it: only the archive's own owner, or who may do so anyway.
+void check_schema(pg::Spi &spi, const std::string &schema, Oid owner, bool archive_exists)
+{
+    pg::CatalogScope scope;
+    pg::Rows rows =
+        spi.run("SELECT r.rolname::text, r.rolsuper OR r.oid = d.datdba OR r.rolname = 'pg_database_owner'"
+                "  OR pg_has_role($2, r.oid, 'MEMBER'),"
+                " has_schema_privilege($2, n.oid, 'CREATE') AND has_schema_privilege($2, n.oid, 'USAGE')"
+                " FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner,"
+                " pg_catalog.pg_database d WHERE n.nspname = $1 AND d.datname = current_database()",
+                {pg::text_param(schema), pg::oid_param(owner)});
+    if (rows.empty())
+        return; // it is about to be made
+    const std::string role = pg::role_name(owner);
+    if (!rows.boolean(0, 2))
+        pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE,
+                 "schema \"" + schema + "\" cannot hold the archive of \"" + role + "\"",
+                 "It belongs to \"" + rows.text(0, 1) + "\", who could drop the archive.",
+                 "Give the schema to \"" + role + "\", or name another archive_schema.");
+    if (!archive_exists && !rows.boolean(0, 3))
+        pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE,
+                 "schema \"" + schema + "\" cannot hold the archive of \"" + role + "\"",
+                 "\"" + role + "\" may not create tables in it.",
+                 "Run GRANT CREATE, USAGE ON SCHEMA " + pg::quote(schema) + " TO " + pg::quote(role) +
+                     ", or name another archive_schema.");
+}
+
 void revoke_from_others(pg::Spi &spi, const std::string &name, Oid relid)
 {
     pg::Rows rows = spi.run("SELECT DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC'"
@@ -82,6 +109,7 @@ Oid make_table(pg::Spi &spi, const Member &member, const std::string &schema, co
 {
     const std::string name = pg::quote(schema, relation);
     make_schema(spi, schema, member.table.owner);
+    check_schema(spi, schema, member.table.owner, false);
     pg::OwnerScope owner(member.table.owner);
     spi.run("CREATE TABLE " + name + " (LIKE " + member.name + " INCLUDING STORAGE INCLUDING COMMENTS)");
     const Oid relid = relation_oid(schema, relation);
@@ -95,27 +123,6 @@ Oid make_table(pg::Spi &spi, const Member &member, const std::string &schema, co
         spi.run("ALTER TABLE " + name + " " + changes);
     revoke_from_others(spi, name, relid);
     return relid;
-}
-
-// A schema's owner may drop whatever is in it: rows would be in the hands of somebody else.
-void check_schema(pg::Spi &spi, const Member &member, const std::string &schema)
-{
-    pg::Rows rows =
-        spi.run("SELECT n.nspowner, n.nspowner = d.datdba OR r.rolname = 'pg_database_owner'"
-                " FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner,"
-                " pg_catalog.pg_database d"
-                " WHERE n.nspname::text = $1 AND d.datname = pg_catalog.current_database()",
-                {pg::text_param(schema)});
-    if (rows.empty() || rows.boolean(0, 2)) // the owner of the database could drop all of it anyway
-        return;
-    const Oid holder = rows.oid(0, 1), owner = member.table.owner;
-    const bool trusted =
-        pg::guarded([=] { return superuser_arg(holder) || has_privs_of_role(owner, holder); });
-    if (!trusted)
-        pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE,
-                 "schema \"" + schema + "\" cannot hold the archive of " + member.name,
-                 "It belongs to \"" + pg::role_name(holder) + "\", who could drop the archive.",
-                 "Give the schema the owner of the table, or name another archive_schema.");
 }
 
 // Two sources in one archive could not be told apart any more.
@@ -193,7 +200,7 @@ ArchiveTable open_archive(pg::Spi &spi, const Member &member, const std::string 
     pg::CatalogPath path;
     const std::string in = archive_schema(member, schema), relation = archive_relation(member);
     ArchiveTable archive{relation_oid(in, relation), pg::quote(in, relation), {}};
-    check_schema(spi, member, in);
+    check_schema(spi, in, member.table.owner, OidIsValid(archive.relid));
     if (!OidIsValid(archive.relid)) {
         pg::lock_owned(member.table, ShareUpdateExclusiveLock); // one session at a time makes it
         archive.relid = relation_oid(in, relation);
