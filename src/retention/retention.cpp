@@ -85,6 +85,20 @@ std::string in_words(const Family &family, const Policy &policy)
 
 } // namespace
 
+namespace
+{
+
+std::string set_policy(Policy &policy)
+{
+    pg::Spi spi;
+    const Family family = read_family(spi, policy.root);
+    check_policy(policy);
+    store_policy(spi, policy);
+    return in_words(family, policy);
+}
+
+} // namespace
+
 // privacy_scan.set_retention(root regclass, keep interval, key name, condition text, archive text,
 // archive_schema name) returns text: sets or replaces the policy of a root: rows whose key is older than keep
 // (in UTC) and that meet the condition go, with all that refers to them, into archive tables. Returns the
@@ -108,11 +122,7 @@ PS_FUNCTION(ps_set_retention)
     if (archive != "table")
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "unknown kind of archive \"" + archive + "\"", {},
                  "The kind is 'table'.");
-    pg::Spi spi;
-    const Family family = read_family(spi, policy.root);
-    check_policy(policy);
-    store_policy(spi, policy);
-    return pg::text_param(in_words(family, policy)).value;
+    return pg::text_param(set_policy(policy)).value; // made where SPI's memory isn't: it outlives the connection
 }
 
 // privacy_scan.drop_retention(root regclass) returns boolean: forgets the policy; archives and ledger stay.
