@@ -5,10 +5,12 @@
 
 #include "pg/ident.hpp"
 #include "pg/subxact.hpp"
+#include "settings/settings.hpp"
 
 extern "C" {
 #include <catalog/namespace.h>
 #include <catalog/pg_class_d.h>
+#include <storage/lockdefs.h>
 #include <utils/acl.h>
 #include <utils/lsyscache.h>
 }
@@ -50,13 +52,44 @@ void make_schema(pg::Spi &spi, const std::string &schema, Oid owner)
         return;
     const std::string sql =
         "CREATE SCHEMA " + pg::quote(schema) + " AUTHORIZATION " + pg::quote(pg::role_name(owner));
+    pg::GucScope waiting; // for another session that makes it just now
+    waiting.set("lock_timeout", (std::to_string(settings::lock_timeout_ms()) + "ms").c_str());
     if (auto failure = pg::try_in_subtransaction([&] { spi.run(sql); })) {
+        if (OidIsValid(schema_oid(schema)))
+            return;
         if (failure->sqlstate != "42501")
             pg::raise(*failure);
         pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE,
                  "could not create the schema \"" + schema + "\" for the archive", failure->message + ".",
                  "Let somebody with the right to it run: " + sql);
     }
+}
+
+// Whoever owns a schema may drop what is in it: only the archive's own owner, or who may do so anyway.
+void check_schema(pg::Spi &spi, const std::string &schema, Oid owner, bool archive_exists)
+{
+    pg::CatalogScope scope;
+    pg::Rows rows =
+        spi.run("SELECT r.rolname::text, r.rolsuper OR r.oid = d.datdba OR r.rolname = 'pg_database_owner'"
+                "  OR pg_has_role($2, r.oid, 'MEMBER'),"
+                " has_schema_privilege($2, n.oid, 'CREATE') AND has_schema_privilege($2, n.oid, 'USAGE')"
+                " FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner,"
+                " pg_catalog.pg_database d WHERE n.nspname = $1 AND d.datname = current_database()",
+                {pg::text_param(schema), pg::oid_param(owner)});
+    if (rows.empty())
+        return; // it is about to be made
+    const std::string role = pg::role_name(owner);
+    if (!rows.boolean(0, 2))
+        pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE,
+                 "schema \"" + schema + "\" cannot hold the archive of \"" + role + "\"",
+                 "It belongs to \"" + rows.text(0, 1) + "\", who could drop the archive.",
+                 "Give the schema to \"" + role + "\", or name another archive_schema.");
+    if (!archive_exists && !rows.boolean(0, 3))
+        pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE,
+                 "schema \"" + schema + "\" cannot hold the archive of \"" + role + "\"",
+                 "\"" + role + "\" may not create tables in it.",
+                 "Run GRANT CREATE, USAGE ON SCHEMA " + pg::quote(schema) + " TO " + pg::quote(role) +
+                     ", or name another archive_schema.");
 }
 
 void revoke_from_others(pg::Spi &spi, const std::string &name, Oid relid)
@@ -76,6 +109,7 @@ Oid make_table(pg::Spi &spi, const Member &member, const std::string &schema, co
 {
     const std::string name = pg::quote(schema, relation);
     make_schema(spi, schema, member.table.owner);
+    check_schema(spi, schema, member.table.owner, false);
     pg::OwnerScope owner(member.table.owner);
     spi.run("CREATE TABLE " + name + " (LIKE " + member.name + " INCLUDING STORAGE INCLUDING COMMENTS)");
     const Oid relid = relation_oid(schema, relation);
@@ -89,27 +123,6 @@ Oid make_table(pg::Spi &spi, const Member &member, const std::string &schema, co
         spi.run("ALTER TABLE " + name + " " + changes);
     revoke_from_others(spi, name, relid);
     return relid;
-}
-
-// A schema's owner may drop whatever is in it: rows would be in the hands of somebody else.
-void check_schema(pg::Spi &spi, const Member &member, const std::string &schema)
-{
-    pg::Rows rows =
-        spi.run("SELECT n.nspowner, n.nspowner = d.datdba OR r.rolname = 'pg_database_owner'"
-                " FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner,"
-                " pg_catalog.pg_database d"
-                " WHERE n.nspname::text = $1 AND d.datname = pg_catalog.current_database()",
-                {pg::text_param(schema)});
-    if (rows.empty() || rows.boolean(0, 2)) // the owner of the database could drop all of it anyway
-        return;
-    const Oid holder = rows.oid(0, 1), owner = member.table.owner;
-    const bool trusted =
-        pg::guarded([=] { return superuser_arg(holder) || has_privs_of_role(owner, holder); });
-    if (!trusted)
-        pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE,
-                 "schema \"" + schema + "\" cannot hold the archive of " + member.name,
-                 "It belongs to \"" + pg::role_name(holder) + "\", who could drop the archive.",
-                 "Give the schema the owner of the table, or name another archive_schema.");
 }
 
 // Two sources in one archive could not be told apart any more.
@@ -158,7 +171,8 @@ void follow_columns(pg::Spi &spi, const Member &member, ArchiveTable &archive)
     for (std::size_t row = 0; row < rows.size(); ++row) {
         const std::string column = rows.text(row, 1), type = rows.text(row, 2);
         if (rows.boolean(row, 3))
-            spi.run("ALTER TABLE " + archive.name + " ADD COLUMN " + column + " " + type + rows.text(row, 5));
+            spi.run("ALTER TABLE " + archive.name + " ADD COLUMN IF NOT EXISTS " + column + " " + type +
+                    rows.text(row, 5));
         else if (rows.boolean(row, 4))
             pg::fail(ERRCODE_DATATYPE_MISMATCH,
                      "column " + column + " of " + archive.name + " has another type than in " + member.name,
@@ -186,7 +200,11 @@ ArchiveTable open_archive(pg::Spi &spi, const Member &member, const std::string 
     pg::CatalogPath path;
     const std::string in = archive_schema(member, schema), relation = archive_relation(member);
     ArchiveTable archive{relation_oid(in, relation), pg::quote(in, relation), {}};
-    check_schema(spi, member, in);
+    check_schema(spi, in, member.table.owner, OidIsValid(archive.relid));
+    if (!OidIsValid(archive.relid)) {
+        pg::lock_owned(member.table, ShareUpdateExclusiveLock); // one session at a time makes it
+        archive.relid = relation_oid(in, relation);
+    }
     if (!OidIsValid(archive.relid))
         archive.relid = make_table(spi, member, in, relation);
     check_archive(spi, member, archive);

@@ -24,7 +24,7 @@ namespace
 // Rows of a family for each root, from the statistics; 1 where there are none yet.
 double estimate_rows_per_root(pg::Spi &spi, const Family &family)
 {
-    pg::CatalogPath path;
+    pg::CatalogScope scope;
     double all = 0, roots = 0;
     for (const Member &member : family.members) {
         const double rows =
@@ -46,30 +46,6 @@ Work::Work(pg::Spi &spi, Policy the_policy, std::int64_t at)
     : policy(std::move(the_policy)), family(read_family(spi, policy.root)), sql(family, policy),
       cutoff(cutoff_of(policy, at)), rows_per_root(estimate_rows_per_root(spi, family))
 {
-}
-
-static std::vector<Oid> relids_of(const Family &family)
-{
-    std::vector<Oid> relids;
-    for (const Member &member : family.members)
-        relids.push_back(member.table.relid);
-    std::sort(relids.begin(), relids.end());
-    return relids;
-}
-
-// What is read before the lock may be out of date; what is read after the lock and names no other relation
-// isn't.
-void Work::hold_family(pg::Spi &spi)
-{
-    for (bool settled = false; !settled;) {
-        pg::LockWait wait;
-        for (const Member &member : family.members)
-            pg::lock_in_tries(member.table, RowExclusiveLock, wait);
-        const std::vector<Oid> locked = relids_of(family);
-        family = read_family(spi, policy.root);
-        sql.refresh();
-        settled = relids_of(family) == locked;
-    }
 }
 
 namespace
@@ -175,20 +151,24 @@ void check_nothing_left(pg::Spi &spi, const Work &work, const Picked &picked, co
             "Look for triggers on the relation that suppress or redo deletes. The batch was rolled back.");
 }
 
-// True where the DELETE of a member's rows may do without triggers: nobody refers to them any more, as was
-// just counted, so that the foreign keys' own triggers, which probe every partition of every child for every
-// row, would find nothing; and neither the relation nor a partition of it has a trigger or rule of a user's.
-bool needs_no_triggers(pg::Spi &spi, const Member &member)
+// Triggers or rules of a user's on a relation or a partition of it.
+bool has_user_triggers(pg::Spi &spi, Oid relid)
 {
-    if (!member.has_children || member.has_spared)
-        return false;
     return spi
-        .run("SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_trigger t"
+        .run("SELECT EXISTS (SELECT FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_trigger t"
              "  ON t.tgrelid = c.oid AND NOT t.tgisinternal"
              " WHERE (t.oid IS NOT NULL OR c.relhasrules)"
              "  AND (c.oid = $1 OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1))))",
-             {pg::regclass_param(member.table.relid)})
+             {pg::regclass_param(relid)})
         .boolean(0, 1);
+}
+
+// True where the DELETE of a member's rows may do without triggers: nobody refers to them any more, so that
+// the foreign keys' own triggers, which probe every partition of every child for every row, would find
+// nothing; and neither the relation nor a partition of it has a trigger or rule of a user's.
+bool needs_no_triggers(pg::Spi &spi, const Member &member)
+{
+    return member.has_children && !member.has_spared && !has_user_triggers(spi, member.table.relid);
 }
 
 // Where a member's rows are looked for. Where ids grow with time, a batch's roots are a narrow range of ids,
@@ -280,6 +260,23 @@ void write_ledger(pg::Spi &spi, const Work &work, const Batch &batch)
     }
 }
 
+bool has_user_triggers(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives)
+{
+    auto on_member = [&](const Member &member) { return has_user_triggers(spi, member.table.relid); };
+    auto on_archive = [&](const ArchiveTable &archive) { return has_user_triggers(spi, archive.relid); };
+    return std::any_of(work.family.members.begin(), work.family.members.end(), on_member) ||
+           std::any_of(archives.begin(), archives.end(), on_archive);
+}
+
+// Where there are triggers: they may have given the family new rows, which must not be cascaded away.
+void check_no_children(pg::Spi &spi, const Work &work, const Picked &picked, std::size_t parent)
+{
+    for (const Member &member : work.family.members)
+        for (const Link &link : member.links)
+            if (link.parent == parent)
+                check_nothing_left(spi, work, picked, member, 1, 0);
+}
+
 struct Extent {
     std::int64_t number, pass_over, max_rows;
     bool strict;
@@ -302,8 +299,12 @@ Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> 
         batch.key_from = picked.row.text(0, 4);
         batch.key_to = picked.row.text(0, 5);
         lock_members(spi, work, picked);
-        for (std::size_t i = work.family.members.size(); i-- > 0;)
+        const bool triggers = has_user_triggers(spi, work, archives);
+        for (std::size_t i = work.family.members.size(); i-- > 0;) {
+            if (triggers)
+                check_no_children(spi, work, picked, i);
             batch.moved.push_back(move_member(spi, work, picked, work.family.members[i], archives[i]));
+        }
     }
     for (const Moved &moved : batch.moved)
         batch.rows += moved.rows;
@@ -330,13 +331,35 @@ bool is_busy(const pg::ErrorText &failure)
     return failure.sqlstate == "55P03" || failure.sqlstate == "40P01" || failure.sqlstate == "40001";
 }
 
+// Keys, columns and partitions as they are now, locked until the end of the transaction so that they stay: a
+// key added since would cascade rows away that nobody archived, a partition attached since would not be
+// searched. (To attach one that has a foreign key takes a lock on what it refers to.)
+std::vector<ArchiveTable> prepare(pg::Spi &spi, Work &work)
+{
+    Family family = read_family(spi, work.policy.root, RowExclusiveLock);
+    if (!same_family(family, work.family))
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                 "foreign keys to " + work.family.root().name + " or its family changed during the run", {},
+                 "Run it again.");
+    work.family = std::move(family); // its partitions
+    return open_archives(spi, work);
+}
+
+std::vector<ArchiveTable> prepare_with_locks(pg::Spi &spi, Work &work)
+{
+    std::vector<ArchiveTable> archives;
+    pg::LockWait wait;
+    if (auto failure = pg::try_with_locks({work.policy.root}, wait, [&] { archives = prepare(spi, work); }))
+        pg::raise(*failure);
+    return archives;
+}
+
 } // namespace
 
 Batch move_batch(pg::Spi &spi, Work &work, std::int64_t max_rows, bool strict)
 {
     pg::require_read_committed("retention");
-    work.hold_family(spi);
-    const std::vector<ArchiveTable> archives = open_archives(spi, work);
+    const std::vector<ArchiveTable> archives = prepare_with_locks(spi, work);
     const auto fit = static_cast<std::int64_t>(static_cast<double>(max_rows) / work.rows_per_root);
     Extent extent{std::clamp<std::int64_t>(fit, 1, 20000), work.passed_over, max_rows, strict};
     for (int attempt = 1;; ++attempt) {

@@ -13,10 +13,6 @@ struct Work {
     Work(pg::Spi &spi, Policy policy, std::int64_t at);
     Work(const Work &) = delete;
 
-    // Locks the family (ROW EXCLUSIVE, in tries) and reads it again: until the end of the transaction no
-    // column, foreign key, trigger or partition comes to it. Error: 55P03 where the locks could not be had.
-    void hold_family(pg::Spi &spi);
-
     Policy policy;
     Family family;
     FamilySql sql;

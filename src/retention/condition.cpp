@@ -1,14 +1,14 @@
-// See condition.hpp. Red but for the entry. Nothing of the condition is executed here; it is only ever
-// executed in statements that run as the relation's owner.
+// See condition.hpp. Red but for the entry. Whatever of the condition is executed here runs as the relation's
+// owner, as it does later on: reading a literal may run the CHECK of a domain inside its type.
 #include "pg/postgres.hpp"
 
 #include "retention/condition.hpp"
 
 #include "pg/compat.hpp"
-#include "pg/owner.hpp"
 
 extern "C" {
 #include <access/table.h>
+#include <miscadmin.h>
 #include <nodes/parsenodes.h>
 #include <optimizer/optimizer.h>
 #include <parser/parse_coerce.h>
@@ -35,10 +35,11 @@ bool is_bare_expression(const SelectStmt *select)
            !select->limitOffset && !select->limitCount && !select->lockingClause && !select->withClause;
 }
 
-// A bare * is no expression, and transformExpr() must not see it.
-bool is_star(const Node *node)
+// SELECT * is a target, not an expression: the expression parser would read a name that isn't there.
+bool is_star(Node *expression)
 {
-    return IsA(node, ColumnRef) && IsA(linitial(reinterpret_cast<const ColumnRef *>(node)->fields), A_Star);
+    return IsA(expression, ColumnRef) &&
+           IsA(linitial(reinterpret_cast<ColumnRef *>(expression)->fields), A_Star);
 }
 
 Node *parse_expression(const char *sql)
@@ -52,7 +53,11 @@ Node *parse_expression(const char *sql)
                 return target->val;
         }
     }
-    ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("it is not a single expression")));
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_SYNTAX_ERROR), errmsg("retention condition is not a single expression"),
+         errhint(
+             "Give a boolean expression over the root's columns, such as status IN ('done', 'failed').")));
     pg_unreachable();
 }
 
@@ -65,35 +70,29 @@ Node *analyze(Oid relid, const char *sql)
         addRangeTableEntryForRelation(state, rel, AccessShareLock, nullptr, false, true);
     addNSItemToQuery(state, item, true, true, true);
     Node *expression = transformExpr(state, parse_expression(sql), EXPR_KIND_CHECK_CONSTRAINT);
-    expression = coerce_to_boolean(state, expression, "condition");
+    expression = coerce_to_boolean(state, expression, "retention condition");
     assign_expr_collations(state, expression);
     table_close(rel, NoLock);
     if (contain_volatile_functions(expression))
-        ereport(ERROR, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION), errmsg("it calls a volatile function"),
+        ereport(ERROR, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+                        errmsg("retention condition uses a volatile function"),
                         errdetail("It would choose other rows each time it is asked.")));
     free_parsestate(state);
     return expression;
 }
 
-// Blue. What PostgreSQL says of it is about an expression, not about the statement that the user sees.
-Node *checked(Oid relid, const char *sql)
-{
-    try {
-        return pg::guarded([=] { return analyze(relid, sql); });
-    } catch (const pg::PgError &error) {
-        pg::fail(error.sqlstate(), std::string("cannot use this retention condition: ") + error.message(),
-                 error.detail(),
-                 "Give a boolean expression over the root's columns, such as status IN ('done', 'failed').");
-    }
-}
-
 } // namespace
 
-std::string compile_condition(Oid relid, const std::string &condition)
+std::string compile_condition(const pg::OwnedTable &root, const std::string &condition)
 {
+    const Oid relid = root.relid;
     const std::string sql = "SELECT " + condition;
     const char *text = sql.c_str();
-    Node *expression = checked(relid, text);
+    Node *expression = nullptr;
+    {
+        pg::RoleScope owner(root.owner, SECURITY_RESTRICTED_OPERATION);
+        expression = pg::guarded([=] { return analyze(relid, text); });
+    }
     pg::CatalogScope pinned_search_path; // so that the text names every schema but pg_catalog
     return pg::guarded([=]() -> const char * {
         return deparse_expression(expression, deparse_context_for("t", relid), true, false);

@@ -29,13 +29,7 @@ std::string join(const std::vector<std::string> &parts, const std::string &separ
 FamilySql::FamilySql(const Family &family, const Policy &policy)
     : family_(family), policy_(policy), key_(column("t", policy.key))
 {
-    refresh();
-}
-
-void FamilySql::refresh()
-{
-    root_columns_.clear();
-    for (const Member &member : family_.members)
+    for (const Member &member : family.members)
         for (const Link &link : member.links)
             for (const Link::Column &pair : link.columns)
                 if (link.parent == 0 &&
@@ -78,7 +72,8 @@ std::string FamilySql::probe_leaves(const Member &member) const
     if (member.leaves.empty())
         return {};
     const Link::Column &pair = member.links.front().columns.front();
-    const std::string child = column("t", pair.child), ids = "unnest(" + number(pair.parent) + ") AS x";
+    const std::string child = column("t", pair.child),
+                      ids = "unnest(" + number(pair.parent) + ") AS x WHERE x IS NOT NULL";
     std::string text = "WITH range AS MATERIALIZED (SELECT (SELECT x FROM " + ids +
                        " ORDER BY x LIMIT 1) AS lo,"
                        " (SELECT x FROM " +

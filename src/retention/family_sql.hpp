@@ -10,9 +10,8 @@ namespace privacy_scan::retention
 class FamilySql
 {
   public:
-    // Both must outlive it. Where the family is read again, refresh() follows.
+    // Both must outlive it.
     FamilySql(const Family &family, const Policy &policy);
-    void refresh();
 
     // The expired roots: parameters $1 cutoff, $2 number, $3 number to pass over. One row: count, tableoids,
     // ctids, least and greatest key as text, then an array for each column that children refer to. Locks them

@@ -10,6 +10,7 @@
 #include "settings/settings.hpp"
 
 extern "C" {
+#include <catalog/catalog.h>
 #include <catalog/namespace.h>
 #include <utils/timestamp.h>
 }
@@ -54,29 +55,46 @@ void put_all(FunctionCallInfo fcinfo, const std::vector<ActionRow> &rows)
         put(sink, row);
 }
 
-std::string text_of_interval(Datum keep)
-{
-    return pg::guarded(
-        [=]() -> const char * { return DatumGetCString(DirectFunctionCall1(interval_out, keep)); });
-}
-
-// The policy in words.
-std::string describe(const Family &family, const Policy &policy)
-{
-    std::string text = family.root().name;
-    if (!policy.condition.empty())
-        text += " where " + policy.condition;
-    text += " is kept for " + text_of_interval(policy.keep) + " after " + pg::quote(policy.key) +
-            ", then archived to " + archive_name(family.root(), policy.archive_schema);
-    for (std::size_t i = 1; i < family.members.size(); ++i)
-        text += (i == 1 ? ", with " : ", ") + family.members[i].name;
-    return text;
-}
-
 Policy policy_of(pg::Spi &spi, Oid root)
 {
     pg::require_owner(root);
     return require_policy(spi, root);
+}
+
+void refuse_reserved(const std::string &schema)
+{
+    const char *name = schema.c_str();
+    if (pg::guarded([=] { return IsReservedName(name); }))
+        pg::fail(ERRCODE_RESERVED_NAME, "unacceptable schema name \"" + schema + "\"",
+                 "The prefix \"pg_\" is reserved for system schemas.");
+}
+
+std::string in_words(const Family &family, const Policy &policy)
+{
+    const Datum keep = policy.keep;
+    const std::string interval =
+        pg::guarded([=] { return DatumGetCString(DirectFunctionCall1(interval_out, keep)); });
+    const std::size_t others = family.members.size() - 1;
+    return family.root().name + " is kept for " + interval + " by " + pg::quote(policy.key) +
+           (policy.condition.empty() ? "" : ", where " + policy.condition) + ", then archived to " +
+           archive_name(family.root(), policy.archive_schema) +
+           (others == 0   ? ""
+            : others == 1 ? ", together with the relation that refers to it"
+                          : ", together with " + std::to_string(others) + " relations that refer to it");
+}
+
+} // namespace
+
+namespace
+{
+
+std::string set_policy(Policy &policy)
+{
+    pg::Spi spi;
+    const Family family = read_family(spi, policy.root);
+    check_policy(policy);
+    store_policy(spi, policy);
+    return in_words(family, policy);
 }
 
 } // namespace
@@ -85,8 +103,8 @@ Policy policy_of(pg::Spi &spi, Oid root)
 // archive_schema name) returns text: sets or replaces the policy of a root: rows whose key is older than keep
 // (in UTC) and that meet the condition go, with all that refers to them, into archive tables. Returns the
 // policy in words. VOLATILE. Errors: 22004 a NULL, 22023 keep or archive, 42501 not the owner of the whole
-// family, 42703 and 42804 key, 0A000 foreign keys in a circle, and for the condition 42601, 42804, 42P17 and
-// the parser's.
+// family, 42703 and 42804 key, 42939 archive_schema, 0A000 foreign keys in a circle, 42809 a root of another
+// kind, and for the condition 42601, 42804, 42P17 and the parser's.
 PS_FUNCTION(ps_set_retention)
 {
     pg::Arguments args(fcinfo);
@@ -98,17 +116,13 @@ PS_FUNCTION(ps_set_retention)
     const std::string archive = args.text(4, "archive");
     if (!args.is_null(5))
         policy.archive_schema = NameStr(*DatumGetName(args.datum(5)));
+    refuse_reserved(policy.archive_schema);
     pg::require_owner(policy.root);
     pg::require_writable("set_retention()");
     if (archive != "table")
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "unknown kind of archive \"" + archive + "\"", {},
                  "The kind is 'table'.");
-    pg::Spi spi;
-    const Family family = read_family(spi, policy.root);
-    check_policy(policy);
-    store_policy(spi, policy);
-    const std::string text = describe(family, policy);
-    return pg::text_param(text).value;
+    return pg::text_param(set_policy(policy)).value; // made where SPI's memory isn't: it outlives the connection
 }
 
 // privacy_scan.drop_retention(root regclass) returns boolean: forgets the policy; archives and ledger stay.
@@ -232,7 +246,7 @@ PS_FUNCTION(ps_run_retention)
     std::vector<Oid> roots = roots_with_policy(spi);
     if (!args.is_null(0)) {
         roots = {args.relation(0, "root")};
-        policy_of(spi, roots.front());
+        pg::require_owner(roots.front());
     }
     std::optional<pg::ErrorText> first;
     for (Oid root : roots) {
@@ -275,7 +289,9 @@ Policy scan_policy(pg::Spi &spi, Oid scan, std::int32_t days)
         interval->day = days;
         return IntervalPGetDatum(interval);
     });
-    policy.condition = "status IN ('done', 'failed')";
+    // Means the same in every search_path.
+    policy.condition =
+        "status::pg_catalog.text OPERATOR(pg_catalog.=) ANY ('{done,failed}'::pg_catalog.text[])";
     check_policy(policy);
     return policy;
 }

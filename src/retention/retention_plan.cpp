@@ -8,6 +8,7 @@
 #include "pg/subxact.hpp"
 
 extern "C" {
+#include <utils/datetime.h>
 #include <utils/timestamp.h>
 }
 
@@ -28,13 +29,21 @@ std::int64_t estimate_bytes(pg::Spi &spi, Oid relid, std::int64_t rows)
     return row.int8(0, 1);
 }
 
+// The same in every session.
+std::string text_in_utc(std::int64_t instant)
+{
+    char text[MAXDATELEN + 1];
+    struct pg_tm tm;
+    fsec_t fsec;
+    if (timestamp2tm(instant, nullptr, &tm, &fsec, nullptr, nullptr) != 0)
+        return "?";
+    EncodeDateTime(&tm, fsec, false, 0, nullptr, USE_ISO_DATES, text);
+    return std::string(text) + " UTC";
+}
+
 std::string reason_of(const Work &work)
 {
-    const std::int64_t instant = work.cutoff.instant;
-    pg::GucScope settings;
-    settings.set("TimeZone", "UTC");
-    std::string text =
-        pg::quote(work.policy.key) + " before " + pg::guarded([=] { return timestamptz_to_str(instant); });
+    std::string text = pg::quote(work.policy.key) + " before " + text_in_utc(work.cutoff.instant);
     return work.policy.condition.empty() ? text : text + " and " + work.policy.condition;
 }
 
@@ -63,16 +72,15 @@ std::vector<ActionRow> spared_rows(const Work &work)
 {
     std::vector<ActionRow> rows;
     for (const Spared &spared : work.family.spared)
-        rows.push_back(
-            {spared.relid,
-             "keep",
-             {},
-             0,
-             0,
-             {},
-             {},
-             "its rows stay: foreign key " + pg::quote(spared.constraint) + " clears the reference",
-             0});
+        rows.push_back({spared.relid,
+                        "keep",
+                        {},
+                        0,
+                        0,
+                        {},
+                        {},
+                        "its rows stay: " + pg::quote(spared.constraint) + " clears the reference",
+                        0});
     return rows;
 }
 

@@ -3,6 +3,7 @@
 
 extern "C" {
 #include <access/detoast.h>
+#include <access/htup_details.h>
 #include <catalog/pg_attribute.h>
 #include <catalog/pg_enum.h>
 #include <catalog/pg_type.h>
