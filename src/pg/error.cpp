@@ -28,15 +28,13 @@ static std::string unpack(int sqlstate)
 
 void raise(const ErrorText &text)
 {
-    const std::string &code = text.sqlstate;
-    fail(MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4]), text.message);
+    throw text.error;
 }
 
-static ErrorText join(int sqlstate, const std::string &message, const std::string &detail,
-                      const std::string &hint)
+ErrorText text_of(const Error &error)
 {
-    ErrorText text{unpack(sqlstate), message};
-    for (const std::string &part : {detail, hint})
+    ErrorText text{unpack(error.sqlstate), error.message, error};
+    for (const std::string &part : {error.detail, error.hint})
         if (!part.empty())
             text.message += " (" + part + ")";
     return text;
@@ -44,12 +42,7 @@ static ErrorText join(int sqlstate, const std::string &message, const std::strin
 
 ErrorText text_of(const PgError &error)
 {
-    return join(error.sqlstate(), error.message(), error.detail(), error.hint());
-}
-
-ErrorText text_of(const Error &error)
-{
-    return join(error.sqlstate, error.message, error.detail, error.hint);
+    return text_of(Error{error.sqlstate(), error.message(), error.detail(), error.hint()});
 }
 
 } // namespace privacy_scan::pg

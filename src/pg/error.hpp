@@ -46,10 +46,11 @@ class PgError
 // An error as plain texts, kept beyond the subtransaction that it ended.
 struct ErrorText {
     std::string sqlstate; // five characters
-    std::string message;
+    std::string message;  // on one line, with detail and hint
+    Error error;
 };
 
-// Throws it again, as an Error.
+// Throws it again, as an Error, its parts as they were.
 [[noreturn]] void raise(const ErrorText &text);
 
 ErrorText text_of(const PgError &error);

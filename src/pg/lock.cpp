@@ -87,8 +87,10 @@ std::optional<ErrorText> try_with_locks(const std::vector<Oid> &relids, LockWait
             guarded([] { give_way(settings::lock_timeout_ms()); });
         wait.waited_ms += static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
         if (attempt >= settings::lock_attempts()) {
-            if (!wait.blocked_by.empty())
+            if (!wait.blocked_by.empty()) {
                 failure->message += " (held by " + wait.blocked_by + ")";
+                failure->error.message += " (held by " + wait.blocked_by + ")";
+            }
             return failure;
         }
     }

@@ -5,10 +5,13 @@
 
 #include "pg/ident.hpp"
 #include "pg/subxact.hpp"
+#include "settings/settings.hpp"
 
 extern "C" {
 #include <catalog/namespace.h>
 #include <catalog/pg_class_d.h>
+#include <storage/lockdefs.h>
+#include <utils/acl.h>
 #include <utils/lsyscache.h>
 }
 
@@ -49,7 +52,11 @@ void make_schema(pg::Spi &spi, const std::string &schema, Oid owner)
         return;
     const std::string sql =
         "CREATE SCHEMA " + pg::quote(schema) + " AUTHORIZATION " + pg::quote(pg::role_name(owner));
+    pg::GucScope waiting; // for another session that makes it just now
+    waiting.set("lock_timeout", (std::to_string(settings::lock_timeout_ms()) + "ms").c_str());
     if (auto failure = pg::try_in_subtransaction([&] { spi.run(sql); })) {
+        if (OidIsValid(schema_oid(schema)))
+            return;
         if (failure->sqlstate != "42501")
             pg::raise(*failure);
         pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE,
@@ -81,13 +88,51 @@ Oid make_table(pg::Spi &spi, const Member &member, const std::string &schema, co
     pg::Rows columns = spi.run("SELECT quote_ident(attname::text) FROM pg_catalog.pg_attribute"
                                " WHERE attrelid = $1 AND attnum > 0 AND attnotnull AND NOT attisdropped",
                                {pg::oid_param(relid)});
+    std::string changes;
     for (std::size_t row = 0; row < columns.size(); ++row)
-        spi.run("ALTER TABLE " + name + " ALTER COLUMN " + columns.text(row, 1) + " DROP NOT NULL");
+        changes += (row ? ", ALTER COLUMN " : "ALTER COLUMN ") + columns.text(row, 1) + " DROP NOT NULL";
+    if (!changes.empty())
+        spi.run("ALTER TABLE " + name + " " + changes);
     revoke_from_others(spi, name, relid);
     return relid;
 }
 
-void check_archive(const Member &member, const ArchiveTable &archive)
+// A schema's owner may drop whatever is in it: rows would be in the hands of somebody else.
+void check_schema(pg::Spi &spi, const Member &member, const std::string &schema)
+{
+    pg::Rows rows =
+        spi.run("SELECT n.nspowner, n.nspowner = d.datdba OR r.rolname = 'pg_database_owner'"
+                " FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner,"
+                " pg_catalog.pg_database d"
+                " WHERE n.nspname::text = $1 AND d.datname = pg_catalog.current_database()",
+                {pg::text_param(schema)});
+    if (rows.empty() || rows.boolean(0, 2)) // the owner of the database could drop all of it anyway
+        return;
+    const Oid holder = rows.oid(0, 1), owner = member.table.owner;
+    const bool trusted =
+        pg::guarded([=] { return superuser_arg(holder) || has_privs_of_role(owner, holder); });
+    if (!trusted)
+        pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE,
+                 "schema \"" + schema + "\" cannot hold the archive of " + member.name,
+                 "It belongs to \"" + pg::role_name(holder) + "\", who could drop the archive.",
+                 "Give the schema the owner of the table, or name another archive_schema.");
+}
+
+// Two sources in one archive could not be told apart any more.
+void check_not_shared(pg::Spi &spi, const Member &member, const ArchiveTable &archive)
+{
+    pg::CatalogScope scope;
+    pg::Rows rows = spi.run(
+        "SELECT source FROM privacy_scan.archive_ledger"
+        " WHERE target = $1 AND source <> $2 AND relation::oid <> $3 LIMIT 1",
+        {pg::text_param(archive.name), pg::text_param(member.name), pg::oid_param(member.table.relid)});
+    if (!rows.empty())
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                 archive.name + " cannot be the archive of " + member.name,
+                 "It holds rows of " + rows.text(0, 1) + ".", "Name another archive_schema.");
+}
+
+void check_archive(pg::Spi &spi, const Member &member, const ArchiveTable &archive)
 {
     const Oid relid = archive.relid;
     const char kind = pg::guarded([=] { return get_rel_relkind(relid); });
@@ -97,6 +142,7 @@ void check_archive(const Member &member, const ArchiveTable &archive)
     if (pg::require_owner(relid).owner != member.table.owner)
         pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE, archive.name + " cannot be the archive of " + member.name,
                  "It has another owner.", "Give it the owner of its source, or name another archive_schema.");
+    check_not_shared(spi, member, archive);
 }
 
 // Gives the archive the columns that the source has got since, and lists the source's columns.
@@ -118,7 +164,8 @@ void follow_columns(pg::Spi &spi, const Member &member, ArchiveTable &archive)
     for (std::size_t row = 0; row < rows.size(); ++row) {
         const std::string column = rows.text(row, 1), type = rows.text(row, 2);
         if (rows.boolean(row, 3))
-            spi.run("ALTER TABLE " + archive.name + " ADD COLUMN " + column + " " + type + rows.text(row, 5));
+            spi.run("ALTER TABLE " + archive.name + " ADD COLUMN IF NOT EXISTS " + column + " " + type +
+                    rows.text(row, 5));
         else if (rows.boolean(row, 4))
             pg::fail(ERRCODE_DATATYPE_MISMATCH,
                      "column " + column + " of " + archive.name + " has another type than in " + member.name,
@@ -136,13 +183,24 @@ std::string archive_name(const Member &member, const std::string &schema)
     return pg::quote(archive_schema(member, schema), archive_relation(member));
 }
 
+Oid archive_oid(const Member &member, const std::string &schema)
+{
+    return relation_oid(archive_schema(member, schema), archive_relation(member));
+}
+
 ArchiveTable open_archive(pg::Spi &spi, const Member &member, const std::string &schema)
 {
+    pg::CatalogPath path;
     const std::string in = archive_schema(member, schema), relation = archive_relation(member);
     ArchiveTable archive{relation_oid(in, relation), pg::quote(in, relation), {}};
+    check_schema(spi, member, in);
+    if (!OidIsValid(archive.relid)) {
+        pg::lock_owned(member.table, ShareUpdateExclusiveLock); // one session at a time makes it
+        archive.relid = relation_oid(in, relation);
+    }
     if (!OidIsValid(archive.relid))
         archive.relid = make_table(spi, member, in, relation);
-    check_archive(member, archive);
+    check_archive(spi, member, archive);
     follow_columns(spi, member, archive);
     return archive;
 }

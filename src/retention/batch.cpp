@@ -5,11 +5,13 @@
 
 #include "pg/guc.hpp"
 #include "pg/ident.hpp"
+#include "pg/lock.hpp"
 #include "pg/subxact.hpp"
 #include "retention/archive_writer.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
+#include <storage/lockdefs.h>
 #include <utils/timestamp.h>
 }
 
@@ -22,6 +24,7 @@ namespace
 // Rows of a family for each root, from the statistics; 1 where there are none yet.
 double estimate_rows_per_root(pg::Spi &spi, const Family &family)
 {
+    pg::CatalogScope scope;
     double all = 0, roots = 0;
     for (const Member &member : family.members) {
         const double rows =
@@ -115,6 +118,7 @@ void lock_members(pg::Spi &spi, const Work &work, const Picked &picked)
 // What was deleted, and what the archive has of it now.
 struct Moving {
     RowTotal deleted, written;
+    std::vector<Oid> leaves; // the first came from; none where it isn't known
 };
 
 void check_digests(const Moving &moving, const Member &member, const ArchiveTable &archive)
@@ -147,20 +151,24 @@ void check_nothing_left(pg::Spi &spi, const Work &work, const Picked &picked, co
             "Look for triggers on the relation that suppress or redo deletes. The batch was rolled back.");
 }
 
-// True where the DELETE of a member's rows may do without triggers: nobody refers to them any more, as was
-// just counted, so that the foreign keys' own triggers, which probe every partition of every child for every
-// row, would find nothing; and neither the relation nor a partition of it has a trigger or rule of a user's.
-bool needs_no_triggers(pg::Spi &spi, const Member &member)
+// Triggers or rules of a user's on a relation or a partition of it.
+bool has_user_triggers(pg::Spi &spi, Oid relid)
 {
-    if (!member.has_children || member.has_spared)
-        return false;
     return spi
-        .run("SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_trigger t"
+        .run("SELECT EXISTS (SELECT FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_trigger t"
              "  ON t.tgrelid = c.oid AND NOT t.tgisinternal"
              " WHERE (t.oid IS NOT NULL OR c.relhasrules)"
              "  AND (c.oid = $1 OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1))))",
-             {pg::regclass_param(member.table.relid)})
+             {pg::regclass_param(relid)})
         .boolean(0, 1);
+}
+
+// True where the DELETE of a member's rows may do without triggers: nobody refers to them any more, so that
+// the foreign keys' own triggers, which probe every partition of every child for every row, would find
+// nothing; and neither the relation nor a partition of it has a trigger or rule of a user's.
+bool needs_no_triggers(pg::Spi &spi, const Member &member)
+{
+    return member.has_children && !member.has_spared && !has_user_triggers(spi, member.table.relid);
 }
 
 // Where a member's rows are looked for. Where ids grow with time, a batch's roots are a narrow range of ids,
@@ -190,7 +198,7 @@ Moving move_directly(pg::Spi &spi, const Work &work, const Picked &picked, const
     ArchiveWriter writer(archive.relid);
     spi.send_generic(work.sql.delete_rows(member, archive.columns), picked.params, writer.receiver());
     writer.finish();
-    return {writer.deleted(), writer.written()};
+    return {writer.deleted(), writer.written(), writer.leaves()};
 }
 
 // Into an archive whose owner gave it indexes, constraints, triggers or partitions.
@@ -199,12 +207,13 @@ Moving move_by_insert(pg::Spi &spi, const Work &work, const Picked &picked, cons
 {
     pg::Rows row = spi.run_generic(work.sql.move_rows(member, archive.name, archive.columns), picked.params);
     return {{row.int8(0, 1), row.int8(0, 2), digest_of(row.text(0, 3))},
-            {row.int8(0, 4), row.int8(0, 2), digest_of(row.text(0, 5))}};
+            {row.int8(0, 4), row.int8(0, 2), digest_of(row.text(0, 5))},
+            {}};
 }
 
 // Moves the rows of one relation: a member, or a leaf of one in its place.
-RowTotal move_rows(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
-                   const ArchiveTable &archive)
+Moving move_rows(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
+                 const ArchiveTable &archive)
 {
     const std::int64_t before = count_rows(spi, work, picked, member);
     const Moving moving = ArchiveWriter::can_write(archive.relid)
@@ -212,21 +221,22 @@ RowTotal move_rows(pg::Spi &spi, const Work &work, const Picked &picked, const M
                               : move_by_insert(spi, work, picked, member, archive);
     check_digests(moving, member, archive);
     check_nothing_left(spi, work, picked, member, before, moving.deleted.rows);
-    return moving.deleted;
+    return moving;
 }
 
 Moved move_member(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
                   const ArchiveTable &archive)
 {
     const TimestampTz begun = GetCurrentTimestamp();
-    Moved moved{member.table.relid, archive.name, 0, 0, {}, 0};
+    Moved moved{member.table.relid, archive.name, 0, 0, {}, 0, {}};
     for (const std::string &from : sources_of(spi, work, picked, member)) {
         Member source = member;
         source.from = from;
-        const RowTotal part = move_rows(spi, work, picked, source, archive);
-        moved.rows += part.rows;
-        moved.bytes += part.bytes;
-        moved.digest = moved.digest + part.digest;
+        const Moving part = move_rows(spi, work, picked, source, archive);
+        moved.rows += part.deleted.rows;
+        moved.bytes += part.deleted.bytes;
+        moved.digest = moved.digest + part.deleted.digest;
+        moved.leaves.insert(moved.leaves.end(), part.leaves.begin(), part.leaves.end());
     }
     moved.ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
     return moved;
@@ -248,6 +258,23 @@ void write_ledger(pg::Spi &spi, const Work &work, const Batch &batch)
                  pg::text_param(batch.key_from), pg::text_param(batch.key_to),
                  pg::timestamptz_param(work.cutoff.instant)});
     }
+}
+
+bool has_user_triggers(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives)
+{
+    auto on_member = [&](const Member &member) { return has_user_triggers(spi, member.table.relid); };
+    auto on_archive = [&](const ArchiveTable &archive) { return has_user_triggers(spi, archive.relid); };
+    return std::any_of(work.family.members.begin(), work.family.members.end(), on_member) ||
+           std::any_of(archives.begin(), archives.end(), on_archive);
+}
+
+// Where there are triggers: they may have given the family new rows, which must not be cascaded away.
+void check_no_children(pg::Spi &spi, const Work &work, const Picked &picked, std::size_t parent)
+{
+    for (const Member &member : work.family.members)
+        for (const Link &link : member.links)
+            if (link.parent == parent)
+                check_nothing_left(spi, work, picked, member, 1, 0);
 }
 
 struct Extent {
@@ -272,8 +299,12 @@ Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> 
         batch.key_from = picked.row.text(0, 4);
         batch.key_to = picked.row.text(0, 5);
         lock_members(spi, work, picked);
-        for (std::size_t i = work.family.members.size(); i-- > 0;)
+        const bool triggers = has_user_triggers(spi, work, archives);
+        for (std::size_t i = work.family.members.size(); i-- > 0;) {
+            if (triggers)
+                check_no_children(spi, work, picked, i);
             batch.moved.push_back(move_member(spi, work, picked, work.family.members[i], archives[i]));
+        }
     }
     for (const Moved &moved : batch.moved)
         batch.rows += moved.rows;
@@ -281,9 +312,46 @@ Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> 
     return batch;
 }
 
+std::vector<ArchiveTable> open_archives(pg::Spi &spi, const Work &work)
+{
+    std::vector<ArchiveTable> archives;
+    for (const Member &member : work.family.members) {
+        archives.push_back(open_archive(spi, member, work.policy.archive_schema));
+        for (const Member &other : work.family.members)
+            if (other.table.relid == archives.back().relid)
+                pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                         archives.back().name + " cannot be the archive of " + member.name,
+                         "It belongs to the family itself.", "Name another archive_schema.");
+    }
+    return archives;
+}
+
 bool is_busy(const pg::ErrorText &failure)
 {
     return failure.sqlstate == "55P03" || failure.sqlstate == "40P01" || failure.sqlstate == "40001";
+}
+
+// Keys, columns and partitions as they are now, locked until the end of the transaction so that they stay: a
+// key added since would cascade rows away that nobody archived, a partition attached since would not be
+// searched. (To attach one that has a foreign key takes a lock on what it refers to.)
+std::vector<ArchiveTable> prepare(pg::Spi &spi, Work &work)
+{
+    Family family = read_family(spi, work.policy.root, RowExclusiveLock);
+    if (!same_family(family, work.family))
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                 "foreign keys to " + work.family.root().name + " or its family changed during the run", {},
+                 "Run it again.");
+    work.family = std::move(family); // its partitions
+    return open_archives(spi, work);
+}
+
+std::vector<ArchiveTable> prepare_with_locks(pg::Spi &spi, Work &work)
+{
+    std::vector<ArchiveTable> archives;
+    pg::LockWait wait;
+    if (auto failure = pg::try_with_locks({work.policy.root}, wait, [&] { archives = prepare(spi, work); }))
+        pg::raise(*failure);
+    return archives;
 }
 
 } // namespace
@@ -291,9 +359,7 @@ bool is_busy(const pg::ErrorText &failure)
 Batch move_batch(pg::Spi &spi, Work &work, std::int64_t max_rows, bool strict)
 {
     pg::require_read_committed("retention");
-    std::vector<ArchiveTable> archives;
-    for (const Member &member : work.family.members)
-        archives.push_back(open_archive(spi, member, work.policy.archive_schema));
+    const std::vector<ArchiveTable> archives = prepare_with_locks(spi, work);
     const auto fit = static_cast<std::int64_t>(static_cast<double>(max_rows) / work.rows_per_root);
     Extent extent{std::clamp<std::int64_t>(fit, 1, 20000), work.passed_over, max_rows, strict};
     for (int attempt = 1;; ++attempt) {

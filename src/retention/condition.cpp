@@ -1,14 +1,14 @@
-// See condition.hpp. Red but for the entry. Nothing of the condition is executed here; it is only ever
-// executed in statements that run as the relation's owner.
+// See condition.hpp. Red but for the entry. Whatever of the condition is executed here runs as the relation's
+// owner, as it does later on: reading a literal may run the CHECK of a domain inside its type.
 #include "pg/postgres.hpp"
 
 #include "retention/condition.hpp"
 
 #include "pg/compat.hpp"
-#include "pg/owner.hpp"
 
 extern "C" {
 #include <access/table.h>
+#include <miscadmin.h>
 #include <nodes/parsenodes.h>
 #include <optimizer/optimizer.h>
 #include <parser/parse_coerce.h>
@@ -35,6 +35,13 @@ bool is_bare_expression(const SelectStmt *select)
            !select->limitOffset && !select->limitCount && !select->lockingClause && !select->withClause;
 }
 
+// SELECT * is a target, not an expression: the expression parser would read a name that isn't there.
+bool is_star(Node *expression)
+{
+    return IsA(expression, ColumnRef) &&
+           IsA(linitial(reinterpret_cast<ColumnRef *>(expression)->fields), A_Star);
+}
+
 Node *parse_expression(const char *sql)
 {
     List *statements = pg::compat::parse_sql(sql);
@@ -42,7 +49,7 @@ Node *parse_expression(const char *sql)
         Node *statement = linitial_node(RawStmt, statements)->stmt;
         if (IsA(statement, SelectStmt) && is_bare_expression(reinterpret_cast<SelectStmt *>(statement))) {
             auto *target = linitial_node(ResTarget, reinterpret_cast<SelectStmt *>(statement)->targetList);
-            if (!target->name && !target->indirection)
+            if (!target->name && !target->indirection && !is_star(target->val))
                 return target->val;
         }
     }
@@ -76,11 +83,16 @@ Node *analyze(Oid relid, const char *sql)
 
 } // namespace
 
-std::string compile_condition(Oid relid, const std::string &condition)
+std::string compile_condition(const pg::OwnedTable &root, const std::string &condition)
 {
+    const Oid relid = root.relid;
     const std::string sql = "SELECT " + condition;
     const char *text = sql.c_str();
-    Node *expression = pg::guarded([=] { return analyze(relid, text); });
+    Node *expression = nullptr;
+    {
+        pg::RoleScope owner(root.owner, SECURITY_RESTRICTED_OPERATION);
+        expression = pg::guarded([=] { return analyze(relid, text); });
+    }
     pg::CatalogScope pinned_search_path; // so that the text names every schema but pg_catalog
     return pg::guarded([=]() -> const char * {
         return deparse_expression(expression, deparse_context_for("t", relid), true, false);

@@ -2,14 +2,15 @@
 // resolved.
 #pragma once
 
-#include "pg/postgres.hpp"
+#include "pg/owner.hpp"
 
 namespace privacy_scan::retention
 {
 
-// Parses the text as one expression over the columns of the relation, in the caller's search_path, and
-// returns it as SQL over the alias t in which every name is qualified. Errors: those of the parser, 42601
-// more than one expression, 42804 not boolean, 0A000 sub-select or aggregate, 42P17 volatile function.
-std::string compile_condition(Oid relid, const std::string &condition);
+// Parses the text as one expression over the columns of the root, in the caller's search_path but as the
+// root's owner, and returns it as SQL over the alias t in which every name is qualified. Errors: those of the
+// parser, 42601 more than one expression, 42804 not boolean, 0A000 sub-select, 42803 aggregate, 42P17
+// volatile function.
+std::string compile_condition(const pg::OwnedTable &root, const std::string &condition);
 
 } // namespace privacy_scan::retention

@@ -4,6 +4,10 @@
 #include "pg/owner.hpp"
 #include "pg/spi.hpp"
 
+extern "C" {
+#include <storage/lockdefs.h>
+}
+
 namespace privacy_scan::retention
 {
 
@@ -42,8 +46,13 @@ struct Family {
 };
 
 // Reads the family from pg_constraint. The caller must own every member, and all must have the root's owner.
-// Errors: 42501 not the owner (naming it), 0A000 foreign keys in a circle or from a relation to itself
-// (naming the constraints), 42809 not an ordinary or partitioned table.
-Family read_family(pg::Spi &spi, Oid root);
+// With a lockmode (NoLock: none) each member is locked before the keys to it are read; from ROW EXCLUSIVE on
+// no foreign key can be added any more. Errors: 42501 not the owner (naming it), 0A000 foreign keys in a
+// circle, from a relation to itself or to an array (naming the constraint), 42809 not an ordinary or
+// partitioned table, a partition, a temporary or an extension's table; 55P03 lock_not_available.
+Family read_family(pg::Spi &spi, Oid root, LOCKMODE lockmode = NoLock);
+
+// True where relations, names, keys and columns are the same; partitions may differ.
+bool same_family(const Family &a, const Family &b);
 
 } // namespace privacy_scan::retention

@@ -72,7 +72,8 @@ std::string FamilySql::probe_leaves(const Member &member) const
     if (member.leaves.empty())
         return {};
     const Link::Column &pair = member.links.front().columns.front();
-    const std::string child = column("t", pair.child), ids = "unnest(" + number(pair.parent) + ") AS x";
+    const std::string child = column("t", pair.child),
+                      ids = "unnest(" + number(pair.parent) + ") AS x WHERE x IS NOT NULL";
     std::string text = "WITH range AS MATERIALIZED (SELECT (SELECT x FROM " + ids +
                        " ORDER BY x LIMIT 1) AS lo,"
                        " (SELECT x FROM " +

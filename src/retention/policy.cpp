@@ -55,7 +55,7 @@ void check_policy(Policy &policy)
         pg::fail(ERRCODE_DATATYPE_MISMATCH, "column \"" + policy.key + "\" is not a time", {},
                  "The key of a retention policy is a timestamp, timestamptz or date.");
     if (!policy.condition.empty())
-        policy.condition = compile_condition(policy.root, policy.condition);
+        policy.condition = compile_condition(pg::require_owner(policy.root), policy.condition);
 }
 
 Cutoff cutoff_of(const Policy &policy, std::int64_t at)

@@ -10,6 +10,7 @@
 #include "settings/settings.hpp"
 
 extern "C" {
+#include <catalog/catalog.h>
 #include <catalog/namespace.h>
 #include <utils/timestamp.h>
 }
@@ -60,14 +61,36 @@ Policy policy_of(pg::Spi &spi, Oid root)
     return require_policy(spi, root);
 }
 
+void refuse_reserved(const std::string &schema)
+{
+    const char *name = schema.c_str();
+    if (pg::guarded([=] { return IsReservedName(name); }))
+        pg::fail(ERRCODE_RESERVED_NAME, "unacceptable schema name \"" + schema + "\"",
+                 "The prefix \"pg_\" is reserved for system schemas.");
+}
+
+std::string in_words(const Family &family, const Policy &policy)
+{
+    const Datum keep = policy.keep;
+    const std::string interval =
+        pg::guarded([=] { return DatumGetCString(DirectFunctionCall1(interval_out, keep)); });
+    const std::size_t others = family.members.size() - 1;
+    return family.root().name + " is kept for " + interval + " by " + pg::quote(policy.key) +
+           (policy.condition.empty() ? "" : ", where " + policy.condition) + ", then archived to " +
+           archive_name(family.root(), policy.archive_schema) +
+           (others == 0   ? ""
+            : others == 1 ? ", together with the relation that refers to it"
+                          : ", together with " + std::to_string(others) + " relations that refer to it");
+}
+
 } // namespace
 
 // privacy_scan.set_retention(root regclass, keep interval, key name, condition text, archive text,
 // archive_schema name) returns text: sets or replaces the policy of a root: rows whose key is older than keep
 // (in UTC) and that meet the condition go, with all that refers to them, into archive tables. Returns the
 // policy in words. VOLATILE. Errors: 22004 a NULL, 22023 keep or archive, 42501 not the owner of the whole
-// family, 42703 and 42804 key, 0A000 foreign keys in a circle, and for the condition 42601, 42804, 42P17 and
-// the parser's.
+// family, 42703 and 42804 key, 42939 archive_schema, 0A000 foreign keys in a circle, 42809 a root of another
+// kind, and for the condition 42601, 42804, 42P17 and the parser's.
 PS_FUNCTION(ps_set_retention)
 {
     pg::Arguments args(fcinfo);
@@ -79,6 +102,7 @@ PS_FUNCTION(ps_set_retention)
     const std::string archive = args.text(4, "archive");
     if (!args.is_null(5))
         policy.archive_schema = NameStr(*DatumGetName(args.datum(5)));
+    refuse_reserved(policy.archive_schema);
     pg::require_owner(policy.root);
     pg::require_writable("set_retention()");
     if (archive != "table")
@@ -88,11 +112,7 @@ PS_FUNCTION(ps_set_retention)
     const Family family = read_family(spi, policy.root);
     check_policy(policy);
     store_policy(spi, policy);
-    std::string text = family.root().name + " with " + std::to_string(family.members.size() - 1) +
-                       " relations that refer to it is kept by " + pg::quote(policy.key) +
-                       (policy.condition.empty() ? "" : " where " + policy.condition) +
-                       ", then archived to " + archive_name(family.root(), policy.archive_schema);
-    return pg::text_param(text).value;
+    return pg::text_param(in_words(family, policy)).value;
 }
 
 // privacy_scan.drop_retention(root regclass) returns boolean: forgets the policy; archives and ledger stay.
@@ -144,7 +164,7 @@ PS_FUNCTION(ps_apply_retention)
     const Batch batch = move_batch(spi, work, max_rows, true);
     summary.add(batch);
     if (batch.last && batch.roots > 0)
-        analyze(spi, work);
+        analyze(spi, work, summary);
     put_all(fcinfo, summary.rows());
     return Datum(0);
 }
@@ -163,31 +183,47 @@ void notify_progress(const Work &work, const Summary &summary, const Batch &batc
     });
 }
 
-// Batch after batch, each committed.
-void run_root(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows)
+// Batch after batch, each committed. What fails is rolled back and returned; what was committed stays.
+std::optional<pg::ErrorText> run_root(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows)
 {
-    Work work(spi, require_policy(spi, root), at);
-    Summary summary(work);
-    for (bool last = false; !last;) {
+    std::optional<Work> work;
+    std::optional<Summary> summary;
+    auto failure = pg::try_in_subtransaction([&] {
+        work.emplace(spi, policy_of(spi, root), at);
+        summary.emplace(*work);
+    });
+    for (bool last = false; !failure && !last;) {
         pg::MemoryScope memory("batch of run_retention");
-        const Batch batch = move_batch(spi, work, max_rows, false);
+        Batch batch;
+        failure = pg::try_in_subtransaction([&] { batch = move_batch(spi, *work, max_rows, false); });
         last = batch.last;
-        summary.add(batch);
+        summary->add(batch);
         spi.commit();
         if (batch.roots > 0)
-            notify_progress(work, summary, batch);
+            notify_progress(*work, *summary, batch);
     }
-    if (summary.roots() > 0)
-        analyze(spi, work);
+    if (summary && summary->roots() > 0)
+        analyze(spi, *work, *summary);
     spi.commit();
+    return failure;
+}
+
+void warn_of(Oid root, const pg::ErrorText &failure)
+{
+    const std::string name = pg::qualified_name(root);
+    const char *relation = name.c_str(), *code = failure.sqlstate.c_str(), *message = failure.message.c_str();
+    pg::guarded([=] {
+        ereport(WARNING, (errmsg("retention of %s failed with SQLSTATE %s: %s", relation, code, message)));
+    });
 }
 
 } // namespace
 
 // CALL privacy_scan.run_retention(root regclass, at timestamptz, max_rows bigint): all that has expired, of
-// one root or (NULL) of every policy that the caller owns, batch by batch, a transaction each; a NOTICE a
-// batch. An error ends the run; what was committed stays, and the next run goes on from there. With several
-// roots, the others still run, and the error of the first that failed is raised at the end. Errors as
+// one root or (NULL) of every policy that the caller owns, batch by batch of about max_rows rows, a
+// transaction each; a NOTICE a batch. What was committed stays, and the next run goes on from there. A root
+// that fails does not stop the others: it is a WARNING, and the first failure is raised when all have had
+// their turn, so that whoever runs it by the clock sees that there is something to look at. Errors as
 // apply_retention(), and 2D000 inside a transaction block.
 PS_FUNCTION(ps_run_retention)
 {
@@ -202,8 +238,18 @@ PS_FUNCTION(ps_run_retention)
         roots = {args.relation(0, "root")};
         pg::require_owner(roots.front());
     }
-    for (Oid root : roots)
-        run_root(spi, root, at, max_rows);
+    std::optional<pg::ErrorText> first;
+    for (Oid root : roots) {
+        auto failure = run_root(spi, root, at, max_rows);
+        if (!failure)
+            continue;
+        if (roots.size() > 1)
+            warn_of(root, *failure);
+        if (!first)
+            first = failure;
+    }
+    if (first)
+        pg::raise(*first);
     return Datum(0);
 }
 
@@ -233,7 +279,9 @@ Policy scan_policy(pg::Spi &spi, Oid scan, std::int32_t days)
         interval->day = days;
         return IntervalPGetDatum(interval);
     });
-    policy.condition = "status IN ('done', 'failed')";
+    // Means the same in every search_path.
+    policy.condition =
+        "status::pg_catalog.text OPERATOR(pg_catalog.=) ANY ('{done,failed}'::pg_catalog.text[])";
     check_policy(policy);
     return policy;
 }
@@ -263,13 +311,14 @@ PS_FUNCTION(ps_cleanup_old_scans)
     pg::require_writable("cleanup_old_scans()");
     pg::Spi spi;
     Work work(spi, scan_policy(spi, scan, days), GetCurrentTimestamp());
-    std::int64_t scans = 0;
+    Summary summary(work);
     for (bool last = false; !last;) {
         const Batch batch = move_batch(spi, work, settings::retention_batch_rows(), false);
         last = batch.last;
-        scans += batch.roots;
+        summary.add(batch);
     }
+    const std::int64_t scans = summary.roots();
     if (scans > 0)
-        analyze(spi, work);
+        analyze(spi, work, summary);
     return Int32GetDatum(static_cast<std::int32_t>(std::min<std::int64_t>(scans, INT32_MAX)));
 }

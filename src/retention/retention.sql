@@ -124,7 +124,7 @@ COMMENT ON FUNCTION privacy_scan.cleanup_old_scans(integer) IS
     'For a store with "Scan" on the search_path: archives the finished scans older than so many days, with all their evidence and issues; returns the number of scans.';
 REVOKE EXECUTE ON FUNCTION privacy_scan.cleanup_old_scans(integer) FROM PUBLIC;
 
-CREATE VIEW privacy_scan.retention_policies AS
+CREATE VIEW privacy_scan.retention_policies WITH (security_barrier) AS
 SELECT p.root, p.key_column AS key, p.keep::text AS keep, p.condition, 'table'::text AS archive, p.archive_schema
 FROM privacy_scan.retention_rules p
 JOIN pg_class r ON r.oid = p.root
@@ -133,7 +133,7 @@ COMMENT ON VIEW privacy_scan.retention_policies IS
     'The retention policies of roots that the reader owns or may read.';
 GRANT SELECT ON privacy_scan.retention_policies TO PUBLIC;
 
-CREATE VIEW privacy_scan.archives AS
+CREATE VIEW privacy_scan.archives WITH (security_barrier) AS
 SELECT a.id, a.archived_at, a.root_name AS root, a.source AS relation, a.target AS archive, a.rows, a.bytes, a.digest,
        a.key_from, a.key_to, a.cutoff
 FROM privacy_scan.archive_ledger a

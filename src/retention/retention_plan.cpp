@@ -3,9 +3,12 @@
 
 #include "retention/retention_plan.hpp"
 
+#include "pg/analyze.hpp"
 #include "pg/ident.hpp"
+#include "pg/subxact.hpp"
 
 extern "C" {
+#include <utils/datetime.h>
 #include <utils/timestamp.h>
 }
 
@@ -26,11 +29,21 @@ std::int64_t estimate_bytes(pg::Spi &spi, Oid relid, std::int64_t rows)
     return row.int8(0, 1);
 }
 
+// The same in every session.
+std::string text_in_utc(std::int64_t instant)
+{
+    char text[MAXDATELEN + 1];
+    struct pg_tm tm;
+    fsec_t fsec;
+    if (timestamp2tm(instant, nullptr, &tm, &fsec, nullptr, nullptr) != 0)
+        return "?";
+    EncodeDateTime(&tm, fsec, false, 0, nullptr, USE_ISO_DATES, text);
+    return std::string(text) + " UTC";
+}
+
 std::string reason_of(const Work &work)
 {
-    const std::int64_t instant = work.cutoff.instant;
-    std::string text =
-        pg::quote(work.policy.key) + " before " + pg::guarded([=] { return timestamptz_to_str(instant); });
+    std::string text = pg::quote(work.policy.key) + " before " + text_in_utc(work.cutoff.instant);
     return work.policy.condition.empty() ? text : text + " and " + work.policy.condition;
 }
 
@@ -59,16 +72,15 @@ std::vector<ActionRow> spared_rows(const Work &work)
 {
     std::vector<ActionRow> rows;
     for (const Spared &spared : work.family.spared)
-        rows.push_back(
-            {spared.relid,
-             "keep",
-             {},
-             0,
-             0,
-             {},
-             {},
-             "its rows stay: foreign key " + pg::quote(spared.constraint) + " clears the reference",
-             0});
+        rows.push_back({spared.relid,
+                        "keep",
+                        {},
+                        0,
+                        0,
+                        {},
+                        {},
+                        "its rows stay: " + pg::quote(spared.constraint) + " clears the reference",
+                        0});
     return rows;
 }
 
@@ -103,7 +115,7 @@ std::vector<ActionRow> plan_rows(pg::Spi &spi, const Work &work)
     return rows;
 }
 
-Summary::Summary(const Work &work) : rows_(empty_rows(work)) {}
+Summary::Summary(const Work &work) : rows_(empty_rows(work)), leaves_(work.family.members.size()) {}
 
 void Summary::add(const Batch &batch)
 {
@@ -113,6 +125,9 @@ void Summary::add(const Batch &batch)
         row.rows += batch.moved[i].rows;
         row.bytes += batch.moved[i].bytes;
         row.ms += batch.moved[i].ms;
+        for (Oid leaf : batch.moved[i].leaves)
+            if (std::find(leaves_[i].begin(), leaves_[i].end(), leaf) == leaves_[i].end())
+                leaves_[i].push_back(leaf);
         if (row.key_from.empty())
             row.key_from = batch.key_from;
         row.key_to = batch.key_to;
@@ -127,12 +142,41 @@ void put(pg::RowSink &sink, const ActionRow &row)
               cell(lock), cell(row.key_from), cell(row.key_to), cell(row.reason), cell(row.ms)});
 }
 
-void analyze(pg::Spi &spi, const Work &work)
+namespace
+{
+
+void analyze_one(pg::Spi &spi, Oid relid, bool whole)
+{
+    auto failure = pg::try_in_subtransaction([&] {
+        const std::string name = pg::qualified_name(relid);
+        if (whole || !pg::analyze_alone(spi, relid))
+            spi.run("ANALYZE " + name);
+    });
+    if (!failure)
+        return;
+    const std::string name = pg::qualified_name(relid);
+    const char *relation = name.c_str(), *code = failure->sqlstate.c_str(),
+               *message = failure->message.c_str();
+    pg::guarded(
+        [=] { ereport(WARNING, (errmsg("%s was not analyzed: SQLSTATE %s: %s", relation, code, message))); });
+}
+
+} // namespace
+
+void analyze(pg::Spi &spi, const Work &work, const Summary &summary)
 {
     pg::OwnerScope owner(work.family.root().table.owner);
-    for (const Member &member : work.family.members) {
-        spi.run("ANALYZE " + member.name);
-        spi.run("ANALYZE " + archive_name(member, work.policy.archive_schema));
+    const std::vector<Member> &members = work.family.members;
+    for (std::size_t i = 0; i < members.size(); ++i) {
+        const Member &member = members[members.size() - 1 - i];
+        if (summary.rows()[i].rows == 0)
+            continue;
+        const std::vector<Oid> &leaves = summary.leaves(i);
+        for (Oid leaf : leaves)
+            if (leaf != member.table.relid)
+                analyze_one(spi, leaf, true);
+        analyze_one(spi, member.table.relid, leaves.empty());
+        analyze_one(spi, archive_oid(member, work.policy.archive_schema), true);
     }
 }
 
