@@ -51,7 +51,7 @@ DECLARE t record;
 BEGIN
   FOR t IN SELECT relname FROM pg_class WHERE relnamespace = 'ret_family_before'::regnamespace AND relkind = 'r' LOOP
     EXECUTE format('DROP TABLE ret_family_before.%I', t.relname);
-    EXECUTE format('DROP TABLE ret_family.%I CASCADE', t.relname);
+    EXECUTE format('DROP TABLE IF EXISTS ret_family.%I CASCADE', t.relname); -- a partition goes with its parent
   END LOOP;
   DROP SCHEMA ret_family_archive CASCADE;
 END $$;

@@ -55,6 +55,23 @@ Finding partition_sets(pg::Spi &spi)
     return {"partition sets", "ok", detail, ""};
 }
 
+Finding retention(pg::Spi &spi)
+{
+    pg::Rows rows =
+        spi.run("SELECT (SELECT count(*) FROM privacy_scan.retention_policies), count(*),"
+                " coalesce(sum(rows), 0)::bigint, to_char(max(archived_at), 'YYYY-MM-DD HH24:MI TZ')"
+                " FROM privacy_scan.archives");
+    const std::int64_t policies = rows.int8(0, 1), batches = rows.int8(0, 2);
+    if (policies == 0 && batches == 0)
+        return {"retention", "none", "no relation of yours has a policy",
+                "SELECT privacy_scan.set_retention('\"Scan\"', '365 days', 'createdAt')"};
+    std::string detail =
+        std::to_string(policies) + " policies, " + std::to_string(rows.int8(0, 3)) + " rows archived";
+    if (batches > 0)
+        detail += ", last at " + rows.text(0, 4);
+    return {"retention", "ok", detail, ""};
+}
+
 // Nothing runs by itself in this version: somebody has to call.
 Finding schedule(pg::Spi &spi)
 {
@@ -77,7 +94,8 @@ PS_FUNCTION(ps_health)
     using pg::cell;
     pg::RowSink sink(fcinfo);
     pg::Spi spi;
-    for (const Finding &finding : {version(spi), server(), partition_sets(spi), schedule(spi)})
+    for (const Finding &finding :
+         {version(spi), server(), partition_sets(spi), retention(spi), schedule(spi)})
         sink.put(
             {cell(finding.component), cell(finding.status), cell(finding.detail), cell(finding.next_step)});
     return Datum(0);

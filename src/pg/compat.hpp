@@ -9,6 +9,7 @@ extern "C" {
 #include <catalog/pg_class.h>
 #include <commands/cluster.h>
 #include <commands/trigger.h>
+#include <commands/vacuum.h>
 #include <executor/spi.h>
 #include <parser/parser.h>
 #include <partitioning/partdesc.h>
@@ -121,6 +122,21 @@ inline List *parse_sql(const char *sql)
     return raw_parser(sql);
 #endif
 }
+
+// ANALYZE of one relation without its partitions: 18 has SQL for it, and then this is never called.
+#if PG_VERSION_NUM >= 180000
+constexpr bool has_analyze_only = true;
+inline void analyze_relation(Oid, BufferAccessStrategy) {}
+#else
+constexpr bool has_analyze_only = false;
+inline void analyze_relation(Oid relid, BufferAccessStrategy ring)
+{
+    VacuumParams params{};
+    params.options = VACOPT_ANALYZE;
+    params.log_min_duration = -1;
+    analyze_rel(relid, nullptr, &params, NIL, true, ring);
+}
+#endif
 
 // A random number from [0, 1). 15 brought a generator of PostgreSQL's own.
 inline double random_fraction()

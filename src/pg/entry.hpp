@@ -30,3 +30,12 @@ Datum enter(FunctionBody body, FunctionCallInfo fcinfo);
     }                                                                                                        \
     }                                                                                                        \
     static Datum name##_body([[maybe_unused]] FunctionCallInfo fcinfo)
+
+// A function of the hot path: red throughout, so that it needs no door. It throws nothing, calls PostgreSQL
+// unguarded and holds trivially destructible locals only.
+#define PS_RED_FUNCTION(name)                                                                                \
+    extern "C" {                                                                                             \
+    PGDLLEXPORT Datum name(PG_FUNCTION_ARGS);                                                                \
+    PG_FUNCTION_INFO_V1(name);                                                                               \
+    }                                                                                                        \
+    Datum name([[maybe_unused]] FunctionCallInfo fcinfo)

@@ -27,4 +27,15 @@ class GucScope
     int level_;
 };
 
+// While it lives, names without a schema are PostgreSQL's own. For statements on the catalog that run as the
+// caller: a caller's search_path may put somebody else's operators first.
+class CatalogPath
+{
+  public:
+    CatalogPath() { settings_.set("search_path", "pg_catalog, pg_temp"); }
+
+  private:
+    GucScope settings_;
+};
+
 } // namespace privacy_scan::pg

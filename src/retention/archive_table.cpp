@@ -11,6 +11,7 @@ extern "C" {
 #include <catalog/namespace.h>
 #include <catalog/pg_class_d.h>
 #include <storage/lockdefs.h>
+#include <utils/acl.h>
 #include <utils/lsyscache.h>
 }
 
@@ -65,7 +66,7 @@ void make_schema(pg::Spi &spi, const std::string &schema, Oid owner)
 }
 
 // Whoever owns a schema may drop what is in it: only the archive's own owner, or who may do so anyway.
-void check_schema(pg::Spi &spi, const std::string &schema, Oid owner)
+void check_schema(pg::Spi &spi, const std::string &schema, Oid owner, bool archive_exists)
 {
     pg::CatalogScope scope;
     pg::Rows rows =
@@ -76,14 +77,14 @@ void check_schema(pg::Spi &spi, const std::string &schema, Oid owner)
                 " pg_catalog.pg_database d WHERE n.nspname = $1 AND d.datname = current_database()",
                 {pg::text_param(schema), pg::oid_param(owner)});
     if (rows.empty())
-        pg::fail(ERRCODE_UNDEFINED_SCHEMA, "schema \"" + schema + "\" does not exist");
+        return; // it is about to be made
     const std::string role = pg::role_name(owner);
     if (!rows.boolean(0, 2))
         pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE,
                  "schema \"" + schema + "\" cannot hold the archive of \"" + role + "\"",
                  "It belongs to \"" + rows.text(0, 1) + "\", who could drop the archive.",
                  "Give the schema to \"" + role + "\", or name another archive_schema.");
-    if (!rows.boolean(0, 3))
+    if (!archive_exists && !rows.boolean(0, 3))
         pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE,
                  "schema \"" + schema + "\" cannot hold the archive of \"" + role + "\"",
                  "\"" + role + "\" may not create tables in it.",
@@ -108,20 +109,37 @@ Oid make_table(pg::Spi &spi, const Member &member, const std::string &schema, co
 {
     const std::string name = pg::quote(schema, relation);
     make_schema(spi, schema, member.table.owner);
-    check_schema(spi, schema, member.table.owner);
+    check_schema(spi, schema, member.table.owner, false);
     pg::OwnerScope owner(member.table.owner);
     spi.run("CREATE TABLE " + name + " (LIKE " + member.name + " INCLUDING STORAGE INCLUDING COMMENTS)");
     const Oid relid = relation_oid(schema, relation);
     pg::Rows columns = spi.run("SELECT quote_ident(attname::text) FROM pg_catalog.pg_attribute"
                                " WHERE attrelid = $1 AND attnum > 0 AND attnotnull AND NOT attisdropped",
                                {pg::oid_param(relid)});
+    std::string changes;
     for (std::size_t row = 0; row < columns.size(); ++row)
-        spi.run("ALTER TABLE " + name + " ALTER COLUMN " + columns.text(row, 1) + " DROP NOT NULL");
+        changes += (row ? ", ALTER COLUMN " : "ALTER COLUMN ") + columns.text(row, 1) + " DROP NOT NULL";
+    if (!changes.empty())
+        spi.run("ALTER TABLE " + name + " " + changes);
     revoke_from_others(spi, name, relid);
     return relid;
 }
 
-void check_archive(const Member &member, const ArchiveTable &archive)
+// Two sources in one archive could not be told apart any more.
+void check_not_shared(pg::Spi &spi, const Member &member, const ArchiveTable &archive)
+{
+    pg::CatalogScope scope;
+    pg::Rows rows = spi.run(
+        "SELECT source FROM privacy_scan.archive_ledger"
+        " WHERE target = $1 AND source <> $2 AND relation::oid <> $3 LIMIT 1",
+        {pg::text_param(archive.name), pg::text_param(member.name), pg::oid_param(member.table.relid)});
+    if (!rows.empty())
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                 archive.name + " cannot be the archive of " + member.name,
+                 "It holds rows of " + rows.text(0, 1) + ".", "Name another archive_schema.");
+}
+
+void check_archive(pg::Spi &spi, const Member &member, const ArchiveTable &archive)
 {
     const Oid relid = archive.relid;
     const char kind = pg::guarded([=] { return get_rel_relkind(relid); });
@@ -131,6 +149,7 @@ void check_archive(const Member &member, const ArchiveTable &archive)
     if (pg::require_owner(relid).owner != member.table.owner)
         pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE, archive.name + " cannot be the archive of " + member.name,
                  "It has another owner.", "Give it the owner of its source, or name another archive_schema.");
+    check_not_shared(spi, member, archive);
 }
 
 // Gives the archive the columns that the source has got since, and lists the source's columns.
@@ -171,17 +190,24 @@ std::string archive_name(const Member &member, const std::string &schema)
     return pg::quote(archive_schema(member, schema), archive_relation(member));
 }
 
+Oid archive_oid(const Member &member, const std::string &schema)
+{
+    return relation_oid(archive_schema(member, schema), archive_relation(member));
+}
+
 ArchiveTable open_archive(pg::Spi &spi, const Member &member, const std::string &schema)
 {
+    pg::CatalogPath path;
     const std::string in = archive_schema(member, schema), relation = archive_relation(member);
     ArchiveTable archive{relation_oid(in, relation), pg::quote(in, relation), {}};
+    check_schema(spi, in, member.table.owner, OidIsValid(archive.relid));
     if (!OidIsValid(archive.relid)) {
         pg::lock_owned(member.table, ShareUpdateExclusiveLock); // one session at a time makes it
         archive.relid = relation_oid(in, relation);
     }
     if (!OidIsValid(archive.relid))
         archive.relid = make_table(spi, member, in, relation);
-    check_archive(member, archive);
+    check_archive(spi, member, archive);
     follow_columns(spi, member, archive);
     return archive;
 }

@@ -16,6 +16,9 @@ struct ArchiveTable {
 // made.
 std::string archive_name(const Member &member, const std::string &schema);
 
+// The same as an OID; InvalidOid where it doesn't exist.
+Oid archive_oid(const Member &member, const std::string &schema);
+
 // The archive of a member, made on first use (the schema with the caller's rights, the table as the owner,
 // with no rights for anybody else), and given the columns that the source has got since. Columns are matched
 // by name. Errors: 42501 where the schema cannot be made, 42809 and 42501 where another kind of relation, or

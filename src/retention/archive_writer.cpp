@@ -27,8 +27,7 @@ struct ArchiveSink {
     MemoryContext memory;      // of the sink
     MemoryContext rows_memory; // of the rows since the last flush
     Relation archive;
-    RowShape *shape; // of the archive
-    BulkInsertState bulk;
+    RowShape *shape;        // of the archive
     TupleTableSlot **slots; // rows since the last flush
     int used;
     std::size_t bytes;
@@ -86,7 +85,7 @@ void verify(ArchiveSink *sink, TupleTableSlot *slot)
 void flush(ArchiveSink *sink)
 {
     if (sink->used > 0)
-        table_multi_insert(sink->archive, sink->slots, sink->used, GetCurrentCommandId(true), 0, sink->bulk);
+        table_multi_insert(sink->archive, sink->slots, sink->used, GetCurrentCommandId(true), 0, nullptr);
     for (int i = 0; i < sink->used; ++i) {
         verify(sink, sink->slots[i]);
         ExecClearTuple(sink->slots[i]);
@@ -155,7 +154,6 @@ ArchiveSink *open(Oid relid)
     sink->rows_memory = AllocSetContextCreate(memory, "archive sink rows", ALLOCSET_DEFAULT_SIZES);
     sink->archive = table_open(relid, RowExclusiveLock);
     sink->shape = make_row_shape(RelationGetDescr(sink->archive));
-    sink->bulk = GetBulkInsertState();
     sink->slots = static_cast<TupleTableSlot **>(palloc0(sizeof(TupleTableSlot *) * most_rows));
     sink->read_slot = table_slot_create(sink->archive, nullptr);
     const int natts = sink->shape->desc->natts;
@@ -172,7 +170,6 @@ void close(ArchiveSink *sink)
     for (int i = 0; i < most_rows && sink->slots[i]; ++i)
         ExecDropSingleTupleTableSlot(sink->slots[i]);
     ExecDropSingleTupleTableSlot(sink->read_slot);
-    FreeBulkInsertState(sink->bulk);
     table_finish_bulk_insert(sink->archive, 0);
     table_close(sink->archive, NoLock);
 }

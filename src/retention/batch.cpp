@@ -11,6 +11,7 @@
 #include "settings/settings.hpp"
 
 extern "C" {
+#include <storage/lockdefs.h>
 #include <utils/timestamp.h>
 }
 
@@ -117,6 +118,7 @@ void lock_members(pg::Spi &spi, const Work &work, const Picked &picked)
 // What was deleted, and what the archive has of it now.
 struct Moving {
     RowTotal deleted, written;
+    std::vector<Oid> leaves; // the first came from; none where it isn't known
 };
 
 void check_digests(const Moving &moving, const Member &member, const ArchiveTable &archive)
@@ -196,7 +198,7 @@ Moving move_directly(pg::Spi &spi, const Work &work, const Picked &picked, const
     ArchiveWriter writer(archive.relid);
     spi.send_generic(work.sql.delete_rows(member, archive.columns), picked.params, writer.receiver());
     writer.finish();
-    return {writer.deleted(), writer.written()};
+    return {writer.deleted(), writer.written(), writer.leaves()};
 }
 
 // Into an archive whose owner gave it indexes, constraints, triggers or partitions.
@@ -205,12 +207,13 @@ Moving move_by_insert(pg::Spi &spi, const Work &work, const Picked &picked, cons
 {
     pg::Rows row = spi.run_generic(work.sql.move_rows(member, archive.name, archive.columns), picked.params);
     return {{row.int8(0, 1), row.int8(0, 2), digest_of(row.text(0, 3))},
-            {row.int8(0, 4), row.int8(0, 2), digest_of(row.text(0, 5))}};
+            {row.int8(0, 4), row.int8(0, 2), digest_of(row.text(0, 5))},
+            {}};
 }
 
 // Moves the rows of one relation: a member, or a leaf of one in its place.
-RowTotal move_rows(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
-                   const ArchiveTable &archive)
+Moving move_rows(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
+                 const ArchiveTable &archive)
 {
     const std::int64_t before = count_rows(spi, work, picked, member);
     const Moving moving = ArchiveWriter::can_write(archive.relid)
@@ -218,21 +221,22 @@ RowTotal move_rows(pg::Spi &spi, const Work &work, const Picked &picked, const M
                               : move_by_insert(spi, work, picked, member, archive);
     check_digests(moving, member, archive);
     check_nothing_left(spi, work, picked, member, before, moving.deleted.rows);
-    return moving.deleted;
+    return moving;
 }
 
 Moved move_member(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
                   const ArchiveTable &archive)
 {
     const TimestampTz begun = GetCurrentTimestamp();
-    Moved moved{member.table.relid, archive.name, 0, 0, {}, 0};
+    Moved moved{member.table.relid, archive.name, 0, 0, {}, 0, {}};
     for (const std::string &from : sources_of(spi, work, picked, member)) {
         Member source = member;
         source.from = from;
-        const RowTotal part = move_rows(spi, work, picked, source, archive);
-        moved.rows += part.rows;
-        moved.bytes += part.bytes;
-        moved.digest = moved.digest + part.digest;
+        const Moving part = move_rows(spi, work, picked, source, archive);
+        moved.rows += part.deleted.rows;
+        moved.bytes += part.deleted.bytes;
+        moved.digest = moved.digest + part.deleted.digest;
+        moved.leaves.insert(moved.leaves.end(), part.leaves.begin(), part.leaves.end());
     }
     moved.ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
     return moved;
@@ -308,6 +312,20 @@ Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> 
     return batch;
 }
 
+std::vector<ArchiveTable> open_archives(pg::Spi &spi, const Work &work)
+{
+    std::vector<ArchiveTable> archives;
+    for (const Member &member : work.family.members) {
+        archives.push_back(open_archive(spi, member, work.policy.archive_schema));
+        for (const Member &other : work.family.members)
+            if (other.table.relid == archives.back().relid)
+                pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                         archives.back().name + " cannot be the archive of " + member.name,
+                         "It belongs to the family itself.", "Name another archive_schema.");
+    }
+    return archives;
+}
+
 bool is_busy(const pg::ErrorText &failure)
 {
     return failure.sqlstate == "55P03" || failure.sqlstate == "40P01" || failure.sqlstate == "40001";
@@ -324,10 +342,7 @@ std::vector<ArchiveTable> prepare(pg::Spi &spi, Work &work)
                  "foreign keys to " + work.family.root().name + " or its family changed during the run", {},
                  "Run it again.");
     work.family = std::move(family); // its partitions
-    std::vector<ArchiveTable> archives;
-    for (const Member &member : work.family.members)
-        archives.push_back(open_archive(spi, member, work.policy.archive_schema));
-    return archives;
+    return open_archives(spi, work);
 }
 
 std::vector<ArchiveTable> prepare_with_locks(pg::Spi &spi, Work &work)

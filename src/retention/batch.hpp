@@ -8,7 +8,7 @@
 namespace privacy_scan::retention
 {
 
-// A policy at work: family, statements and cutoff, read once for a run.
+// A policy at work: family, statements and cutoff.
 struct Work {
     Work(pg::Spi &spi, Policy policy, std::int64_t at);
     Work(const Work &) = delete;
@@ -29,6 +29,7 @@ struct Moved {
     std::int64_t rows = 0, bytes = 0;
     Digest digest{};
     double ms = 0;
+    std::vector<Oid> leaves; // that rows came from; none where it isn't known
 };
 
 struct Batch {
@@ -48,6 +49,8 @@ struct Batch {
 // to them any more, so that nothing is ever cascaded away; counts and digests of what was deleted and of what
 // was inserted must agree. Roots that others are writing to are passed over. A family of which somebody holds
 // a row longer than privacy_scan.lock_timeout is left for a later run.
+//
+// The family's relations are locked first, so that nobody changes their definition meanwhile.
 //
 // Errors: 25001 not READ COMMITTED; XX001 data_corrupted where counts or digests differ; 55000 where a row
 // still refers to the batch; those of the archive.

@@ -9,6 +9,7 @@ extern "C" {
 #include <catalog/catalog.h>
 #include <catalog/dependency.h>
 #include <catalog/pg_class_d.h>
+#include <catalog/pg_inherits.h>
 #include <utils/lsyscache.h>
 }
 
@@ -173,6 +174,8 @@ const char *obstacle_of(Oid relid, bool is_root)
         return "It is a temporary table.";
     if (OidIsValid(getExtensionOfObject(RelationRelationId, relid)))
         return "It belongs to an extension.";
+    if (kind == RELKIND_RELATION && has_subclass(relid))
+        return "Other tables inherit from it.";
     if (is_root && get_rel_relispartition(relid))
         return "It is a partition; name the partitioned table that it belongs to.";
     return nullptr;
@@ -246,6 +249,7 @@ std::vector<std::string> leaves_of(pg::Spi &spi, const Member &member, Oid root)
 
 Family read_family(pg::Spi &spi, Oid root, LOCKMODE lockmode)
 {
+    pg::CatalogPath path;
     Family family;
     family.members.push_back(make_member(spi, root, InvalidOid));
     const Walk walk(spi, root, lockmode);

@@ -10,6 +10,7 @@ namespace privacy_scan::retention
 class FamilySql
 {
   public:
+    // Both must outlive it.
     FamilySql(const Family &family, const Policy &policy);
 
     // The expired roots: parameters $1 cutoff, $2 number, $3 number to pass over. One row: count, tableoids,

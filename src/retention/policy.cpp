@@ -97,8 +97,16 @@ Policy require_policy(pg::Spi &spi, Oid root)
     return *policy;
 }
 
+static void forget_dropped(pg::Spi &spi)
+{
+    pg::CatalogScope scope;
+    spi.run("DELETE FROM privacy_scan.retention_rules p"
+            " WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = p.root::oid)");
+}
+
 std::vector<Oid> roots_with_policy(pg::Spi &spi)
 {
+    forget_dropped(spi);
     std::vector<Oid> roots;
     const Oid caller = GetUserId();
     pg::CatalogScope scope;

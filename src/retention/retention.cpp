@@ -85,6 +85,20 @@ std::string in_words(const Family &family, const Policy &policy)
 
 } // namespace
 
+namespace
+{
+
+std::string set_policy(Policy &policy)
+{
+    pg::Spi spi;
+    const Family family = read_family(spi, policy.root);
+    check_policy(policy);
+    store_policy(spi, policy);
+    return in_words(family, policy);
+}
+
+} // namespace
+
 // privacy_scan.set_retention(root regclass, keep interval, key name, condition text, archive text,
 // archive_schema name) returns text: sets or replaces the policy of a root: rows whose key is older than keep
 // (in UTC) and that meet the condition go, with all that refers to them, into archive tables. Returns the
@@ -108,11 +122,7 @@ PS_FUNCTION(ps_set_retention)
     if (archive != "table")
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "unknown kind of archive \"" + archive + "\"", {},
                  "The kind is 'table'.");
-    pg::Spi spi;
-    const Family family = read_family(spi, policy.root);
-    check_policy(policy);
-    store_policy(spi, policy);
-    return pg::text_param(in_words(family, policy)).value;
+    return pg::text_param(set_policy(policy)).value; // made where SPI's memory isn't: it outlives the connection
 }
 
 // privacy_scan.drop_retention(root regclass) returns boolean: forgets the policy; archives and ledger stay.
@@ -164,7 +174,7 @@ PS_FUNCTION(ps_apply_retention)
     const Batch batch = move_batch(spi, work, max_rows, true);
     summary.add(batch);
     if (batch.last && batch.roots > 0)
-        analyze(spi, work);
+        analyze(spi, work, summary);
     put_all(fcinfo, summary.rows());
     return Datum(0);
 }
@@ -183,43 +193,47 @@ void notify_progress(const Work &work, const Summary &summary, const Batch &batc
     });
 }
 
-// Batch after batch, each committed.
-void move_all(pg::Spi &spi, Work &work, Summary &summary, std::int64_t max_rows)
-{
-    for (bool last = false; !last;) {
-        pg::MemoryScope memory("batch of run_retention");
-        Batch batch;
-        if (auto failure = pg::try_in_subtransaction([&] { batch = move_batch(spi, work, max_rows, false); }))
-            pg::raise(*failure);
-        last = batch.last;
-        summary.add(batch);
-        spi.commit();
-        if (batch.roots > 0)
-            notify_progress(work, summary, batch);
-    }
-}
-
-// Leaves a transaction in which others can run, whatever happens: each step that can fail is a
-// subtransaction.
-void run_root(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows)
+// Batch after batch, each committed. What fails is rolled back and returned; what was committed stays.
+std::optional<pg::ErrorText> run_root(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows)
 {
     std::optional<Work> work;
-    const Policy policy = require_policy(spi, root);
-    if (auto failure = pg::try_in_subtransaction([&] { work.emplace(spi, policy, at); }))
-        pg::raise(*failure);
-    Summary summary(*work);
-    move_all(spi, *work, summary, max_rows);
-    if (summary.roots() > 0)
-        analyze(spi, *work);
+    std::optional<Summary> summary;
+    auto failure = pg::try_in_subtransaction([&] {
+        work.emplace(spi, policy_of(spi, root), at);
+        summary.emplace(*work);
+    });
+    for (bool last = false; !failure && !last;) {
+        pg::MemoryScope memory("batch of run_retention");
+        Batch batch;
+        failure = pg::try_in_subtransaction([&] { batch = move_batch(spi, *work, max_rows, false); });
+        last = batch.last;
+        summary->add(batch);
+        spi.commit();
+        if (batch.roots > 0)
+            notify_progress(*work, *summary, batch);
+    }
+    if (summary && summary->roots() > 0)
+        analyze(spi, *work, *summary);
     spi.commit();
+    return failure;
+}
+
+void warn_of(Oid root, const pg::ErrorText &failure)
+{
+    const std::string name = pg::qualified_name(root);
+    const char *relation = name.c_str(), *code = failure.sqlstate.c_str(), *message = failure.message.c_str();
+    pg::guarded([=] {
+        ereport(WARNING, (errmsg("retention of %s failed with SQLSTATE %s: %s", relation, code, message)));
+    });
 }
 
 } // namespace
 
 // CALL privacy_scan.run_retention(root regclass, at timestamptz, max_rows bigint): all that has expired, of
-// one root or (NULL) of every policy that the caller owns, batch by batch, a transaction each; a NOTICE a
-// batch. An error ends the run; what was committed stays, and the next run goes on from there. With several
-// roots, the others still run, and the error of the first that failed is raised at the end. Errors as
+// one root or (NULL) of every policy that the caller owns, batch by batch of about max_rows rows, a
+// transaction each; a NOTICE a batch. What was committed stays, and the next run goes on from there. A root
+// that fails does not stop the others: it is a WARNING, and the first failure is raised when all have had
+// their turn, so that whoever runs it by the clock sees that there is something to look at. Errors as
 // apply_retention(), and 2D000 inside a transaction block.
 PS_FUNCTION(ps_run_retention)
 {
@@ -234,17 +248,18 @@ PS_FUNCTION(ps_run_retention)
         roots = {args.relation(0, "root")};
         pg::require_owner(roots.front());
     }
-    std::optional<pg::Error> first;
+    std::optional<pg::ErrorText> first;
     for (Oid root : roots) {
-        try {
-            run_root(spi, root, at, max_rows);
-        } catch (const pg::Error &error) { // its own subtransaction is rolled back; what was committed stays
-            if (!first)
-                first = error;
-        }
+        auto failure = run_root(spi, root, at, max_rows);
+        if (!failure)
+            continue;
+        if (roots.size() > 1)
+            warn_of(root, *failure);
+        if (!first)
+            first = failure;
     }
     if (first)
-        throw *first;
+        pg::raise(*first);
     return Datum(0);
 }
 
@@ -306,13 +321,14 @@ PS_FUNCTION(ps_cleanup_old_scans)
     pg::require_writable("cleanup_old_scans()");
     pg::Spi spi;
     Work work(spi, scan_policy(spi, scan, days), GetCurrentTimestamp());
-    std::int64_t scans = 0;
+    Summary summary(work);
     for (bool last = false; !last;) {
         const Batch batch = move_batch(spi, work, settings::retention_batch_rows(), false);
         last = batch.last;
-        scans += batch.roots;
+        summary.add(batch);
     }
+    const std::int64_t scans = summary.roots();
     if (scans > 0)
-        analyze(spi, work);
+        analyze(spi, work, summary);
     return Int32GetDatum(static_cast<std::int32_t>(std::min<std::int64_t>(scans, INT32_MAX)));
 }

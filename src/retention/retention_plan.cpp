@@ -3,6 +3,7 @@
 
 #include "retention/retention_plan.hpp"
 
+#include "pg/analyze.hpp"
 #include "pg/ident.hpp"
 #include "pg/subxact.hpp"
 
@@ -114,7 +115,7 @@ std::vector<ActionRow> plan_rows(pg::Spi &spi, const Work &work)
     return rows;
 }
 
-Summary::Summary(const Work &work) : rows_(empty_rows(work)) {}
+Summary::Summary(const Work &work) : rows_(empty_rows(work)), leaves_(work.family.members.size()) {}
 
 void Summary::add(const Batch &batch)
 {
@@ -124,6 +125,9 @@ void Summary::add(const Batch &batch)
         row.rows += batch.moved[i].rows;
         row.bytes += batch.moved[i].bytes;
         row.ms += batch.moved[i].ms;
+        for (Oid leaf : batch.moved[i].leaves)
+            if (std::find(leaves_[i].begin(), leaves_[i].end(), leaf) == leaves_[i].end())
+                leaves_[i].push_back(leaf);
         if (row.key_from.empty())
             row.key_from = batch.key_from;
         row.key_to = batch.key_to;
@@ -138,15 +142,42 @@ void put(pg::RowSink &sink, const ActionRow &row)
               cell(lock), cell(row.key_from), cell(row.key_to), cell(row.reason), cell(row.ms)});
 }
 
-void analyze(pg::Spi &spi, const Work &work)
+namespace
+{
+
+void analyze_one(pg::Spi &spi, Oid relid, bool whole)
+{
+    auto failure = pg::try_in_subtransaction([&] {
+        const std::string name = pg::qualified_name(relid);
+        if (whole || !pg::analyze_alone(spi, relid))
+            spi.run("ANALYZE " + name);
+    });
+    if (!failure)
+        return;
+    const std::string name = pg::qualified_name(relid);
+    const char *relation = name.c_str(), *code = failure->sqlstate.c_str(),
+               *message = failure->message.c_str();
+    pg::guarded(
+        [=] { ereport(WARNING, (errmsg("%s was not analyzed: SQLSTATE %s: %s", relation, code, message))); });
+}
+
+} // namespace
+
+void analyze(pg::Spi &spi, const Work &work, const Summary &summary)
 {
     pg::OwnerScope owner(work.family.root().table.owner);
-    for (const Member &member : work.family.members)
-        for (const std::string &name : {member.name, archive_name(member, work.policy.archive_schema)}) {
-            auto failure = pg::try_in_subtransaction([&] { spi.run("ANALYZE " + name); });
-            if (failure && failure->sqlstate != "55P03")
-                pg::raise(*failure);
-        }
+    const std::vector<Member> &members = work.family.members;
+    for (std::size_t i = 0; i < members.size(); ++i) {
+        const Member &member = members[members.size() - 1 - i];
+        if (summary.rows()[i].rows == 0)
+            continue;
+        const std::vector<Oid> &leaves = summary.leaves(i);
+        for (Oid leaf : leaves)
+            if (leaf != member.table.relid)
+                analyze_one(spi, leaf, true);
+        analyze_one(spi, member.table.relid, leaves.empty());
+        analyze_one(spi, archive_oid(member, work.policy.archive_schema), true);
+    }
 }
 
 } // namespace privacy_scan::retention

@@ -29,16 +29,19 @@ class Summary
     void add(const Batch &batch);
     const std::vector<ActionRow> &rows() const { return rows_; }
     std::int64_t roots() const { return roots_; }
+    const std::vector<Oid> &leaves(std::size_t row) const { return leaves_[row]; } // that rows came from
 
   private:
     std::vector<ActionRow> rows_;
+    std::vector<std::vector<Oid>> leaves_;
     std::int64_t roots_ = 0;
 };
 
 void put(pg::RowSink &sink, const ActionRow &row);
 
-// ANALYZE of the family and its archives, as their owner: partitioned parents too, which autovacuum leaves
-// out. A relation that somebody else is analysing or vacuuming is left to them.
-void analyze(pg::Spi &spi, const Work &work);
+// ANALYZE of what changed, as its owner: the archives, the leaves that rows came from, and the partitioned
+// parents, which autovacuum leaves out. A relation that somebody else keeps locked is left to autovacuum,
+// with a WARNING.
+void analyze(pg::Spi &spi, const Work &work, const Summary &summary);
 
 } // namespace privacy_scan::retention

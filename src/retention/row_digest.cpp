@@ -78,12 +78,8 @@ RowTotal *state_argument(FunctionCallInfo fcinfo, int n)
 
 } // namespace
 
-extern "C" {
-
-PGDLLEXPORT Datum ps_row_digest_add(PG_FUNCTION_ARGS);
-PG_FUNCTION_INFO_V1(ps_row_digest_add);
 // Transition of privacy_scan.row_digest(record). IMMUTABLE, PARALLEL SAFE. A NULL row is not counted.
-Datum ps_row_digest_add(PG_FUNCTION_ARGS)
+PS_RED_FUNCTION(ps_row_digest_add)
 {
     RowTotal *total = state_argument(fcinfo, 0);
     if (!PG_ARGISNULL(1)) {
@@ -94,10 +90,8 @@ Datum ps_row_digest_add(PG_FUNCTION_ARGS)
     PG_RETURN_POINTER(total);
 }
 
-PGDLLEXPORT Datum ps_row_digest_result(PG_FUNCTION_ARGS);
-PG_FUNCTION_INFO_V1(ps_row_digest_result);
 // Final function: (rows, bytes, digest). bytes: logical size, uncompressed.
-Datum ps_row_digest_result(PG_FUNCTION_ARGS)
+PS_RED_FUNCTION(ps_row_digest_result)
 {
     RowTotal none{};
     const RowTotal *total = PG_ARGISNULL(0) ? &none : reinterpret_cast<RowTotal *>(PG_GETARG_POINTER(0));
@@ -111,10 +105,8 @@ Datum ps_row_digest_result(PG_FUNCTION_ARGS)
     PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 
-PGDLLEXPORT Datum ps_row_digest_combine(PG_FUNCTION_ARGS);
-PG_FUNCTION_INFO_V1(ps_row_digest_combine);
 // Combines the states of parallel workers.
-Datum ps_row_digest_combine(PG_FUNCTION_ARGS)
+PS_RED_FUNCTION(ps_row_digest_combine)
 {
     RowTotal *total = state_argument(fcinfo, 0);
     if (!PG_ARGISNULL(1)) {
@@ -126,10 +118,8 @@ Datum ps_row_digest_combine(PG_FUNCTION_ARGS)
     PG_RETURN_POINTER(total);
 }
 
-PGDLLEXPORT Datum ps_row_digest_serialize(PG_FUNCTION_ARGS);
-PG_FUNCTION_INFO_V1(ps_row_digest_serialize);
 // A state as bytes, for its way from a parallel worker.
-Datum ps_row_digest_serialize(PG_FUNCTION_ARGS)
+PS_RED_FUNCTION(ps_row_digest_serialize)
 {
     if (!AggCheckCallContext(fcinfo, nullptr))
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("must be called as an aggregate")));
@@ -139,10 +129,8 @@ Datum ps_row_digest_serialize(PG_FUNCTION_ARGS)
     PG_RETURN_BYTEA_P(bytes);
 }
 
-PGDLLEXPORT Datum ps_row_digest_deserialize(PG_FUNCTION_ARGS);
-PG_FUNCTION_INFO_V1(ps_row_digest_deserialize);
 // And back.
-Datum ps_row_digest_deserialize(PG_FUNCTION_ARGS)
+PS_RED_FUNCTION(ps_row_digest_deserialize)
 {
     bytea *bytes = PG_GETARG_BYTEA_PP(0);
     if (!AggCheckCallContext(fcinfo, nullptr) || VARSIZE_ANY_EXHDR(bytes) != sizeof(RowTotal))
@@ -150,5 +138,4 @@ Datum ps_row_digest_deserialize(PG_FUNCTION_ARGS)
     auto *total = static_cast<RowTotal *>(palloc(sizeof(RowTotal)));
     memcpy(total, VARDATA_ANY(bytes), sizeof(RowTotal));
     PG_RETURN_POINTER(total);
-}
 }

@@ -3,7 +3,12 @@
 
 extern "C" {
 #include <access/detoast.h>
+#include <access/htup_details.h>
 #include <catalog/pg_attribute.h>
+#include <catalog/pg_enum.h>
+#include <catalog/pg_type.h>
+#include <utils/lsyscache.h>
+#include <utils/syscache.h>
 }
 
 namespace privacy_scan::retention
@@ -40,6 +45,17 @@ void add_value(RowHash *hash, std::uint64_t name_hash, Datum value, Form_pg_attr
     }
 }
 
+void add_label(RowHash *hash, std::uint64_t name_hash, Datum value)
+{
+    HeapTuple label = SearchSysCache1(ENUMOID, value);
+    if (!HeapTupleIsValid(label))
+        ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+                        errmsg("invalid internal value for enum: %u", DatumGetObjectId(value))));
+    const char *text = NameStr(reinterpret_cast<Form_pg_enum>(GETSTRUCT(label))->enumlabel);
+    hash->add(name_hash, text, strlen(text));
+    ReleaseSysCache(label);
+}
+
 } // namespace
 
 RowShape *make_row_shape(TupleDesc desc)
@@ -49,10 +65,13 @@ RowShape *make_row_shape(TupleDesc desc)
     shape->desc = desc;
     shape->order = static_cast<int *>(palloc(sizeof(int) * (natts + 1)));
     shape->name_hash = static_cast<std::uint64_t *>(palloc(sizeof(std::uint64_t) * (natts + 1)));
+    shape->is_enum = static_cast<bool *>(palloc0(sizeof(bool) * (natts + 1)));
     for (int i = 0; i < natts; ++i) {
         shape->name_hash[i] = hash_of_name(NameStr(TupleDescAttr(desc, i)->attname));
-        if (!TupleDescAttr(desc, i)->attisdropped)
-            shape->order[shape->columns++] = i;
+        if (TupleDescAttr(desc, i)->attisdropped)
+            continue;
+        shape->order[shape->columns++] = i;
+        shape->is_enum[i] = get_typtype(getBaseType(TupleDescAttr(desc, i)->atttypid)) == TYPTYPE_ENUM;
     }
     qsort_arg(shape->order, shape->columns, sizeof(int), compare_names, desc);
     return shape;
@@ -63,7 +82,11 @@ void add_row(RowTotal *total, const RowShape *shape, const Datum *values, const 
     RowHash hash;
     for (int i = 0; i < shape->columns; ++i) {
         const int column = shape->order[i];
-        if (!nulls[column])
+        if (nulls[column])
+            continue;
+        if (shape->is_enum[column])
+            add_label(&hash, shape->name_hash[column], values[column]);
+        else
             add_value(&hash, shape->name_hash[column], values[column], TupleDescAttr(shape->desc, column));
     }
     total->rows += 1;

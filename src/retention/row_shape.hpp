@@ -29,6 +29,7 @@ struct RowShape {
     TupleDesc desc;
     int *order; // attribute numbers from 0, by name; dropped ones left out
     int columns;
+    bool *is_enum; // whose OIDs differ between databases: hashed by their labels
     std::uint64_t *name_hash;
 };
 
