@@ -37,5 +37,13 @@ override CXXFLAGS += -MMD -MP
 # g++ and clang++ are given the same flags; each skips what only the other knows.
 override CXXFLAGS += $(if $(findstring clang,$(CXX)),-Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes)
 
+# Bitcode of an earlier build must not outlive its library: the JIT would inline it.
+ifneq ($(with_llvm), yes)
+install: drop-bitcode
+drop-bitcode:
+	rm -rf '$(DESTDIR)$(pkglibdir)/bitcode/privacy_scan' '$(DESTDIR)$(pkglibdir)/bitcode/privacy_scan.index.bc'
+.PHONY: drop-bitcode
+endif
+
 $(INSTALL_SQL): privacy_scan.control src/schema/header.sql $(ROOM_SQL)
 	cat src/schema/header.sql $(ROOM_SQL) > $@
