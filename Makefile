@@ -6,6 +6,8 @@ MODULE_big = privacy_scan
 SOURCES := $(sort $(wildcard src/*.cpp src/*/*.cpp))
 OBJS = $(SOURCES:.cpp=.o)
 
+PG_CONFIG ?= pg_config
+
 # The install script: the rooms' parts in the order in which they need each other.
 ROOM_SQL = src/schema/schema.sql src/partition/partition.sql src/retention/retention.sql src/health/health.sql
 INSTALL_SQL = privacy_scan--$(EXTVERSION).sql
@@ -22,10 +24,11 @@ SHLIB_LINK = -lstdc++ -Wl,--version-script=src/exports.map
 
 # PS_STRICT=1 is how the tests build: a warning is an error.
 ifdef PS_STRICT
-PG_CXXFLAGS += -Wall -Wextra -Werror -Wno-unused-parameter
+PG_CXXFLAGS += -Wall -Wextra -Werror
+# PostgreSQL's own headers have parameters that they don't use.
+PG_CPPFLAGS += -isystem $(shell $(PG_CONFIG) --includedir-server)
 endif
 
-PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
