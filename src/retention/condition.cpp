@@ -9,6 +9,7 @@
 extern "C" {
 #include <access/table.h>
 #include <miscadmin.h>
+#include <storage/lockdefs.h>
 #include <nodes/parsenodes.h>
 #include <optimizer/optimizer.h>
 #include <parser/parse_coerce.h>
@@ -86,6 +87,7 @@ Node *analyze(Oid relid, const char *sql)
 std::string compile_condition(const pg::OwnedTable &root, const std::string &condition)
 {
     const Oid relid = root.relid;
+    pg::lock_owned(root, AccessShareLock); // here, where the wait has an end
     const std::string sql = "SELECT " + condition;
     const char *text = sql.c_str();
     Node *expression = nullptr;

@@ -1,10 +1,10 @@
--- The retention room as the catalog shows it: objects, privileges, what pg_dump takes along; who sees which row.
+-- The retention room as the catalog shows it: shapes, comments, who may do and see what, and privileges before locks.
 BEGIN;
 SET LOCAL client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS privacy_scan;
 SET LOCAL search_path = public, pg_catalog;
-SELECT plan(44);
+SELECT plan(60);
 DO $$ BEGIN PERFORM privacy_scan.health(); END $$; -- loads the library, which defines the settings
 
 -- Objects.
@@ -12,7 +12,8 @@ CREATE TEMPORARY VIEW routines AS
 SELECT p.oid, p.oid::regprocedure::text AS signature, p.proname, p.prokind, p.provolatile, p.proparallel, p.prosecdef, p.proacl, p.proowner
 FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
 JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'privacy_scan'
-WHERE p.proname ~ 'retention|cleanup|digest';
+WHERE p.proname ~ 'retention|digest|cleanup';
+GRANT SELECT ON routines TO PUBLIC;
 SELECT set_eq('SELECT signature FROM routines', ARRAY[
   'privacy_scan.set_retention(regclass,interval,name,text,text,name)',
   'privacy_scan.drop_retention(regclass)',
@@ -22,88 +23,137 @@ SELECT set_eq('SELECT signature FROM routines', ARRAY[
   'privacy_scan.cleanup_old_scans(integer)',
   'privacy_scan.row_digest(record)',
   'privacy_scan.row_digest_add(internal,record)',
-  'privacy_scan.row_digest_combine(internal,internal)',
   'privacy_scan.row_digest_result(internal)',
+  'privacy_scan.row_digest_combine(internal,internal)',
   'privacy_scan.row_digest_serialize(internal)',
   'privacy_scan.row_digest_deserialize(bytea,internal)'], 'the routines are the ones that were reviewed');
 SELECT is_empty($$SELECT signature FROM routines WHERE obj_description(oid, 'pg_proc') IS NULL$$, 'each routine has a comment');
 SELECT is_empty($$SELECT signature FROM routines WHERE prosecdef$$, 'none is SECURITY DEFINER');
-SELECT set_eq($$SELECT DISTINCT proname FROM routines, aclexplode(coalesce(proacl, acldefault('f', proowner))) a WHERE a.grantee = 0 AND proname !~ 'digest'$$,
-  ARRAY[]::name[], 'PUBLIC may execute none but the digest');
-SELECT is_empty($$SELECT signature FROM routines WHERE proname ~ 'digest' AND (provolatile, proparallel) <> ('i', 's')$$,
-  'the digest is immutable and parallel safe');
-SELECT is_empty($$SELECT signature FROM routines WHERE proname !~ 'digest' AND prokind = 'f' AND provolatile <> 'v'$$, 'what writes is VOLATILE');
+SELECT is_empty($$SELECT signature FROM routines WHERE proname !~ 'digest' AND (provolatile <> 'v' OR proparallel <> 'u')$$, 'what works on relations is VOLATILE and PARALLEL UNSAFE');
+SELECT is_empty($$SELECT signature FROM routines WHERE proname ~ 'digest' AND (provolatile <> 'i' OR proparallel <> 's')$$, 'the digest is IMMUTABLE and PARALLEL SAFE');
+SELECT is_empty($$SELECT signature FROM routines, aclexplode(coalesce(proacl, acldefault('f', proowner))) a WHERE a.grantee = 0 AND proname !~ 'digest'$$,
+  'PUBLIC executes nothing but the digest');
 SELECT set_eq($$SELECT proname FROM routines WHERE prokind = 'p'$$, ARRAY['run_retention']::name[], 'one procedure');
-SELECT function_returns('privacy_scan'::name, 'set_retention'::name, 'text', 'set_retention() returns text');
-SELECT function_returns('privacy_scan'::name, 'drop_retention'::name, 'boolean', 'drop_retention() returns boolean');
-SELECT function_returns('privacy_scan'::name, 'cleanup_old_scans'::name, 'integer', 'cleanup_old_scans() returns integer');
-SELECT has_table('privacy_scan', 'retention_rules', 'the policies are a table');
+SELECT is_aggregate('privacy_scan', 'row_digest', ARRAY['record'], 'row_digest() is an aggregate');
+SELECT function_returns('privacy_scan', 'cleanup_old_scans', ARRAY['integer'], 'integer', 'cleanup_old_scans() returns a number');
+SELECT function_returns('privacy_scan', 'set_retention', ARRAY['regclass', 'interval', 'name', 'text', 'text', 'name'], 'text', 'set_retention() returns words');
+SELECT function_returns('privacy_scan', 'drop_retention', ARRAY['regclass'], 'boolean', 'drop_retention() returns whether');
+SELECT function_returns('privacy_scan', f, a, 'setof privacy_scan.retention_action', f || '() returns actions')
+FROM (VALUES ('plan_retention', ARRAY['regclass', 'timestamp with time zone']), ('apply_retention', ARRAY['regclass', 'timestamp with time zone', 'bigint', 'boolean'])) v(f, a);
+SELECT is((SELECT array_agg(attname || ' ' || format_type(atttypid, NULL) ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'privacy_scan.retention_action'::regclass),
+  '{relation regclass,action text,target text,rows bigint,bytes bigint,lock text,key_from text,key_to text,reason text,milliseconds double precision}', 'an action''s columns');
+SELECT is((SELECT array_agg(attname || ' ' || format_type(atttypid, NULL) ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'privacy_scan.row_set'::regclass),
+  '{rows bigint,bytes bigint,digest text}', 'a row set''s columns');
+SELECT columns_are('privacy_scan', 'retention_rules', ARRAY['root', 'key_column', 'keep', 'condition', 'archive_schema']);
 SELECT col_is_pk('privacy_scan', 'retention_rules', 'root', 'one policy a root');
-SELECT has_table('privacy_scan', 'archive_ledger', 'the ledger is a table');
-SELECT col_is_pk('privacy_scan', 'archive_ledger', 'id', 'its rows are numbered');
-SELECT has_view('privacy_scan', 'retention_policies', 'view retention_policies');
+SELECT columns_are('privacy_scan', 'archive_ledger', ARRAY['id', 'archived_at', 'root', 'relation', 'root_name', 'source', 'target', 'rows', 'bytes', 'digest', 'key_from', 'key_to', 'cutoff']);
+SELECT col_is_pk('privacy_scan', 'archive_ledger', 'id', 'the ledger is numbered');
+SELECT is_empty($$SELECT attname FROM pg_attribute WHERE attrelid = 'privacy_scan.archive_ledger'::regclass AND attnum > 0 AND NOT attnotnull$$, 'the ledger has no blanks');
 SELECT columns_are('privacy_scan', 'retention_policies', ARRAY['root', 'key', 'keep', 'condition', 'archive', 'archive_schema']);
-SELECT has_view('privacy_scan', 'archives', 'view archives');
 SELECT columns_are('privacy_scan', 'archives', ARRAY['id', 'archived_at', 'root', 'relation', 'archive', 'rows', 'bytes', 'digest', 'key_from', 'key_to', 'cutoff']);
-SELECT has_composite('privacy_scan', 'retention_action', 'type retention_action');
-SELECT has_composite('privacy_scan', 'row_set', 'type row_set');
-SELECT is_empty($$SELECT c FROM unnest('{retention_rules,archive_ledger,retention_policies,archives}'::text[]) c
-  WHERE obj_description(('privacy_scan.' || c)::regclass, 'pg_class') IS NULL$$, 'each has a comment');
-SELECT set_eq($$SELECT c::regclass::text FROM pg_extension, unnest(extconfig) c WHERE extname = 'privacy_scan' AND c::regclass::text ~ 'retention|ledger'$$,
-  ARRAY['privacy_scan.retention_rules', 'privacy_scan.archive_ledger', 'privacy_scan.archive_ledger_id_seq'], 'pg_dump takes policies, ledger and its numbering along');
 SELECT is_empty($$SELECT c FROM unnest('{retention_policies,archives}'::text[]) c, pg_class r
   WHERE r.oid = ('privacy_scan.' || c)::regclass AND NOT coalesce(r.reloptions @> '{security_barrier=true}', false)$$, 'the views are security barriers');
+SELECT is_empty($$SELECT c FROM unnest('{retention_rules,archive_ledger,retention_policies,archives,retention_action,row_set}'::text[]) c
+  WHERE coalesce(obj_description(('privacy_scan.' || c)::regclass, 'pg_class'), obj_description(to_regtype('privacy_scan.' || c), 'pg_type')) IS NULL$$, 'each has a comment');
+SELECT set_has($$SELECT c::regclass::text FROM pg_extension, unnest(extconfig) c WHERE extname = 'privacy_scan'$$,
+  $$VALUES ('privacy_scan.retention_rules'), ('privacy_scan.archive_ledger'), ('privacy_scan.archive_ledger_id_seq')$$, 'pg_dump takes policies and ledger along');
 SELECT results_eq($$SELECT name, context, setting FROM pg_settings WHERE name LIKE 'privacy\_scan.retention\_%' ORDER BY name$$,
-  $$VALUES ('privacy_scan.retention_batch_rows', 'user', '50000')$$, 'the size of a batch is anybody''s to set');
+  $$VALUES ('privacy_scan.retention_batch_rows', 'user', '50000')$$, 'one setting');
 
--- Privileges: none on the tables; on the views, rows of what one owns or may read.
-CREATE ROLE regress_ps_owner;
-CREATE ROLE regress_ps_reader;
-CREATE ROLE regress_ps_stranger;
-SELECT table_privs_are('privacy_scan', 'retention_rules', 'regress_ps_stranger', '{}'::name[], 'a stranger reads no rule');
-SELECT table_privs_are('privacy_scan', 'archive_ledger', 'regress_ps_stranger', '{}'::name[], 'and not the ledger itself');
-SELECT table_privs_are('privacy_scan', 'retention_policies', 'regress_ps_stranger', '{SELECT}'::name[], 'anybody reads the view of policies');
-SELECT table_privs_are('privacy_scan', 'archives', 'regress_ps_stranger', '{SELECT}'::name[], 'and that of archives');
-GRANT USAGE ON SCHEMA public TO regress_ps_owner, regress_ps_reader, regress_ps_stranger;
-GRANT EXECUTE ON FUNCTION privacy_scan.apply_retention(regclass, timestamptz, bigint, boolean),
-  privacy_scan.set_retention(regclass, interval, name, text, text, name) TO regress_ps_owner, regress_ps_stranger;
-CREATE SCHEMA regress_ps AUTHORIZATION regress_ps_owner;
-CREATE SCHEMA regress_ps_archive AUTHORIZATION regress_ps_owner;
-SET LOCAL ROLE regress_ps_owner;
-GRANT USAGE ON SCHEMA regress_ps TO PUBLIC;
-CREATE TABLE regress_ps.root (id int PRIMARY KEY, at date);
-CREATE TABLE regress_ps.child (id int, root int REFERENCES regress_ps.root ON DELETE CASCADE);
-INSERT INTO regress_ps.root VALUES (1, '2020-01-01'), (2, '2021-01-01');
-INSERT INTO regress_ps.child VALUES (1, 1), (2, 1), (3, 2);
-GRANT SELECT ON regress_ps.child TO regress_ps_reader;
-SELECT lives_ok($$SELECT privacy_scan.set_retention('regress_ps.root', '1 year', 'at')$$, 'an owner who is no superuser sets a policy');
-SELECT results_eq($$SELECT relation::text, rows FROM privacy_scan.apply_retention('regress_ps.root', '2021-06-01', dry_run => false)$$,
-  $$VALUES ('regress_ps.child', 2::bigint), ('regress_ps.root', 1::bigint)$$, 'and archives, children first');
+-- Who sees what: an owner, a reader of the source, a stranger.
+CREATE ROLE regress_ret_owner;
+CREATE ROLE regress_ret_reader;
+CREATE ROLE regress_ret_stranger;
+GRANT USAGE ON SCHEMA public TO regress_ret_owner, regress_ret_reader, regress_ret_stranger;
+CREATE SCHEMA regress_ret AUTHORIZATION regress_ret_owner;
+CREATE TABLE regress_ret.scan (id int PRIMARY KEY, secret text, at timestamp);
+CREATE TABLE regress_ret.evidence (scan int REFERENCES regress_ret.scan ON DELETE CASCADE);
+ALTER TABLE regress_ret.scan OWNER TO regress_ret_owner;
+ALTER TABLE regress_ret.evidence OWNER TO regress_ret_owner;
+GRANT USAGE ON SCHEMA regress_ret TO regress_ret_reader, regress_ret_stranger;
+GRANT SELECT ON regress_ret.scan TO regress_ret_reader;
+INSERT INTO regress_ret.scan VALUES (1, 's', '2020-01-01'), (2, 's', '2100-01-01');
+INSERT INTO regress_ret.evidence SELECT id FROM regress_ret.scan;
+SELECT matches(privacy_scan.set_retention('regress_ret.scan', '1 year', 'at', 'secret = ''s'''), '^"regress_ret"."scan" is kept for .*1 year by "at"', 'a policy in words');
+SELECT results_eq($$SELECT relation::text, rows FROM privacy_scan.apply_retention('regress_ret.scan', dry_run => false)$$,
+  $$VALUES ('regress_ret.evidence', 1::bigint), ('regress_ret.scan', 1)$$, 'a run');
+CREATE FUNCTION pg_temp.seen(what text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE n text;
+BEGIN
+  EXECUTE format('SELECT string_agg(x, '','' ORDER BY x) FROM (SELECT %s) v(x)',
+    CASE what WHEN 'archives' THEN 'relation FROM privacy_scan.archives WHERE relation LIKE ''"regress_ret"%''' ELSE 'root::text FROM privacy_scan.retention_policies WHERE root::text LIKE ''regress_ret%''' END) INTO n;
+  RETURN coalesce(n, 'nothing');
+END $$;
+SELECT is(pg_temp.seen('archives'), '"regress_ret"."evidence","regress_ret"."scan"', 'a superuser sees the ledger');
+SET LOCAL ROLE regress_ret_owner;
+SELECT is(pg_temp.seen('archives'), '"regress_ret"."evidence","regress_ret"."scan"', 'the owner sees the ledger');
+SELECT is(pg_temp.seen('policies'), 'regress_ret.scan', 'and the policy');
+SET LOCAL ROLE regress_ret_reader;
+SELECT is(pg_temp.seen('archives'), '"regress_ret"."scan"', 'a reader sees the rows of what it may read');
+SELECT is(pg_temp.seen('policies'), 'regress_ret.scan', 'and the policy');
+SELECT throws_ok('SELECT FROM regress_ret_archive.scan_archive', '42501', NULL, 'but not the archive');
+SET LOCAL ROLE regress_ret_stranger;
+SELECT is(pg_temp.seen('archives'), 'nothing', 'a stranger sees nothing of the ledger');
+SELECT is(pg_temp.seen('policies'), 'nothing', 'nor of the policies');
+CREATE FUNCTION pg_temp.leak(text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS $$BEGIN RAISE EXCEPTION 'leaked %', $1; END$$;
+SELECT lives_ok('SELECT FROM privacy_scan.archives WHERE pg_temp.leak(digest)', 'not even through a function that tells');
+SELECT throws_ok('SELECT FROM privacy_scan.archive_ledger', '42501', NULL, 'not the tables');
+SELECT throws_ok('SELECT FROM privacy_scan.retention_rules', '42501', NULL, 'nor those');
+SELECT throws_ok('DELETE FROM privacy_scan.archives', NULL, NULL, 'and writes none');
 RESET ROLE;
-SELECT table_owner_is('regress_ps_archive', 'root_archive', 'regress_ps_owner', 'the archive is his');
-SELECT table_privs_are('regress_ps_archive', 'child_archive', 'regress_ps_reader', '{}'::name[], 'who reads the source does not read the archive');
-SET LOCAL ROLE regress_ps_owner;
-SELECT set_eq('SELECT relation FROM privacy_scan.archives', ARRAY['"regress_ps"."root"', '"regress_ps"."child"'], 'he sees what was archived');
-SELECT results_eq('SELECT root::text FROM privacy_scan.retention_policies', $$VALUES ('regress_ps.root')$$, 'and his policy');
-RESET ROLE;
-SET LOCAL ROLE regress_ps_reader;
-SELECT set_eq('SELECT relation FROM privacy_scan.archives', ARRAY['"regress_ps"."child"'], 'a reader sees what he may read');
-SELECT is_empty('SELECT root FROM privacy_scan.retention_policies', 'and no policy of a root that he may not');
-RESET ROLE;
-SET LOCAL ROLE regress_ps_stranger;
-SELECT is_empty('SELECT relation FROM privacy_scan.archives', 'a stranger sees nothing');
-SELECT is_empty('SELECT root FROM privacy_scan.retention_policies', 'not here either');
-SELECT throws_ok($$SELECT * FROM privacy_scan.apply_retention('regress_ps.root')$$, '42501', NULL, 'and owns nothing');
-SELECT throws_ok($$SELECT privacy_scan.drop_retention('regress_ps.root')$$, '42501', NULL, 'nor may he execute what was not granted');
-RESET ROLE;
-SELECT is_empty($$SELECT FROM pg_locks WHERE relation = 'regress_ps.root'::regclass AND pid <> pg_backend_pid()$$, 'nobody else has a lock');
 
--- The digest that the ledger has is that of the archive.
-SELECT results_eq($$SELECT rows, bytes, digest FROM privacy_scan.archives WHERE relation = '"regress_ps"."child"'$$,
-  $$SELECT (privacy_scan.row_digest(a.*)).* FROM regress_ps_archive.child_archive a$$, 'ledger and archive agree');
-SELECT isnt((SELECT (privacy_scan.row_digest(a.*)).digest FROM regress_ps_archive.child_archive a),
-  (SELECT (privacy_scan.row_digest(a.*)).digest FROM (SELECT id + 1 AS id, root FROM regress_ps_archive.child_archive) a), 'and a changed row would be seen');
-SELECT is((SELECT (privacy_scan.row_digest(a.*)).rows FROM (SELECT 1 WHERE false) a), 0::bigint, 'no rows: zero');
+-- Privileges come before locks.
+SELECT is_empty(format('SELECT FROM routines WHERE proname !~ %L AND has_function_privilege(%L, oid, %L)', 'digest', 'regress_ret_stranger', 'EXECUTE'), 'a stranger may execute nothing that works on relations');
+SET LOCAL ROLE regress_ret_stranger;
+SELECT throws_ok('SELECT privacy_scan.' || call, '42501', NULL, 'no EXECUTE: ' || call)
+FROM unnest(ARRAY[$$set_retention('regress_ret.scan', '1 day', 'at')$$, $$plan_retention('regress_ret.scan')$$, $$apply_retention('regress_ret.scan')$$, $$cleanup_old_scans()$$]) call;
+RESET ROLE;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA privacy_scan TO regress_ret_stranger;
+-- A second session, which holds a root and its child against everybody.
+CREATE FUNCTION connect_other() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE statement text;
+BEGIN
+  CREATE EXTENSION IF NOT EXISTS dblink;
+  PERFORM dblink_connect('other', format('dbname=%L host=%L port=%s user=%L', current_database(),
+    trim(split_part(current_setting('unix_socket_directories'), ',', 1)), current_setting('port'), session_user));
+  FOREACH statement IN ARRAY ARRAY['DROP TABLE IF EXISTS public."Scan" CASCADE', 'DROP TABLE IF EXISTS public.regress_ret_child',
+    'CREATE TABLE public."Scan" (id int PRIMARY KEY, status text, "createdAt" timestamp)', 'CREATE TABLE public.regress_ret_child (id int REFERENCES public."Scan")',
+    'BEGIN', 'LOCK TABLE public."Scan", public.regress_ret_child IN ACCESS EXCLUSIVE MODE'] LOOP
+    PERFORM dblink_exec('other', statement);
+  END LOOP;
+  INSERT INTO privacy_scan.retention_rules VALUES ('public."Scan"', 'createdAt', '1 year');
+  RETURN 'connected';
+EXCEPTION WHEN OTHERS THEN RETURN 'no second session: ' || SQLERRM;
+END $$;
+CREATE TABLE pg_temp.other AS SELECT connect_other() AS state;
+GRANT SELECT ON pg_temp.other TO PUBLIC;
+CREATE FUNCTION with_other(statement text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+  IF (SELECT state FROM pg_temp.other) = 'connected' THEN RETURN QUERY EXECUTE statement;
+  ELSE RETURN NEXT skip((SELECT state FROM pg_temp.other), 1);
+  END IF;
+END $$;
+SET LOCAL privacy_scan.lock_timeout = '10ms';
+SET LOCAL privacy_scan.lock_attempts = 2;
+SET LOCAL ROLE regress_ret_stranger;
+SELECT with_other(format('SELECT throws_ok(%L, ''42501'', NULL, %L)', 'SELECT privacy_scan.' || call, 'not the owner, no lock: ' || call))
+FROM unnest(ARRAY[$$set_retention('public."Scan"', '1 day', 'createdAt')$$, $$drop_retention('public."Scan"')$$, $$plan_retention('public."Scan"')$$,
+  $$apply_retention('public."Scan"', dry_run => false)$$, $$cleanup_old_scans()$$]) call;
+RESET ROLE;
+SELECT with_other(format('SELECT throws_ok(%L, ''55P03'', NULL, %L)', 'SELECT privacy_scan.' || call, 'the owner waits shortly: ' || call))
+FROM unnest(ARRAY[$$set_retention('public."Scan"', '1 day', 'createdAt', 'true')$$, $$plan_retention('public."Scan"')$$, $$apply_retention('public."Scan"', dry_run => false)$$, $$cleanup_old_scans()$$]) call;
+SELECT with_other($$SELECT ok(dblink_exec('other', 'ROLLBACK') || dblink_exec('other', 'DROP TABLE public."Scan", public.regress_ret_child') || dblink_disconnect('other') IS NOT NULL,
+  'the second session leaves nothing')$$);
 
+-- A member of the owner is as good as the owner, and everything goes with the owner's rights.
+GRANT regress_ret_owner TO regress_ret_stranger;
+INSERT INTO regress_ret.scan VALUES (3, 's', '2020-01-01');
+SET LOCAL ROLE regress_ret_stranger;
+SELECT results_eq($$SELECT rows FROM privacy_scan.apply_retention('regress_ret.scan', dry_run => false) WHERE relation = 'regress_ret.scan'::regclass$$, ARRAY[1::bigint], 'a member of the owner runs it');
+RESET ROLE;
+SELECT table_owner_is('regress_ret_archive', 'scan_archive', 'regress_ret_owner', 'the archive is the owner''s');
+SELECT schema_owner_is('regress_ret_archive', 'regress_ret_owner', 'and so is its schema');
+SELECT table_privs_are('regress_ret_archive', 'scan_archive', 'regress_ret_reader', '{}'::name[], 'nobody else has rights in it');
+SELECT results_eq('SELECT id, secret FROM regress_ret_archive.scan_archive ORDER BY id', $$VALUES (1, 's'), (3, 's')$$, 'and it holds the rows');
 SELECT * FROM finish();
 ROLLBACK;
