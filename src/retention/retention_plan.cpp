@@ -171,7 +171,8 @@ void analyze(pg::Spi &spi, const Work &work, const Summary &summary)
         const Member &member = members[members.size() - 1 - i];
         if (summary.rows()[i].rows == 0)
             continue;
-        const std::vector<Oid> &leaves = summary.leaves(i);
+        std::vector<Oid> leaves = summary.leaves(i);
+        std::sort(leaves.begin(), leaves.end()); // two runs take the locks in one order
         for (Oid leaf : leaves)
             if (leaf != member.table.relid)
                 analyze_one(spi, leaf, true);
