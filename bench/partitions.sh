@@ -15,6 +15,7 @@ SIZES=("${@:-10}")
 [ "$#" -gt 0 ] || SIZES=(10 100 1000)
 WAYS=(like ours partman of)
 need_packages "${PACKAGES_RUN[@]}" postgresql-15-partman
+MAKE_ARGS=(with_llvm=no)
 quietly build_and_install
 cluster_start ps-bench 'autovacuum = off' 'checkpoint_timeout = 1h' 'max_locks_per_transaction = 1024'
 

@@ -11,6 +11,7 @@ set -euo pipefail
 SCANS=${1:-6000}
 ROUNDS=${2:-3}
 need_packages "${PACKAGES_RUN[@]}"
+MAKE_ARGS=(with_llvm=no)
 quietly build_and_install
 cluster_start ps-bench 'autovacuum = off' 'shared_buffers = 1GB' 'checkpoint_timeout = 1h' 'max_wal_size = 16GB'
 

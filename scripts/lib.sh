@@ -111,6 +111,9 @@ need_packages() {
 
 pg_dir() { "$PG_CONFIG" "--$1"; }
 
+# What the caller wants of make besides; the demo and the benchmarks run without JIT and need no bitcode.
+MAKE_ARGS=()
+
 # is_current DIR: is what was built there what is installed?
 is_current() {
   local file
@@ -125,9 +128,9 @@ is_current() {
 # install_from DIR: make install there, with more rights only if the server's folders ask for them.
 install_from() {
   if [ -w "$(pg_dir pkglibdir)" ] && [ -w "$(pg_dir sharedir)/extension" ]; then
-    make -s -C "$1" install PG_CONFIG="$PG_CONFIG"
+    make -s -C "$1" install PG_CONFIG="$PG_CONFIG" "${MAKE_ARGS[@]}"
   elif can_be_root; then
-    as_root make -s -C "$1" install PG_CONFIG="$PG_CONFIG"
+    as_root make -s -C "$1" install PG_CONFIG="$PG_CONFIG" "${MAKE_ARGS[@]}"
   elif ! is_current "$1"; then
     warn "installing needs more rights; please run"
     warn "  sudo make -C $1 install PG_CONFIG=$PG_CONFIG"
@@ -137,7 +140,7 @@ install_from() {
 
 # Joined by && because a caller that tests the result switches errexit off in here.
 build_and_install() {
-  make -s -C "$REPO" -j"$(nproc)" PG_CONFIG="$PG_CONFIG" && install_from "$REPO"
+  make -s -C "$REPO" -j"$(nproc)" PG_CONFIG="$PG_CONFIG" "${MAKE_ARGS[@]}" && install_from "$REPO"
 }
 
 # --- a throw-away cluster -----------------------------------------------------------------------

@@ -5,6 +5,7 @@
 
 #include "pg/compat.hpp"
 #include "pg/ident.hpp"
+#include "pg/privileges.hpp"
 
 extern "C" {
 #include <access/table.h>
@@ -151,19 +152,6 @@ std::string new_partition_name(Oid parent, const std::string &suffix)
 namespace
 {
 
-// Undoes ALTER DEFAULT PRIVILEGES: a partition has its parent's privileges alone, and the owner's are whole.
-void undo_default_privileges(pg::Spi &spi, const std::string &partition, Oid relid, const std::string &owner)
-{
-    pg::Rows rows = spi.run("SELECT DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC'"
-                            " ELSE quote_ident(pg_get_userbyid(a.grantee)::text) END"
-                            " FROM pg_catalog.pg_class c, aclexplode(c.relacl) a"
-                            " WHERE c.oid = $1 AND a.grantee <> c.relowner",
-                            {pg::oid_param(relid)});
-    for (std::size_t row = 0; row < rows.size(); ++row)
-        spi.run("REVOKE ALL ON " + partition + " FROM " + rows.text(row, 1));
-    spi.run("GRANT ALL ON " + partition + " TO " + owner);
-}
-
 // Red. An expression over the parent's row as SQL text about the partition's: other column numbers, another
 // name wherever a subquery refers to the row.
 const char *expression_on(Oid partition, Oid parent, const char *nodes)
@@ -240,7 +228,7 @@ Oid create_table(pg::Spi &spi, const PartitionSet &set, const Blueprint &bluepri
             (indexes == WithIndexes::no ? " EXCLUDING INDEXES" : "") + blueprint.create_tail);
     const Oid relid = relid_of(parent, name);
     if (blueprint.default_privileges)
-        undo_default_privileges(spi, partition, relid, pg::quote(pg::role_name(set.table().owner)));
+        pg::undo_default_privileges(spi, relid);
     for (const Statement &statement : blueprint.dress)
         spi.run(statement.about(partition));
     for (const SecurityPolicy &policy : blueprint.policies)

@@ -10,7 +10,6 @@
 
 extern "C" {
 #include <access/xlog.h>
-#include <storage/lockdefs.h>
 #include <utils/timestamp.h>
 }
 
@@ -54,14 +53,6 @@ void check_range(const PartitionSet &set, std::int64_t from, std::int64_t to)
 void check_managed(pg::Spi &spi, Oid relid, Actions &actions)
 {
     look_at(spi, relid, actions, [](const PartitionSet &) { return true; });
-}
-
-// The lock makes it wait for those who manage, change or maintain the same relation.
-pg::OwnedTable lock_for_change(Oid relid, Actions &actions)
-{
-    const pg::OwnedTable table = pg::require_owner(relid);
-    pg::lock_in_tries(table, ShareUpdateExclusiveLock, actions.wait());
-    return table;
 }
 
 void manage(pg::Spi &spi, const Policy &policy, std::optional<std::int64_t> start, Instant now,
@@ -256,7 +247,7 @@ PS_FUNCTION(ps_ensure_partitions)
     Actions actions(fcinfo);
     pg::require_writable("ensure_partitions()");
     pg::Spi spi;
-    const PartitionSet set = managed_set(spi, relid, ShareUpdateExclusiveLock, actions);
+    const PartitionSet set = managed_set(spi, relid, actions);
     if (!set.key().is_temporal())
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "an integer key takes a range of integers", {},
                  "Say, for instance, ensure_partitions('t', 0, 1000000).");
@@ -274,7 +265,7 @@ PS_FUNCTION(ps_ensure_partitions_by_step)
     Actions actions(fcinfo);
     pg::require_writable("ensure_partitions()");
     pg::Spi spi;
-    const PartitionSet set = managed_set(spi, relid, ShareUpdateExclusiveLock, actions);
+    const PartitionSet set = managed_set(spi, relid, actions);
     if (set.key().is_temporal())
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "a time key takes a range of instants", {},
                  "Say, for instance, ensure_partitions('t', '2025-01-01', '2025-07-01').");
@@ -307,7 +298,7 @@ PS_FUNCTION(ps_drain_default)
     Actions actions(fcinfo);
     pg::require_writable("drain_default()");
     pg::Spi spi;
-    const PartitionSet set = managed_set(spi, relid, ShareUpdateExclusiveLock, actions);
+    const PartitionSet set = managed_set(spi, relid, actions);
     drain(spi, set, clock_of(spi, set, set.layout(), GetCurrentTimestamp()), batch, actions);
     return actions.finish();
 }
@@ -326,7 +317,7 @@ PS_FUNCTION(ps_run_drain)
     std::int64_t moved;
     do {
         pg::MemoryScope memory("batch of run_drain");
-        const PartitionSet set = managed_set(spi, relid, ShareUpdateExclusiveLock, actions);
+        const PartitionSet set = managed_set(spi, relid, actions);
         moved = drain(spi, set, clock_of(spi, set, set.layout(), GetCurrentTimestamp()), batch, actions);
         actions.finish();
         spi.commit();

@@ -20,6 +20,7 @@ extern "C" {
 #include <utils/lsyscache.h>
 #include <utils/partcache.h>
 #include <utils/rel.h>
+#include <utils/relcache.h>
 #include <utils/syscache.h>
 }
 
@@ -184,6 +185,11 @@ std::int64_t on_axis(const KeyAxis &key, const Bound &bound)
 }
 
 } // namespace
+
+void refresh_layout(Oid relid)
+{
+    pg::guarded([=] { RelationCacheInvalidateEntry(relid); });
+}
 
 Layout read_layout(Oid relid, const KeyAxis &key)
 {

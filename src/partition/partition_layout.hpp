@@ -38,6 +38,11 @@ struct Layout {
     Oid default_partition = InvalidOid;
 };
 
+// To be called once the lock is had that keeps others from attaching: the relation cache may still hold the
+// bounds from before. Who reads them at the very moment somebody attaches can take note of the change before
+// he stores what he had read, and PostgreSQL's own check of a new partition would then see no overlap either.
+void refresh_layout(Oid relid);
+
 // Takes ACCESS SHARE on the relation for the moment of the call, and no lock on its partitions.
 Layout read_layout(Oid relid, const KeyAxis &key);
 

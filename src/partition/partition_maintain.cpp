@@ -11,18 +11,31 @@ extern "C" {
 namespace privacy_scan::partition
 {
 
-PartitionSet managed_set(pg::Spi &spi, Oid relid, int lockmode, Actions &actions)
+pg::OwnedTable lock_for_change(Oid relid, Actions &actions)
 {
     const pg::OwnedTable table = pg::require_owner(relid);
-    pg::lock_in_tries(table, lockmode, actions.wait());
-    key_column(relid); // what is wrong with the relation is said before that it isn't managed
-    return PartitionSet(table, require_policy(spi, relid));
+    pg::lock_in_tries(table, ShareUpdateExclusiveLock, actions.wait());
+    refresh_layout(relid);
+    return table;
+}
+
+static PartitionSet set_of(pg::Spi &spi, const pg::OwnedTable &table)
+{
+    key_column(table.relid); // what is wrong with the relation is said before that it isn't managed
+    return PartitionSet(table, require_policy(spi, table.relid));
+}
+
+PartitionSet managed_set(pg::Spi &spi, Oid relid, Actions &actions)
+{
+    return set_of(spi, lock_for_change(relid, actions));
 }
 
 bool look_at(pg::Spi &spi, Oid relid, Actions &actions, const std::function<bool(const PartitionSet &)> &look)
 {
     pg::Subtransaction scope;
-    const bool seen = look(managed_set(spi, relid, AccessShareLock, actions));
+    const pg::OwnedTable table = pg::require_owner(relid);
+    pg::lock_in_tries(table, AccessShareLock, actions.wait());
+    const bool seen = look(set_of(spi, table));
     scope.rollback();
     return seen;
 }
@@ -126,7 +139,7 @@ void maintain_one(pg::Spi &spi, Oid relid, Instant at, Actions &actions)
         };
         if (look_at(spi, relid, actions, is_idle))
             return;
-        const PartitionSet set = managed_set(spi, relid, ShareUpdateExclusiveLock, actions);
+        const PartitionSet set = managed_set(spi, relid, actions);
         maintain(spi, set, at, std::nullopt, OnFailure::report, actions);
     });
     if (failure && !is_gone(spi, relid))

@@ -9,11 +9,14 @@ namespace privacy_scan::partition
 
 constexpr std::int64_t default_batch = 10000;
 
-// A managed relation of the caller's, locked in lockmode until the end of the transaction, with its policy as
-// it is under that lock. Who changes a policy or the partitions holds SHARE UPDATE EXCLUSIVE; so they take
-// turns. Errors: 42501, 42P01; 55P03 where the lock could not be had; those of key_column(); 42704 not
-// managed.
-PartitionSet managed_set(pg::Spi &spi, Oid relid, int lockmode, Actions &actions);
+// A relation of the caller's, locked until the end of the transaction, to change its policy or its
+// partitions: who does that takes turns with others who do. Errors: 42501, 42P01; 55P03 where the lock could
+// not be had.
+pg::OwnedTable lock_for_change(Oid relid, Actions &actions);
+
+// The same for a managed relation, with its policy as it is under that lock. Errors also: those of
+// key_column(), 42704 not managed.
+PartitionSet managed_set(pg::Spi &spi, Oid relid, Actions &actions);
 
 // A look at a managed relation, in a subtransaction that is rolled back: what the look locked is given back,
 // for who then waits for his turn must not stand in the way of the one whose turn it is. Errors as

@@ -4,6 +4,7 @@
 #include "retention/archive_table.hpp"
 
 #include "pg/ident.hpp"
+#include "pg/privileges.hpp"
 #include "pg/subxact.hpp"
 #include "settings/settings.hpp"
 
@@ -92,17 +93,6 @@ void check_schema(pg::Spi &spi, const std::string &schema, Oid owner, bool archi
                      ", or name another archive_schema.");
 }
 
-void revoke_from_others(pg::Spi &spi, const std::string &name, Oid relid)
-{
-    pg::Rows rows = spi.run("SELECT DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC'"
-                            " ELSE quote_ident(pg_get_userbyid(a.grantee)::text) END"
-                            " FROM pg_catalog.pg_class c, aclexplode(c.relacl) a"
-                            " WHERE c.oid = $1 AND a.grantee <> c.relowner",
-                            {pg::oid_param(relid)});
-    for (std::size_t row = 0; row < rows.size(); ++row)
-        spi.run("REVOKE ALL ON " + name + " FROM " + rows.text(row, 1));
-}
-
 // Values only: no defaults, keys or constraints, so that nothing of the source's future rules can refuse a
 // row.
 Oid make_table(pg::Spi &spi, const Member &member, const std::string &schema, const std::string &relation)
@@ -121,7 +111,7 @@ Oid make_table(pg::Spi &spi, const Member &member, const std::string &schema, co
         changes += (row ? ", ALTER COLUMN " : "ALTER COLUMN ") + columns.text(row, 1) + " DROP NOT NULL";
     if (!changes.empty())
         spi.run("ALTER TABLE " + name + " " + changes);
-    revoke_from_others(spi, name, relid);
+    pg::undo_default_privileges(spi, relid);
     return relid;
 }
 

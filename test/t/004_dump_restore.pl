@@ -73,4 +73,12 @@ is( $node->safe_psql('theirs_again', q{
 		SELECT partition FROM privacy_scan.partitions WHERE parent = 'k.t'::regclass ORDER BY lower_bound::bigint}),
 	"0\nk.t_0\nk.t_10\nk.t_20\nk.t_30\nk.t_40\nk.t_default", 'restored by the owner: managed again, nothing was missing');
 
+# Whoever is let read the extension's tables dumps them, too.
+$node->safe_psql('theirs', q{
+	GRANT SELECT ON ALL TABLES IN SCHEMA privacy_scan TO keeper;
+	GRANT SELECT ON ALL SEQUENCES IN SCHEMA privacy_scan TO keeper});
+$node->command_ok([ 'pg_dump', '-U', 'keeper', "--file=$dump.whole", $node->connstr('theirs') ],
+	'dumped whole by a role that may read the policies');
+like(slurp_file("$dump.whole"), qr/COPY privacy_scan\.partition_policies .*\nk\.t\t/s, 'with the policies');
+
 done_testing();

@@ -124,6 +124,10 @@ sub check_layout
 			WHERE relkind = 'r' AND relname ~ '^(event|reading)_' AND NOT relispartition}),
 		'', "$name: no table is left behind");
 	is( $node->safe_psql('postgres', q{
+			SELECT inhparent::regclass, pg_get_expr(relpartbound, c.oid) FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
+			WHERE c.relkind = 'r' GROUP BY 1, 2 HAVING count(*) > 1}),
+		'', "$name: no bounds are taken twice");
+	is( $node->safe_psql('postgres', q{
 			SELECT count(*) FROM (
 				SELECT lower_at, lag(upper_at) OVER (ORDER BY lower_at) AS before, at
 				FROM privacy_scan.partitions, clock
