@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Retention of 12 of 24 months, ours against the usual plpgsql, in alternating rounds on fresh copies of one
-# store: time, CPU of the backend, WAL, dead rows. Ours archives every row; the usual function archives the scans
-# alone and lets the cascade delete the rest.
+# store: time, CPU of the backend, WAL. Ours archives every row; the usual function archives the scans alone and lets
+# the cascade delete the rest. Both leave the same dead rows.
 #
 #   bench/retention.sh [SCANS [ROUNDS]]      default 6000 scans with 50 evidence and 10 issues each, 3 rounds
 set -euo pipefail
@@ -61,7 +61,7 @@ CHECKPOINT;
 SQL
 }
 
-# run_once STORE HOW STATEMENT: on a fresh copy; prints "ms cpu_ms wal_mb dead_rows".
+# run_once STORE STATEMENT: on a fresh copy; prints "ms cpu_ms wal_mb".
 run_once() {
   psql_run -c 'CREATE DATABASE bench_copy TEMPLATE '"$1" -c CHECKPOINT
   psql_run -At -F ' ' -d bench_copy <<SQL 2>/dev/null | tail -n 1
