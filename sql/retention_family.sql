@@ -92,18 +92,18 @@ SELECT forget();
 CREATE TABLE scan (id int PRIMARY KEY, at timestamp, previous int CONSTRAINT scan_previous REFERENCES scan ON DELETE SET NULL);
 CREATE TABLE bookmark (id int PRIMARY KEY, scan int CONSTRAINT bookmark_scan REFERENCES scan ON DELETE SET NULL);
 CREATE TABLE report (id int PRIMARY KEY, scan int DEFAULT 0 CONSTRAINT report_scan REFERENCES scan ON DELETE SET DEFAULT);
-CREATE TABLE zissue (id int PRIMARY KEY, scan int CONSTRAINT zissue_scan REFERENCES scan ON DELETE CASCADE);
+CREATE TABLE aissue (id int PRIMARY KEY, scan int CONSTRAINT aissue_scan REFERENCES scan ON DELETE CASCADE);
 CREATE TABLE evidence (id int PRIMARY KEY, scan int CONSTRAINT evidence_scan REFERENCES scan ON DELETE CASCADE,
-                       issue int CONSTRAINT evidence_issue REFERENCES zissue ON DELETE SET NULL);
-CREATE TABLE aissue (id int PRIMARY KEY, scan int CONSTRAINT aissue_scan REFERENCES scan ON DELETE CASCADE,
-                     evidence int CONSTRAINT aissue_evidence REFERENCES evidence ON DELETE SET NULL);
+                       issue int CONSTRAINT evidence_issue REFERENCES aissue ON DELETE SET NULL);
+CREATE TABLE zissue (id int PRIMARY KEY, scan int CONSTRAINT zissue_scan REFERENCES scan ON DELETE CASCADE,
+                     evidence int CONSTRAINT zissue_evidence REFERENCES evidence ON DELETE SET NULL);
 INSERT INTO scan SELECT i, CASE WHEN i BETWEEN 1 AND 50 THEN timestamp '2023-01-01' ELSE '2024-12-01' END, NULL FROM generate_series(0, 100) i;
 UPDATE scan SET previous = id - 1 WHERE id BETWEEN 2 AND 50;
 INSERT INTO bookmark SELECT id, id FROM scan;
 INSERT INTO report SELECT id, id FROM scan;
-INSERT INTO zissue SELECT id, id FROM scan;
+INSERT INTO aissue SELECT id, id FROM scan;
 INSERT INTO evidence SELECT id, id, id FROM scan;
-INSERT INTO aissue SELECT id, id, id FROM scan;
+INSERT INTO zissue SELECT id, id, id FROM scan;
 SELECT privacy_scan.set_retention('scan', '1 year', 'at');
 SELECT remember('scan', 'bookmark', 'report', 'evidence', 'aissue', 'zissue');
 SELECT relation, action, target, rows, lock, reason FROM privacy_scan.plan_retention('scan', '2025-01-01 00:00+00');
