@@ -35,6 +35,12 @@ SET ROLE regress_health_owner;
 SELECT sum(rows) FROM privacy_scan.apply_retention('scan', dry_run => false);
 SELECT status, regexp_replace(detail, 'at .*', 'at T') AS detail FROM privacy_scan.health() WHERE component = 'retention';
 
+
+-- Somebody else's functions, first on the caller's search_path, count for nothing.
+CREATE FUNCTION ps_health.to_char(timestamptz, text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'called'; END $$;
+SET search_path = ps_health, pg_catalog;
+SELECT pg_catalog.count(*) FROM privacy_scan.health();
+
 RESET ROLE;
 DROP SCHEMA ps_health, ps_health_archive CASCADE;
 REVOKE ALL ON ALL ROUTINES IN SCHEMA privacy_scan FROM regress_health_owner;

@@ -3,6 +3,7 @@
 #include "pg/postgres.hpp"
 
 #include "pg/entry.hpp"
+#include "pg/guc.hpp"
 #include "pg/rowset.hpp"
 #include "pg/spi.hpp"
 
@@ -93,6 +94,7 @@ PS_FUNCTION(ps_health)
 {
     using pg::cell;
     pg::RowSink sink(fcinfo);
+    pg::CatalogPath path; // whoever calls it: nobody else's functions count here
     pg::Spi spi;
     for (const Finding &finding :
          {version(spi), server(), partition_sets(spi), retention(spi), schedule(spi)})
