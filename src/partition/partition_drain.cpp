@@ -27,7 +27,6 @@ struct Survey {
     std::vector<Stray> movable;   // within the batch
     std::vector<Stray> too_large; // cells with more rows than a batch
     std::int64_t far_off = 0;     // rows outside the window
-    std::int64_t deferred = 0;    // rows of cells left to the next batch
 };
 
 // Questions about the rows of DEFAULT. Runs inside OwnerScope.
@@ -91,11 +90,10 @@ Survey survey(DefaultRows &rows, const PartitionSet &set, const Layout &layout, 
         inside += stray.rows;
         if (stray.rows > batch)
             found.too_large.push_back(stray);
-        else if (stray.rows <= budget) {
+        else if (stray.rows <= budget) { // otherwise it waits for the next batch
             found.movable.push_back(stray);
             budget -= stray.rows;
-        } else
-            found.deferred += stray.rows;
+        }
         rest.lower = piece->upper;
     }
     found.far_off = rows.count_all() - inside;

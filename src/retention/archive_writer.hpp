@@ -1,5 +1,5 @@
 // Deleted rows straight into their archive: they are written by the page, as COPY does it, and read back.
-// Three times as fast as INSERT .. SELECT, and for plain archives only, where nothing but the rows takes
+// Spares the tuple stores of INSERT .. SELECT; for plain archives only, where nothing but the rows takes
 // part.
 #pragma once
 

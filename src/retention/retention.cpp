@@ -83,11 +83,6 @@ std::string in_words(const Family &family, const Policy &policy)
                           : ", together with " + std::to_string(others) + " relations that refer to it");
 }
 
-} // namespace
-
-namespace
-{
-
 std::string set_policy(Policy &policy)
 {
     pg::Spi spi;
@@ -122,7 +117,8 @@ PS_FUNCTION(ps_set_retention)
     if (archive != "table")
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "unknown kind of archive \"" + archive + "\"", {},
                  "The kind is 'table'.");
-    return pg::text_param(set_policy(policy)).value; // made where SPI's memory isn't: it outlives the connection
+    return pg::text_param(set_policy(policy))
+        .value; // made where SPI's memory isn't: it outlives the connection
 }
 
 // privacy_scan.drop_retention(root regclass) returns boolean: forgets the policy; archives and ledger stay.
@@ -218,9 +214,19 @@ std::optional<pg::ErrorText> run_root(pg::Spi &spi, Oid root, std::int64_t at, s
     return failure;
 }
 
+// The root may be gone by now, which must not stop the others.
+std::string name_of(Oid root)
+{
+    try {
+        return pg::qualified_name(root);
+    } catch (const pg::Error &) {
+        return "relation with OID " + std::to_string(root);
+    }
+}
+
 void warn_of(Oid root, const pg::ErrorText &failure)
 {
-    const std::string name = pg::qualified_name(root);
+    const std::string name = name_of(root);
     const char *relation = name.c_str(), *code = failure.sqlstate.c_str(), *message = failure.message.c_str();
     pg::guarded([=] {
         ereport(WARNING, (errmsg("retention of %s failed with SQLSTATE %s: %s", relation, code, message)));

@@ -36,7 +36,9 @@ CREATE TABLE privacy_scan.retention_rules (
 );
 COMMENT ON TABLE privacy_scan.retention_rules IS
     'The retention policies, one row a root. Read privacy_scan.retention_policies instead; written by set_retention() and drop_retention() alone. condition: SQL over the alias t, names resolved.';
-SELECT pg_catalog.pg_extension_config_dump('privacy_scan.retention_rules', '');
+-- A policy whose root was dropped is not dumped: as a bare OID it could come to rule another table.
+SELECT pg_catalog.pg_extension_config_dump('privacy_scan.retention_rules',
+    'WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = root)');
 
 CREATE TABLE privacy_scan.archive_ledger (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -81,4 +81,25 @@ $node->command_ok([ 'pg_dump', '-U', 'keeper', "--file=$dump.whole", $node->conn
 	'dumped whole by a role that may read the policies');
 like(slurp_file("$dump.whole"), qr/COPY privacy_scan\.partition_policies .*\nk\.t\t/s, 'with the policies');
 
+# Retention comes along by name, with its ledger; what was ruled and is gone doesn't.
+$node->safe_psql('theirs', q{
+	CREATE TABLE k.scan (id int PRIMARY KEY, at timestamptz NOT NULL);
+	CREATE TABLE k.gone (id int PRIMARY KEY, at timestamptz NOT NULL);
+	INSERT INTO k.scan VALUES (1, now() - interval '2 years'), (2, now());
+	SELECT privacy_scan.set_retention(r, '1 year', 'at') FROM unnest('{k.scan,k.gone}'::regclass[]) AS r;
+	DROP TABLE k.gone;
+	CALL privacy_scan.run_retention('k.scan')});
+$node->command_ok([ 'pg_dump', "--file=$dump.retention", $node->connstr('theirs') ], 'dumped with retention');
+$node->safe_psql('postgres', 'CREATE DATABASE theirs_third OWNER keeper');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('theirs_third'), '-f',
+		"$dump.retention" ], 'restored with retention');
+is( $node->safe_psql('theirs_third', q{
+		SELECT string_agg(root::text, ' ') FROM privacy_scan.retention_rules;
+		SELECT a.rows, a.digest = (d.d).digest FROM privacy_scan.archives AS a,
+			(SELECT privacy_scan.row_digest(s.*) AS d FROM k_archive.scan_archive AS s) AS d;
+		INSERT INTO k.scan VALUES (3, now() - interval '3 years');
+		CALL privacy_scan.run_retention();
+		SELECT count(*), count(DISTINCT id) FROM privacy_scan.archives}),
+	"k.scan\n1|t\n2|2", 'the policy, the ledger and its digests hold, and retention goes on');
+
 done_testing();
