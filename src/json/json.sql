@@ -96,3 +96,8 @@ CREATE FUNCTION privacy_scan.json_fields(doc jsonb, VARIADIC keys text[]) RETURN
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 20 AS 'MODULE_PATHNAME', 'ps_json_fields';
 COMMENT ON FUNCTION privacy_scan.json_fields(jsonb, text[]) IS
     'The values of several keys as text, each as doc ->> key gives it, in the order of the keys and in one pass.';
+
+CREATE FUNCTION privacy_scan.json_populate(base anyelement, doc jsonb) RETURNS anyelement
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20 AS 'MODULE_PATHNAME', 'ps_json_populate';
+COMMENT ON FUNCTION privacy_scan.json_populate(anyelement, jsonb) IS
+    'A row of a composite type from a document, in one pass: as jsonb_populate_record where the document fits, NULL in a field where it does not.';
