@@ -27,6 +27,7 @@ bool is_index(const char *key, std::int32_t &index)
 CallSite *make_site(FunctionCallInfo fcinfo, bool is_path)
 {
     auto *site = static_cast<CallSite *>(MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(CallSite)));
+    site->documents.query = fcinfo->flinfo->fn_mcxt;
     site->is_path = is_path;
     site->is_constant = is_constant_argument(fcinfo, 1);
     fcinfo->flinfo->fn_extra = site;

@@ -9,8 +9,9 @@
 namespace privacy_scan::json
 {
 
-// What a call site knows of the documents it reads. Zero it.
+// What a call site knows of the documents it reads. Zero it but for its query.
 struct DocumentSite {
+    MemoryContext query; // fn_mcxt of the call
     std::uint32_t place; // 1 + where its last document is kept; 0: nowhere yet
 };
 
