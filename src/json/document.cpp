@@ -17,11 +17,11 @@ namespace privacy_scan::json
 namespace
 {
 
-constexpr std::uint32_t most_kept = 4;          // documents
-constexpr std::uint32_t most_compared = 16384;  // bytes of a compressed datum that is recognized by its bytes
-constexpr std::uint32_t most_at_once = 1 << 20; // bytes decoded between two looks for an interrupt
-constexpr std::size_t large_buffer = 4 << 20;   // is given back when it is far too large for what follows
-constexpr std::uint32_t tcinfo_size = 4;        // what a compressed varlena has behind its header
+constexpr std::uint32_t most_kept = 4;         // documents
+constexpr std::uint32_t most_compared = 16384; // bytes of a compressed datum that is recognized by its bytes
+constexpr std::uint32_t most_at_once = 16 << 20; // bytes decoded between two looks for an interrupt
+constexpr std::size_t large_buffer = 4 << 20;    // is given back when it is far too large for what follows
+constexpr std::uint32_t tcinfo_size = 4;         // what a compressed varlena has behind its header
 
 struct Buffer {
     std::uint8_t *bytes;
@@ -83,7 +83,7 @@ void reserve(Buffer &buffer, std::size_t size)
     if (buffer.bytes)
         pfree(buffer.bytes);
     buffer = {};
-    const std::size_t capacity = std::max<std::size_t>(size + size / 4, 8192);
+    const std::size_t capacity = std::max<std::size_t>(size + std::min<std::size_t>(size / 4, 1 << 20), 8192);
     buffer.bytes = static_cast<std::uint8_t *>(MemoryContextAllocHuge(kept->context, capacity));
     buffer.capacity = capacity;
 }
