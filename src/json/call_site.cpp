@@ -84,6 +84,8 @@ void set_argument(CallSite *site, struct varlena *argument)
 {
     if (site->argument)
         forget_argument(site);
+    site->count = 0;
+    site->is_nowhere = false;
     if (site->is_path) {
         take_path_apart(site, argument);
     } else {
