@@ -156,13 +156,15 @@ bool locate_path(FunctionCallInfo fcinfo, Located &located)
         return false;
     located.source = open_document(PG_GETARG_DATUM(0), site->documents, located.plain);
     ByteSource &source = *located.source;
-    if (!is_found(read_root(source, located.value)))
+    // From one to the other, the last step ending in the result: a copy of what was only just written stalls.
+    Value other;
+    Value *from = site->count % 2 == 0 ? &located.value : &other;
+    Value *to = from == &other ? &located.value : &other;
+    if (!is_found(read_root(source, *from)))
         return false;
-    for (std::int32_t i = 0; i < site->count; ++i) {
-        const Value from = located.value;
-        if (!step_to(source, from, site, i, located.value))
+    for (std::int32_t i = 0; i < site->count; ++i, std::swap(from, to))
+        if (!step_to(source, *from, site, i, *to))
             return false;
-    }
     return true;
 }
 

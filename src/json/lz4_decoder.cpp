@@ -3,7 +3,7 @@
 // liblz4, which goes on behind what is decoded.
 #include "json/decoder.hpp"
 
-#include "json/overlapping_copy.hpp"
+#include "json/copy.hpp"
 
 #include <lz4.h>
 
