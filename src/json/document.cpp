@@ -290,6 +290,8 @@ Stored &place_for(DocumentSite &site)
 ByteSource *open_external(const struct varlena *datum, DocumentSite &site)
 {
     const ExternalValue value = external_value(datum);
+    if (value.stored_size > value.raw_size || !AllocSizeIsValid(value.raw_size))
+        return nullptr;
     if (Stored *document = find_external(value, site))
         return use(*document, site);
     Stored &document = place_for(site);

@@ -10,7 +10,7 @@
 namespace privacy_scan::json
 {
 
-// Trivial: zero it.
+// Of one key, and no other. Trivial: zero it.
 struct KeyMemo {
     static constexpr std::uint32_t most_keys = 48; // objects with more are searched by halves
     std::uint32_t count;                           // of the object's keys; 0: nothing is remembered
