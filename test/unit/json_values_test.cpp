@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <memory>
 
 namespace privacy_scan::json
 {
@@ -152,8 +153,11 @@ TEST(Decimals, SeeDamage)
 {
     Decimal decimal;
     const Bytes sound = write_numeric(42);
-    for (std::uint32_t size = 0; size < sound.size(); ++size)
-        EXPECT_EQ(read_decimal(sound.data(), size, decimal), NumericForm::damaged) << size;
+    for (std::uint32_t size = 0; size < sound.size(); ++size) {
+        const std::unique_ptr<std::uint8_t[]> cut(new std::uint8_t[size]); // to the byte, for the sanitizer
+        std::copy(sound.begin(), sound.begin() + size, cut.get());
+        EXPECT_EQ(read_decimal(cut.get(), size, decimal), NumericForm::damaged) << size;
+    }
     Bytes odd = {7 << 2, 0, 0, 0, 0x00, 0x80, 1};
     EXPECT_EQ(read_decimal(odd.data(), 7, decimal), NumericForm::damaged);
     Bytes other_size = sound;

@@ -319,6 +319,22 @@ TEST(DamagedDocuments, AreReportedWhereTheyEndTooSoon)
     }
 }
 
+// Keys that end before they begin: the memo must not take their sum for the end of all.
+TEST(DamagedDocuments, LeaveNoMemoThatReachesOutside)
+{
+    const std::string key(1000, 'x');
+    const std::uint32_t words[] = {0x20000003, 0x80000001, 0x800003e9, 0x80000002,
+                                   0x40000000, 0x40000000, 0x40000000, 0};
+    Bytes document(sizeof words);
+    std::memcpy(document.data(), words, sizeof words);
+    TestSource source(document);
+    KeyMemo memo{};
+    for (int call = 0; call < 3; ++call) {
+        Value value;
+        EXPECT_NE(find_shortly(source.source, key, memo, value), Found::yes);
+    }
+}
+
 TEST(DamagedDocuments, SayThatTheyAre)
 {
     auto found_with = [](std::size_t at, std::uint32_t word, const char *key) {
