@@ -85,7 +85,7 @@ sub length_of_key
 sub length_of_root
 {
 	return cell('array length', 'of the document', 'jsonb_array_length(doc)',
-		"privacy_scan.json_array_length(doc, VARIADIC '{}')", $_[0]);
+		"privacy_scan.json_array_length(doc, VARIADIC '{}'::text[])", $_[0]);
 }
 
 sub has { return cell('has', $_[0], "doc ? '$key{$_[0]}'", "privacy_scan.json_has(doc, '$key{$_[0]}')"); }
@@ -100,6 +100,7 @@ my @typed = (
 	typed_cell('timestamptz', 'json_timestamptz', 'scannedAt', { plain => 3.5 }));
 
 # --- stores ----------------------------------------------------------------------------------------
+# What pglz cannot shorten by a quarter is stored plain: no documents of 200 and 500 bytes of that form.
 
 # Of one size and shape: the four positions, then what else is given.
 sub store
@@ -132,9 +133,9 @@ my @every = ('plain', @toasted);
 my @sizes = (300, 1000, 2 * KB, 8 * KB, 32 * KB, 100 * KB);
 my $length = by_form(45, 15, 11);
 my @stores = (
-	store('200 B', 200, 30_000, \@every),
+	store('200 B', 200, 30_000, [qw(plain external)]),
 	store('300 B', 300, 30_000, ['plain'], ten_calls(), ten_in_one(), populate('evidence', { plain => 2 }), populate('evidence_text')),
-	store('500 B', 500, 15_000, \@every),
+	store('500 B', 500, 15_000, [qw(plain lz4 external)]),
 	store('600 B', 600, 12_000, ['plain'], depth1(), depth3({ plain => 1.35 }), depth6({ plain => 1.55 }), @typed, has('late'), type_of()),
 	store('1 KB', 1000, 8000, \@every),
 	store('2 KB', 2 * KB, 5000, \@every, ten_calls(by_form(8, 3, 5)), ten_in_one(), populate('evidence', { pglz => 2 }),
@@ -148,7 +149,7 @@ my @stores = (
 	arrays('array 10 KB', 10 * KB, 2000, \@toasted),
 	arrays('array 100 KB', 100 * KB, 600, \@toasted, $length),
 	mixed('sizes mixed', 24 * KB, 1500, \@toasted, '--sizes=' . join ',', @sizes),
-	mixed('keys mixed, 500 B', 500, 15_000, \@every, '--sizes=500', '--shapes=3'),
+	mixed('keys mixed, 500 B', 500, 15_000, [qw(plain lz4 external)], '--sizes=500', '--shapes=3'),
 	mixed('keys mixed, 2 KB', 2 * KB, 5000, \@toasted, '--sizes=' . 2 * KB, '--shapes=4'),
 	mixed('keys and sizes mixed', 24 * KB, 1500, \@toasted, '--sizes=' . join(',', @sizes), '--shapes=4'));
 

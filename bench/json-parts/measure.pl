@@ -70,16 +70,17 @@ sub cpu_times
 
 # --- stores ----------------------------------------------------------------------------------------
 
-# Documents are compressed on their own account only from about 2 KB on. Smaller ones are where a row is wide
-# besides, which toast_tuple_target stands for.
+# A row is toasted only from about 2 KB on. Smaller documents are where the row is wide on another column's account.
 sub table_of_form
 {
 	my ($form, $bytes) = @_;
-	my %storage = (plain => 'PLAIN', external => 'EXTERNAL', map { $_ => $bytes < 2000 ? 'MAIN' : 'EXTENDED' } qw(pglz lz4));
-	my $with = $bytes < 2000 && $form ne 'plain' ? 'WITH (toast_tuple_target = 128)' : '';
+	my $wide = $bytes < 2000 && $form ne 'plain';
+	my %storage = (plain => 'PLAIN', external => 'EXTERNAL', map { $_ => $wide ? 'MAIN' : 'EXTENDED' } qw(pglz lz4));
 	my $compression = $form =~ /lz/ ? "ALTER TABLE bench.$form ALTER doc SET COMPRESSION $form;" : '';
-	run("CREATE UNLOGGED TABLE bench.$form (doc jsonb NOT NULL) $with; ALTER TABLE bench.$form ALTER doc SET STORAGE $storage{$form};"
-		  . "$compression INSERT INTO bench.$form SELECT doc FROM bench.documents;",
+	my $with = $wide ? 'WITH (toast_tuple_target = 128)' : '';
+	run("CREATE UNLOGGED TABLE bench.$form (doc jsonb NOT NULL, other text) $with;",
+		"ALTER TABLE bench.$form ALTER doc SET STORAGE $storage{$form}, ALTER other SET STORAGE PLAIN; $compression",
+		"INSERT INTO bench.$form SELECT doc, " . ($wide ? "repeat('x', 2100)" : 'NULL') . ' FROM bench.documents;',
 		"VACUUM (FREEZE, ANALYZE) bench.$form;");
 }
 
