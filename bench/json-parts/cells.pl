@@ -114,12 +114,12 @@ sub store
 		documents => ["--sizes=$bytes"] };
 }
 
-# Of several sizes or shapes: the four positions.
+# Of several sizes or shapes: the four positions, ten fields, a type.
 sub mixed
 {
 	my ($name, $bytes, $rows, $forms, @documents) = @_;
-	return { name => $name, bytes => $bytes, rows => $rows, forms => $forms, cells => [ map { key_cell($_) } @positions ],
-		documents => \@documents };
+	return { name => $name, bytes => $bytes, rows => $rows, forms => $forms, documents => \@documents,
+		cells => [ (map { key_cell($_) } @positions), ten_calls(), typed_cell('bigint', 'json_int', 'scanId') ] };
 }
 
 sub arrays
