@@ -32,6 +32,16 @@ inline std::uint32_t load_word(const std::uint8_t *bytes)
     return word;
 }
 
+// Is this a varlena of that size, header included, neither short nor compressed nor external?
+inline bool is_plain_varlena(const std::uint8_t *bytes, std::uint32_t size)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return load_word(bytes) == size << 2;
+#else
+    return load_word(bytes) == size;
+#endif
+}
+
 // Numbers and containers begin at the next multiple of four within their container's data.
 constexpr std::uint32_t align_word(std::uint32_t offset)
 {

@@ -32,16 +32,15 @@ struct Step {
     bool is_index;      // can the key be an array's index at all?
 };
 
-// What a call site remembers of the object in which it found its key last: objects of one shape have their
-// keys in the same places. A guess that is checked, never trusted; it is given up where the shapes vary.
+// What a call site remembers of the object in which it looked for its key last: objects whose keys have the
+// same lengths have them in the same places. Given up for a while where the shapes vary. Trivial: zero it.
 struct KeyMemo {
-    static constexpr std::uint32_t most_keys = 48;
-    std::uint32_t header = 0; // of the object; 0: nothing is remembered
-    std::uint32_t first = 0, last = 0; // the keys of this length: [first, last)
-    std::uint32_t first_offset = 0;    // of the first of them, in the object's data
-    std::uint32_t keys_length = 0;     // of all keys
-    std::int32_t misses = 0;           // in a row; negative: for so many calls it is not even tried
-    std::uint32_t entries[most_keys];
+    static constexpr std::uint32_t most_keys = 48; // more are searched by halves
+    std::uint32_t count;       // of the object's keys; 0: nothing is remembered
+    std::uint32_t first, last; // its keys of the right length: [first, last)
+    std::uint32_t offset;      // of the first of them, in the object's data
+    std::int32_t misses;       // in a row; negative: for so many calls it is not even tried
+    std::uint32_t entries[most_keys]; // the words of its keys
 };
 
 // The root: an array or object, or the element where the document is a scalar.
@@ -70,7 +69,7 @@ class Children
   private:
     Found child(ByteSource &source, std::uint32_t index, std::uint32_t &begin, Value &value) const;
 
-    std::uint32_t container_ = 0, data_ = 0, data_size_ = 0, count_ = 0, position_ = 0;
+    std::uint32_t entries_ = 0, data_ = 0, data_size_ = 0, count_ = 0, position_ = 0;
     std::uint32_t key_begin_ = 0, value_begin_ = 0;
     bool is_object_ = false;
 };

@@ -113,6 +113,16 @@ inline void admit_older_rows(Relation relation)
     relation->rd_createSubid = InvalidSubTransactionId;
 }
 
+// The size of what is stored of an external value. 14 put the compression method into the same word.
+inline std::uint32_t external_size(const struct varatt_external &pointer)
+{
+#if PG_VERSION_NUM >= 140000
+    return VARATT_EXTERNAL_GET_EXTSIZE(pointer);
+#else
+    return static_cast<std::uint32_t>(pointer.va_extsize);
+#endif
+}
+
 // The raw parse trees of a text. 14 added the mode.
 inline List *parse_sql(const char *sql)
 {

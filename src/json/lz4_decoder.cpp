@@ -1,0 +1,206 @@
+// See decoder.hpp. A sequence is a token, literals, and a match of 4 bytes or more at a distance of up to
+// 65535; the last sequence has literals only. Long stretches of a source that is all there are left to
+// liblz4, which goes on behind what is decoded.
+#include "json/decoder.hpp"
+
+#include "json/overlapping_copy.hpp"
+
+#include <lz4.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace privacy_scan::json
+{
+
+namespace
+{
+
+constexpr std::uint32_t least_match = 4;
+constexpr std::uint32_t longest = 15; // in a token: more follows
+
+static_assert(decoder_slack >= 64, "copies are made by 16 and 32 bytes");
+
+class Sequences
+{
+  public:
+    explicit Sequences(Decoding &state)
+        : state_(state), in_(state.source + state.source_done), in_end_(state.source + state.source_ready),
+          out_(state.output + state.output_done), out_end_(state.output + state.output_size)
+    {
+    }
+    // Saves where it is, between two sequences or among a sequence's literals.
+    void save()
+    {
+        state_.source_done = static_cast<std::uint32_t>(in_ - state_.source);
+        state_.output_done = static_cast<std::uint32_t>(out_ - state_.output);
+    }
+
+    bool done(std::uint32_t wanted) const { return out_ >= state_.output + wanted; }
+    Decoded run_fast(std::uint32_t wanted);
+    Decoded run(std::uint32_t wanted);
+
+  private:
+    std::size_t in_left() const { return static_cast<std::size_t>(in_end_ - in_); }
+    std::size_t out_left() const { return static_cast<std::size_t>(out_end_ - out_); }
+    bool is_whole() const { return state_.source_ready == state_.source_size; }
+    Decoded short_of_source() const { return is_whole() ? Decoded::damaged : Decoded::needs_more; }
+
+    Decoded begin();
+    Decoded literals();
+    Decoded match();
+    bool long_length(const std::uint8_t *&in, std::uint32_t &length) const;
+
+    Decoding &state_;
+    const std::uint8_t *in_, *in_end_;
+    std::uint8_t *out_, *out_end_;
+};
+
+inline std::size_t load_distance(const std::uint8_t *in)
+{
+    return static_cast<std::size_t>(in[0] | in[1] << 8);
+}
+
+// Sequences of short literals and short matches, far from both ends.
+Decoded Sequences::run_fast(std::uint32_t wanted)
+{
+    constexpr std::size_t most = 1 + longest + 2 + 16;
+    while (!done(wanted) && in_left() >= most) {
+        const std::uint32_t token = *in_;
+        const std::uint32_t literal_count = token >> 4, match_code = token & 15;
+        if (literal_count == longest || match_code == longest || out_left() < 2 * longest + least_match)
+            break;
+        std::memcpy(out_, in_ + 1, 16);
+        const std::uint8_t *const tag = in_ + 1 + literal_count;
+        const std::size_t distance = load_distance(tag);
+        std::uint8_t *const at = out_ + literal_count;
+        if (distance - 1 >= static_cast<std::size_t>(at - state_.output))
+            return Decoded::damaged;
+        copy_match(at, distance, match_code + least_match);
+        out_ = at + match_code + least_match;
+        in_ = tag + 2;
+    }
+    return Decoded::enough;
+}
+
+// The bytes behind a length of 15 in a token. False where they are not all there, or add up beyond reason.
+bool Sequences::long_length(const std::uint8_t *&in, std::uint32_t &length) const
+{
+    for (;;) {
+        if (in == in_end_ || length > state_.output_size + 255)
+            return false;
+        const std::uint8_t more = *in++;
+        length += more;
+        if (more != 255)
+            return true;
+    }
+}
+
+// Reads a token and the number of its literals.
+Decoded Sequences::begin()
+{
+    if (in_ == in_end_)
+        return short_of_source();
+    const std::uint8_t *in = in_;
+    const std::uint32_t token = *in++;
+    std::uint32_t count = token >> 4;
+    if (count == longest && !long_length(in, count))
+        return count > out_left() ? Decoded::damaged : short_of_source();
+    if (count > out_left())
+        return Decoded::damaged;
+    in_ = in;
+    state_.token = token + 1;
+    state_.literals = count;
+    return Decoded::enough;
+}
+
+// Copies as many of the literals as are there.
+Decoded Sequences::literals()
+{
+    const std::size_t count = std::min<std::size_t>(state_.literals, in_left());
+    std::memcpy(out_, in_, count);
+    in_ += count;
+    out_ += count;
+    state_.literals -= static_cast<std::uint32_t>(count);
+    return state_.literals == 0 ? Decoded::enough : short_of_source();
+}
+
+// Copies the match of the sequence that was begun, and ends it.
+Decoded Sequences::match()
+{
+    if (in_left() < 2)
+        return short_of_source();
+    const std::uint8_t *in = in_ + 2;
+    const std::size_t distance = load_distance(in_);
+    std::uint32_t length = (state_.token - 1) & 15;
+    if (length == longest && !long_length(in, length))
+        return length > out_left() ? Decoded::damaged : short_of_source();
+    length += least_match;
+    if (distance - 1 >= static_cast<std::size_t>(out_ - state_.output) || length > out_left())
+        return Decoded::damaged;
+    copy_match(out_, distance, length);
+    out_ += length;
+    in_ = in;
+    state_.token = 0;
+    return Decoded::enough;
+}
+
+Decoded Sequences::run(std::uint32_t wanted)
+{
+    while (!done(wanted)) {
+        if (state_.token == 0) {
+            if (const Decoded decoded = run_fast(wanted); decoded != Decoded::enough)
+                return decoded;
+            if (done(wanted))
+                break;
+            if (const Decoded decoded = begin(); decoded != Decoded::enough)
+                return decoded;
+        }
+        const Decoded copied = literals();
+        if (done(wanted))
+            break;
+        if (copied != Decoded::enough)
+            return copied;
+        if (const Decoded decoded = match(); decoded != Decoded::enough)
+            return decoded;
+    }
+    return Decoded::enough;
+}
+
+// liblz4 is quicker over long stretches. It takes what is decoded for its dictionary.
+constexpr std::uint32_t long_stretch = 4096;
+
+Decoded run_library(Decoding &state, std::uint32_t wanted)
+{
+    const std::uint32_t done = state.output_done;
+    const auto *source = reinterpret_cast<const char *>(state.source + state.source_done);
+    const int source_left = static_cast<int>(state.source_size - state.source_done);
+    auto *output = reinterpret_cast<char *>(state.output + done);
+    const char *dictionary = reinterpret_cast<const char *>(state.output);
+    const int room = static_cast<int>(state.output_size - done);
+    const int got = LZ4_decompress_safe_usingDict(source, output, source_left, room, dictionary,
+                                                  static_cast<int>(done));
+    if (got < 0 || done + static_cast<std::uint32_t>(got) < wanted)
+        return Decoded::damaged;
+    state.source_done = state.source_size;
+    state.output_done = done + static_cast<std::uint32_t>(got);
+    return Decoded::enough;
+}
+
+} // namespace
+
+Decoded decode_lz4(Decoding &state, std::uint32_t wanted)
+{
+    if (state.output_done >= wanted)
+        return Decoded::enough;
+    const bool is_whole = state.source_ready == state.source_size;
+    if (is_whole && state.token == 0 && wanted - state.output_done > long_stretch &&
+        wanted - state.output_done > (state.output_size - state.output_done) / 2)
+        return run_library(state, wanted);
+    Sequences sequences(state);
+    const Decoded decoded = sequences.run(wanted);
+    sequences.save();
+    return decoded;
+}
+
+} // namespace privacy_scan::json

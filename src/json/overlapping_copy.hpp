@@ -1,0 +1,52 @@
+// A match of a decoder: bytes that were written a little earlier, once more. Pure.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace privacy_scan::json
+{
+
+// Loads all before it stores, so that the two may overlap.
+template <typename Block> inline void copy_block(std::uint8_t *to, const std::uint8_t *from)
+{
+    Block block;
+    std::memcpy(&block, from, sizeof block);
+    std::memcpy(to, &block, sizeof block);
+}
+
+struct Block16 {
+    std::uint64_t low, high;
+};
+
+// Writes `length` bytes at `to` that repeat those `distance` bytes before; up to 15 more may be scribbled on.
+inline void copy_match(std::uint8_t *to, std::size_t distance, std::size_t length)
+{
+    std::uint8_t *const end = to + length;
+    const std::uint8_t *from = to - distance;
+    if (distance >= 16) {
+        do {
+            copy_block<Block16>(to, from);
+            to += 16;
+            from += 16;
+        } while (to < end);
+        return;
+    }
+    // A pattern shorter than a block. What is written doubles what can be taken at once.
+    while (distance < 8) {
+        copy_block<std::uint64_t>(to, from);
+        to += distance;
+        distance *= 2;
+        if (to >= end)
+            return;
+    }
+    from = to - distance;
+    do {
+        copy_block<std::uint64_t>(to, from);
+        to += 8;
+        from += 8;
+    } while (to < end);
+}
+
+} // namespace privacy_scan::json
