@@ -51,27 +51,42 @@ my @why = (
 	'under standard contractual clauses', 'until you withdraw consent', 'for at most thirteen months',
 	'to personalise what you see', 'on the basis of legitimate interest', 'as a supervisory authority may require');
 
+sub sentence
+{
+	my $who = rand() < 0.3 ? any(@company) . ' (' . any(@vendor) . ')' : any(@who);
+	my $when = rand() < 0.3 ? sprintf ', section %d.%d', 1 + rand 30, 1 + rand 9 : '';
+	return join(' ', $who, any(@does), any(@data), any(@why)) . "$when. ";
+}
+
 sub policy_text
 {
 	my $bytes = shift;
 	my $text = '';
-	$text .= join(' ', any(@who), any(@does), any(@data), any(@why)) . '. ' while length $text < $bytes;
+	$text .= sentence() while length $text < $bytes;
 	return substr $text, 0, $bytes;
 }
 
+# Identifiers are what doesn't compress in such documents.
+my @letter = ('A' .. 'Z', 'a' .. 'z', '0' .. '9', '-', '_');
+my @pair = map { my $a = $_; map { $a . $_ } @letter } @letter;
+sub opaque { return join '', map { $pair[ rand @pair ] } 1 .. $_[0] / 2; }
+
 sub cookie
 {
-	my $host = any(@vendor);
+	my $name = any(@cookie);
+	my $value = $name =~ /^_g/ ? sprintf('GA1.2.%d.%d', rand 1e9, 1_700_000_000 + rand 9e7) : opaque(16 + rand 32);
 	return sprintf '{"name":"%s","value":"%s","domain":".%s","path":"/","secure":%s,"sameSite":"%s","purpose":"%s","maxAgeDays":%d}',
-	  any(@cookie), token(), $host, bool(), any('Lax', 'None', 'Strict'), any(@category), rand 730;
+	  $name, $value, any(@vendor), bool(), any('Lax', 'None', 'Strict'), any(@category), rand 730;
 }
 
 sub request
 {
 	my $host = any(@vendor);
-	return sprintf '{"url":"https://%s%s?tid=%s&z=%d","type":"%s","method":"GET","status":%d,"bytes":%d,"headers":{"user-agent":"%s",'
-	  . '"accept":"*/*","referer":"https://shop-%d.example/","sec-fetch-mode":"no-cors","cookie":"uid=%s"}}',
-	  $host, any(@path), token(), rand 1e9, any(@type), any(200, 204, 302), rand 90_000, any(@agent), rand 9000, token();
+	return sprintf '{"url":"https://%s%s?tid=UA-%d-%d&cid=%d.%d&sid=%s&dl=https%%3A%%2F%%2Fshop-%d.example%%2Fp%%2F%d&z=%d","type":"%s",'
+	  . '"method":"GET","status":%d,"bytes":%d,"ms":%d,"headers":{"user-agent":"%s","accept":"*/*","etag":"%s",'
+	  . '"referer":"https://shop-%d.example/","sec-fetch-mode":"no-cors","cookie":"uid=%s"}}',
+	  $host, any(@path), rand 1e8, rand 9, rand 1e9, 1_700_000_000 + rand 9e7, opaque(22), rand 9000, rand 1e5, rand 1e9, any(@type),
+	  any(200, 204, 302), rand 90_000, rand 2000, any(@agent), token(), rand 9000, opaque(24);
 }
 
 sub tracker
