@@ -12,8 +12,8 @@ struct ByteSource {
     const std::uint8_t *bytes; // stays where it is while the document is read
     std::uint32_t ready;       // [0, ready) can be read
     std::uint32_t size;        // of the whole document
-    // Makes [offset, offset + length) readable, which lies within the size but not within `ready`. False where
-    // the stored bytes are damaged. May ereport.
+    // Makes [offset, offset + length) readable, which lies within the size but not within `ready`. False
+    // where the stored bytes are damaged. May ereport.
     bool (*fetch)(ByteSource *source, std::uint32_t offset, std::uint32_t length);
 };
 

@@ -137,7 +137,8 @@ bool locate_key(FunctionCallInfo fcinfo, Located &located)
     ByteSource &source = *located.source;
     Value root;
     return is_found(read_root(source, root)) && root.kind == Kind::object &&
-           is_found(find_key(source, root, site->steps->key, site->steps->length, site->memos, located.value));
+           is_found(
+               find_key(source, root, site->steps->key, site->steps->length, site->memos, located.value));
 }
 
 bool locate_path(FunctionCallInfo fcinfo, Located &located)

@@ -13,10 +13,10 @@ struct CallSite {
     DocumentSite documents;
     Step *steps;
     std::int32_t count;
-    bool is_path;     // otherwise its only step is a key, of an object
-    bool is_constant; // the argument cannot change
-    bool is_nowhere;  // a NULL among the steps (its key is null, too)
-    KeyMemo *memos;   // one for each of the first steps
+    bool is_path;             // otherwise its only step is a key, of an object
+    bool is_constant;         // the argument cannot change
+    bool is_nowhere;          // a NULL among the steps (its key is null, too)
+    KeyMemo *memos;           // one for each of the first steps
     struct varlena *argument; // that the steps were made from
 };
 

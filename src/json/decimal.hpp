@@ -13,8 +13,8 @@ struct Decimal {
 };
 
 enum class NumericForm : std::uint8_t {
-    small,  // it is in the Decimal
-    large,  // a sound numeric that doesn't fit
+    small, // it is in the Decimal
+    large, // a sound numeric that doesn't fit
     damaged
 };
 

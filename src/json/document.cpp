@@ -17,11 +17,11 @@ namespace privacy_scan::json
 namespace
 {
 
-constexpr std::uint32_t most_kept = 4;           // documents
-constexpr std::uint32_t most_compared = 16384;   // bytes of a compressed datum that is recognized by its bytes
-constexpr std::uint32_t most_at_once = 1 << 20;  // bytes decoded between two looks for an interrupt
-constexpr std::size_t large_buffer = 4 << 20;    // is given back when it is far too large for what follows
-constexpr std::uint32_t tcinfo_size = 4;         // what a compressed varlena has behind its header
+constexpr std::uint32_t most_kept = 4;          // documents
+constexpr std::uint32_t most_compared = 16384;  // bytes of a compressed datum that is recognized by its bytes
+constexpr std::uint32_t most_at_once = 1 << 20; // bytes decoded between two looks for an interrupt
+constexpr std::size_t large_buffer = 4 << 20;   // is given back when it is far too large for what follows
+constexpr std::uint32_t tcinfo_size = 4;        // what a compressed varlena has behind its header
 
 struct Buffer {
     std::uint8_t *bytes;
@@ -35,10 +35,10 @@ struct Stored {
     ByteSource source; // first: fetch functions get its address
     Form form;         // none while it is empty or being changed: an error may come from anywhere in between
     ExternalValue external;
-    TimestampTz statement;    // in which it was opened
+    TimestampTz statement; // in which it was opened
     std::uint64_t last_use;
-    std::uint32_t fetched;    // external: [0, fetched) of what is stored is in `stored`
-    std::uint32_t share;      // in 1/1024: of what was stored, how much the document before it took
+    std::uint32_t fetched; // external: [0, fetched) of what is stored is in `stored`
+    std::uint32_t share;   // in 1/1024: of what was stored, how much the document before it took
     Decoded (*decode)(Decoding &, std::uint32_t);
     Decoding decoding;
     Buffer stored;  // compressed: what is stored
@@ -61,8 +61,8 @@ void forget(void *)
 
 void remember_transaction()
 {
-    MemoryContext context = AllocSetContextCreate(TopTransactionContext, "privacy_scan documents",
-                                                  ALLOCSET_DEFAULT_SIZES);
+    MemoryContext context =
+        AllocSetContextCreate(TopTransactionContext, "privacy_scan documents", ALLOCSET_DEFAULT_SIZES);
     auto *fresh = static_cast<Kept *>(MemoryContextAllocZero(context, sizeof(Kept)));
     auto *callback =
         static_cast<MemoryContextCallback *>(MemoryContextAllocZero(context, sizeof(MemoryContextCallback)));
@@ -146,8 +146,8 @@ bool fetch_compressed(ByteSource *source, std::uint32_t offset, std::uint32_t le
 }
 
 // Sets a decoder to work on the buffers. False where the method is unknown.
-bool begin_decoding(Stored &document, std::uint32_t method, std::uint32_t raw_size, const std::uint8_t *source,
-                    std::uint32_t source_size)
+bool begin_decoding(Stored &document, std::uint32_t method, std::uint32_t raw_size,
+                    const std::uint8_t *source, std::uint32_t source_size)
 {
     if (method > 1)
         return false;

@@ -17,8 +17,8 @@ struct DocumentSite {
 // See open_document(); for everything but a plain datum in memory.
 ByteSource *open_stored(const struct varlena *datum, DocumentSite &site, ByteSource &plain);
 
-// The bytes of a document. They stay where they are until the next call of open_document() in this backend, so
-// that nothing that might read another document may be called before they are done with. `plain` is the
+// The bytes of a document. They stay where they are until the next call of open_document() in this backend,
+// so that nothing that might read another document may be called before they are done with. `plain` is the
 // caller's, for a datum that needs no decoding. Errors: XX001 data_corrupted.
 inline ByteSource *open_document(Datum datum, DocumentSite &site, ByteSource &plain)
 {

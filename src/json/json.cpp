@@ -154,8 +154,8 @@ PS_RED_FUNCTION(ps_json_bool_path)
     return bool_result<locate_path>(fcinfo);
 }
 
-// json_timestamptz(doc, key | path) returns timestamptz: a string as RFC 3339 has it (rfc3339.hpp). It depends
-// on no setting, unlike timestamptz's own input.
+// json_timestamptz(doc, key | path) returns timestamptz: a string as RFC 3339 has it (rfc3339.hpp). It
+// depends on no setting, unlike timestamptz's own input.
 PS_RED_FUNCTION(ps_json_timestamptz)
 {
     return timestamptz_result<locate_key>(fcinfo);

@@ -96,3 +96,18 @@ CREATE FUNCTION privacy_scan.json_fields(doc jsonb, VARIADIC keys text[]) RETURN
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 20 AS 'MODULE_PATHNAME', 'ps_json_fields';
 COMMENT ON FUNCTION privacy_scan.json_fields(jsonb, text[]) IS
     'The values of several keys as text, each as doc ->> key gives it, in the order of the keys and in one pass.';
+
+CREATE FUNCTION privacy_scan.json_populate(base anyelement, doc jsonb) RETURNS anyelement
+LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20 AS 'MODULE_PATHNAME', 'ps_json_populate';
+COMMENT ON FUNCTION privacy_scan.json_populate(anyelement, jsonb) IS
+    'A row of a composite type from a document, in one pass: as jsonb_populate_record where the document fits, NULL in a field where it does not.';
+
+CREATE FUNCTION privacy_scan.json_profile(
+    relation regclass, "column" name, sample_rows integer DEFAULT 10000,
+    OUT path text, OUT depth integer, OUT present double precision, OUT types jsonb, OUT distinct_values bigint,
+    OUT width_avg double precision, OUT width_max integer, OUT sampled_rows bigint)
+RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'ps_json_profile';
+COMMENT ON FUNCTION privacy_scan.json_profile(regclass, name, integer) IS
+    'What a sample of a jsonb column holds: a row for each path (as jsonpath writes it) with the share of documents that have it, the types there, an estimate of its distinct values in the sample, widths in bytes; never a value. Reads as the caller.';

@@ -24,8 +24,9 @@ bool find_field(ByteSource &source, const Value &root, CallSite *site, std::int3
 
 } // namespace
 
-// json_fields(doc jsonb, VARIADIC keys text[]) returns text[]: an element a key, what doc ->> key gives. IMMUTABLE,
-// STRICT, PARALLEL SAFE. A key that is NULL, or not there, gives NULL. Error: XX001 where the document is damaged.
+// json_fields(doc jsonb, VARIADIC keys text[]) returns text[]: an element a key, what doc ->> key gives.
+// IMMUTABLE, STRICT, PARALLEL SAFE. A key that is NULL, or not there, gives NULL. Error: XX001 where the
+// document is damaged.
 PS_RED_FUNCTION(ps_json_fields)
 {
     CallSite *site = site_of(fcinfo, true);
@@ -43,6 +44,6 @@ PS_RED_FUNCTION(ps_json_fields)
             fields[i] = PointerGetDatum(make_text(source, value));
     }
     int size = site->count, lower_bound = 1;
-    PG_RETURN_ARRAYTYPE_P(construct_md_array(fields, nulls, size > 0 ? 1 : 0, &size, &lower_bound, TEXTOID, -1,
-                                             false, TYPALIGN_INT));
+    PG_RETURN_ARRAYTYPE_P(construct_md_array(fields, nulls, size > 0 ? 1 : 0, &size, &lower_bound, TEXTOID,
+                                             -1, false, TYPALIGN_INT));
 }

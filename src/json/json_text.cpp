@@ -7,6 +7,7 @@
 extern "C" {
 #include <lib/stringinfo.h>
 #include <utils/builtins.h>
+#include <utils/jsonb.h>
 #include <utils/numeric.h>
 }
 
@@ -31,9 +32,10 @@ class Writer
         levels_ = static_cast<Level *>(palloc(sizeof(Level) * capacity_));
     }
 
-    void write(const Value &container)
+    // Any value, a string with its quotes.
+    void write(const Value &root)
     {
-        open(container);
+        write_value(root);
         while (depth_ > 0) {
             CHECK_FOR_INTERRUPTS();
             Value key, value;
@@ -109,14 +111,14 @@ class Writer
     // As escape_json() of PostgreSQL does it.
     void write_string(const Value &string)
     {
-        const auto *bytes =
-            reinterpret_cast<const char *>(read_sound(source_, string.offset, string.length));
+        const auto *bytes = reinterpret_cast<const char *>(read_sound(source_, string.offset, string.length));
         const char *const end = bytes + string.length;
         enlargeStringInfo(out_, static_cast<int>(string.length) + 2);
         appendStringInfoCharMacro(out_, '"');
         while (bytes < end) {
             const char *plain = bytes;
-            while (bytes < end && static_cast<unsigned char>(*bytes) >= ' ' && *bytes != '"' && *bytes != '\\')
+            while (bytes < end && static_cast<unsigned char>(*bytes) >= ' ' && *bytes != '"' &&
+                   *bytes != '\\')
                 ++bytes;
             appendBinaryStringInfo(out_, plain, static_cast<int>(bytes - plain));
             if (bytes < end)
@@ -162,17 +164,6 @@ text *text_of_number(ByteSource &source, const Value &number)
     return cstring_to_text(DatumGetCString(DirectFunctionCall1(numeric_out, PointerGetDatum(large))));
 }
 
-text *text_of_container(ByteSource &source, const Value &container)
-{
-    StringInfoData out;
-    initStringInfo(&out);
-    read_sound(source, container.offset, container.length);
-    Writer(source, &out).write(container);
-    text *result = text_of(out.data, static_cast<std::size_t>(out.len));
-    pfree(out.data);
-    return result;
-}
-
 } // namespace
 
 bool read_number(ByteSource &source, const Value &number, Decimal &small, struct varlena *&large)
@@ -188,6 +179,28 @@ bool read_number(ByteSource &source, const Value &number, Decimal &small, struct
     return false;
 }
 
+text *make_json(ByteSource &source, const Value &value)
+{
+    StringInfoData out;
+    initStringInfo(&out);
+    read_sound(source, value.offset, value.length);
+    Writer(source, &out).write(value);
+    text *result = text_of(out.data, static_cast<std::size_t>(out.len));
+    pfree(out.data);
+    return result;
+}
+
+// A container is written once for nothing but to see that all of it is sound; its bytes stand on their own.
+Datum make_jsonb(ByteSource &source, const Value &value)
+{
+    if (value.kind != Kind::array && value.kind != Kind::object) {
+        char *written = text_to_cstring(make_json(source, value));
+        return DirectFunctionCall1(jsonb_in, CStringGetDatum(written));
+    }
+    pfree(make_json(source, value));
+    return PointerGetDatum(text_of(read_sound(source, value.offset, value.length), value.length));
+}
+
 text *make_text(ByteSource &source, const Value &value)
 {
     switch (value.kind) {
@@ -199,7 +212,7 @@ text *make_text(ByteSource &source, const Value &value)
         return value.truth ? text_of("true", 4) : text_of("false", 5);
     case Kind::array:
     case Kind::object:
-        return text_of_container(source, value);
+        return make_json(source, value);
     case Kind::null:
         break;
     }

@@ -9,7 +9,8 @@ namespace privacy_scan::json
 {
 
 constexpr std::uint32_t count_mask = 0x0FFFFFFF;
-constexpr std::uint32_t scalar_flag = 0x10000000; // with array_flag: an array of one, standing for its element
+constexpr std::uint32_t scalar_flag =
+    0x10000000; // with array_flag: an array of one, standing for its element
 constexpr std::uint32_t object_flag = 0x20000000;
 constexpr std::uint32_t array_flag = 0x40000000;
 

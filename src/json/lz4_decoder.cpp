@@ -178,8 +178,8 @@ Decoded run_library(Decoding &state, std::uint32_t wanted)
     auto *output = reinterpret_cast<char *>(state.output + done);
     const char *dictionary = reinterpret_cast<const char *>(state.output);
     const int room = static_cast<int>(state.output_size - done);
-    const int got = LZ4_decompress_safe_usingDict(source, output, source_left, room, dictionary,
-                                                  static_cast<int>(done));
+    const int got =
+        LZ4_decompress_safe_usingDict(source, output, source_left, room, dictionary, static_cast<int>(done));
     if (got < 0 || done + static_cast<std::uint32_t>(got) < wanted)
         return Decoded::damaged;
     state.source_done = state.source_size;

@@ -55,8 +55,7 @@ void decode_groups(Decoding &state, std::uint32_t wanted)
                 break;
             const Match match = read_match(in);
             in += match.tag_size;
-            if (match.distance == 0 ||
-                match.distance > static_cast<std::size_t>(out - state.output)) {
+            if (match.distance == 0 || match.distance > static_cast<std::size_t>(out - state.output)) {
                 sound = false;
                 break;
             }

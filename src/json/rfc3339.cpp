@@ -107,29 +107,53 @@ std::int32_t read_offset_minutes(Reader &reader)
     return sign == '-' ? -minutes : minutes;
 }
 
-} // namespace
-
-bool read_rfc3339(const char *text, std::uint32_t length, std::int64_t &microseconds)
+std::int32_t read_date(Reader &reader)
 {
-    Reader reader(text, length);
     const std::int32_t year = reader.number(4, 1, 9999);
     reader.one_of("-");
     const std::int32_t month = reader.number(2, 1, 12);
     reader.one_of("-");
     const std::int32_t day = reader.number(2, 1, days_in(year, month));
-    reader.one_of("Tt ");
+    return static_cast<std::int32_t>(days_of(year, month, day));
+}
+
+// Microseconds since midnight.
+std::int64_t read_time(Reader &reader)
+{
     const std::int32_t hour = reader.number(2, 0, 23);
     reader.one_of(":");
     const std::int32_t minute = reader.number(2, 0, 59);
     reader.one_of(":");
     const std::int32_t second = reader.number(2, 0, 60);
     const std::int64_t fraction = reader.skip('.') ? read_fraction(reader) : 0;
-    const std::int32_t offset = read_offset_minutes(reader);
-    if (!reader.is_sound() || !reader.is_at_end())
-        return false;
-    const std::int64_t minutes = days_of(year, month, day) * 1440 + hour * 60 + minute - offset;
-    microseconds = (minutes * 60 + second) * 1000000 + fraction;
-    return true;
+    return (std::int64_t{hour * 60 + minute} * 60 + second) * 1000000 + fraction;
+}
+
+constexpr std::int64_t per_minute = 60000000, per_day = 1440 * per_minute;
+
+} // namespace
+
+bool read_rfc3339(const char *text, std::uint32_t length, std::int64_t &microseconds)
+{
+    Reader reader(text, length);
+    const std::int64_t date = read_date(reader) * per_day;
+    reader.one_of("Tt ");
+    const std::int64_t time = read_time(reader);
+    microseconds = date + time - read_offset_minutes(reader) * per_minute;
+    return reader.is_sound() && reader.is_at_end();
+}
+
+bool read_local_time(const char *text, std::uint32_t length, std::int64_t &microseconds)
+{
+    Reader reader(text, length);
+    microseconds = read_date(reader) * per_day;
+    if (reader.is_at_end())
+        return reader.is_sound();
+    reader.one_of("Tt ");
+    microseconds += read_time(reader);
+    if (!reader.is_at_end())
+        (void)read_offset_minutes(reader);
+    return reader.is_sound() && reader.is_at_end();
 }
 
 } // namespace privacy_scan::json

@@ -13,8 +13,8 @@ constexpr std::uint32_t word = 4;
 
 // An object's or array's words and where its data begin.
 struct Container {
-    std::uint32_t entries;   // offset of the first entry in the document
-    std::uint32_t data;      // offset of the children's bytes
+    std::uint32_t entries; // offset of the first entry in the document
+    std::uint32_t data;    // offset of the children's bytes
     std::uint32_t data_size;
 };
 

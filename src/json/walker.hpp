@@ -36,10 +36,10 @@ struct Step {
 // same lengths have them in the same places. Given up for a while where the shapes vary. Trivial: zero it.
 struct KeyMemo {
     static constexpr std::uint32_t most_keys = 48; // more are searched by halves
-    std::uint32_t count;       // of the object's keys; 0: nothing is remembered
-    std::uint32_t first, last; // its keys of the right length: [first, last)
-    std::uint32_t offset;      // of the first of them, in the object's data
-    std::int32_t misses;       // in a row; negative: for so many calls it is not even tried
+    std::uint32_t count;                           // of the object's keys; 0: nothing is remembered
+    std::uint32_t first, last;                     // its keys of the right length: [first, last)
+    std::uint32_t offset;                          // of the first of them, in the object's data
+    std::int32_t misses;              // in a row; negative: for so many calls it is not even tried
     std::uint32_t entries[most_keys]; // the words of its keys
 };
 
@@ -63,7 +63,8 @@ class Children
     // Reads the container's words. Damaged where they don't fit.
     Found open(ByteSource &source, const Value &container);
 
-    // The next pair of an object (key: a string value), or element of an array (key untouched). No at the end.
+    // The next pair of an object (key: a string value), or element of an array (key untouched). No at the
+    // end.
     Found next(ByteSource &source, Value &key, Value &value);
 
   private:

@@ -212,4 +212,27 @@ void Spi::commit()
     guarded([] { compat::commit_and_start(); });
 }
 
+Cursor::Cursor(Spi &, const std::string &sql, const std::vector<Param> &params)
+    : in_flight_(std::uncaught_exceptions())
+{
+    ParamArrays arrays(params);
+    const char *text = sql.c_str();
+    portal_ = guarded([&] {
+        return SPI_cursor_open_with_args(nullptr, text, arrays.count(), arrays.types.data(),
+                                         arrays.values.data(), arrays.nulls.data(), true, 0);
+    });
+}
+
+Cursor::~Cursor()
+{
+    if (std::uncaught_exceptions() == in_flight_)
+        SPI_cursor_close(portal_);
+}
+
+Rows Cursor::fetch(long most)
+{
+    guarded([=] { SPI_cursor_fetch(portal_, true, most); });
+    return Rows(SPI_tuptable, SPI_processed);
+}
+
 } // namespace privacy_scan::pg

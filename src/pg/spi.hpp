@@ -99,4 +99,21 @@ class Spi
     int in_flight_;
 };
 
+// The rows of a query a batch at a time, for what may be too large at once. Lives within its connection.
+class Cursor
+{
+  public:
+    Cursor(Spi &spi, const std::string &sql, const std::vector<Param> &params = {});
+    Cursor(const Cursor &) = delete;
+    Cursor &operator=(const Cursor &) = delete;
+    ~Cursor();
+
+    // The next rows, at most so many; none at the end.
+    Rows fetch(long most);
+
+  private:
+    Portal portal_;
+    int in_flight_;
+};
+
 } // namespace privacy_scan::pg
