@@ -29,8 +29,8 @@ DO $$ BEGIN ASSERT (SELECT sum(rows) = 0 FROM differences), 'json_text and json_
 CREATE TEMP TABLE runs AS
 SELECT q.kind, q.way, m.* FROM generate_series(1, 3) AS run, queries AS q, LATERAL demo.measure(q.query) AS m;
 
-SELECT kind, documents, kilobytes, a.ms AS "ms with ->>", b.ms AS "with ours", round(a.ms / b.ms, 1) AS "times",
-       a.buffers AS "buffers with ->>", b.buffers AS "with ours "
+SELECT kind, documents, kilobytes AS kb, a.ms AS "ms ->>", b.ms AS "ms ours", round(a.ms / b.ms, 1) AS ratio,
+       a.buffers AS "buffers ->>", b.buffers AS "buffers ours"
 FROM (SELECT kind, count(*) AS documents FROM "Evidence" WHERE kind IN ('policy', 'recording') GROUP BY kind) AS d
 JOIN LATERAL (SELECT round(avg(octet_length(details::text)) / 1000) AS kilobytes
               FROM (SELECT details FROM "Evidence" AS e WHERE e.kind = d.kind LIMIT 500) AS first) AS s ON true
