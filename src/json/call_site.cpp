@@ -71,7 +71,8 @@ void set_argument(FunctionCallInfo fcinfo, CallSite *site, struct varlena *argum
         if (site->steps)
             pfree(site->steps);
         pfree(site->memos);
-        *site = {site->documents, nullptr, 0, site->is_path, site->is_constant, false, nullptr, nullptr};
+        *site = {site->documents, nullptr, 0,       site->is_path, site->is_constant,
+                 false,           false,   nullptr, nullptr};
     }
     if (site->is_path) {
         take_path_apart(site, argument);
@@ -85,6 +86,7 @@ void set_argument(FunctionCallInfo fcinfo, CallSite *site, struct varlena *argum
     auto *copy = static_cast<struct varlena *>(palloc(size));
     memcpy(copy, argument, size);
     site->argument = copy;
+    site->is_fixed = site->is_constant;
     MemoryContextSwitchTo(outer);
 }
 
@@ -98,8 +100,6 @@ bool is_same(const struct varlena *a, const struct varlena *b)
 CallSite *site_of(FunctionCallInfo fcinfo, bool is_path)
 {
     auto *site = static_cast<CallSite *>(fcinfo->flinfo->fn_extra);
-    if (site && site->is_constant && site->argument)
-        return site;
     if (!site)
         site = make_site(fcinfo, is_path);
     struct varlena *argument = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1));
@@ -130,20 +130,16 @@ Step make_step(const char *key, std::uint32_t length)
     return step;
 }
 
-bool locate_key(FunctionCallInfo fcinfo, Located &located)
+bool find_root_key(ByteSource &source, CallSite *site, Value &value)
 {
-    CallSite *site = site_of(fcinfo, false);
-    located.source = open_document(PG_GETARG_DATUM(0), site->documents, located.plain);
-    ByteSource &source = *located.source;
     Value root;
     return is_found(read_root(source, root)) && root.kind == Kind::object &&
-           is_found(
-               find_key(source, root, site->steps->key, site->steps->length, site->memos, located.value));
+           is_found(find_key(source, root, site->steps->key, site->steps->length, site->memos, value));
 }
 
 bool locate_path(FunctionCallInfo fcinfo, Located &located)
 {
-    CallSite *site = site_of(fcinfo, true);
+    CallSite *site = fixed_site_of(fcinfo, true);
     if (site->is_nowhere)
         return false;
     located.source = open_document(PG_GETARG_DATUM(0), site->documents, located.plain);
@@ -152,7 +148,7 @@ bool locate_path(FunctionCallInfo fcinfo, Located &located)
         return false;
     for (std::int32_t i = 0; i < site->count; ++i) {
         const Value from = located.value;
-        if (!is_found(take_step(source, from, site->steps[i], memo_of(site, i), located.value)))
+        if (!step_to(source, from, site, i, located.value))
             return false;
     }
     return true;

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "json/document.hpp"
-#include "json/walker.hpp"
+#include "json/key_memo.hpp"
 
 namespace privacy_scan::json
 {
@@ -14,7 +14,8 @@ struct CallSite {
     Step *steps;
     std::int32_t count;
     bool is_path;             // otherwise its only step is a key, of an object
-    bool is_constant;         // the argument cannot change
+    bool is_constant;         // the argument cannot change,
+    bool is_fixed;            // and the steps are made of it
     bool is_nowhere;          // a NULL among the steps (its key is null, too)
     KeyMemo *memos;           // one for each of the first steps
     struct varlena *argument; // that the steps were made from
@@ -38,12 +39,6 @@ struct Located {
     Value value;
 };
 
-// Arguments 0 and 1 of the call, a document and a key.
-bool locate_key(FunctionCallInfo fcinfo, Located &located);
-
-// Arguments 0 and 1 of the call, a document and a path.
-bool locate_path(FunctionCallInfo fcinfo, Located &located);
-
 // The steps of a path of keys: which of them can be indexes of an array?
 Step make_step(const char *key, std::uint32_t length);
 
@@ -66,5 +61,40 @@ inline bool is_found(Found found)
         report_damage();
     return found == Found::yes;
 }
+
+// One step, the short way if it can be gone. Error: XX001.
+inline bool step_to(ByteSource &source, const Value &from, CallSite *site, std::int32_t n, Value &value)
+{
+    const Step &step = site->steps[n];
+    if (from.kind == Kind::object && n < most_memos) {
+        const Recall recall = recall_key(source, from.offset, from.length, step, site->memos[n], value);
+        if (recall != Recall::unsure)
+            return recall == Recall::yes;
+    }
+    return is_found(take_step(source, from, step, memo_of(site, n), value));
+}
+
+inline CallSite *fixed_site_of(FunctionCallInfo fcinfo, bool is_path)
+{
+    auto *site = static_cast<CallSite *>(fcinfo->flinfo->fn_extra);
+    return __builtin_expect(site && site->is_fixed, 1) ? site : site_of(fcinfo, is_path);
+}
+
+// The long way to a key of the document.
+bool find_root_key(ByteSource &source, CallSite *site, Value &value);
+
+// Arguments 0 and 1 of the call, a document and a key: is it there?
+inline bool locate_key(FunctionCallInfo fcinfo, Located &located)
+{
+    CallSite *site = fixed_site_of(fcinfo, false);
+    ByteSource &source = *open_document(PG_GETARG_DATUM(0), site->documents, located.plain);
+    located.source = &source;
+    const Recall recall = recall_key(source, 0, source.size, *site->steps, *site->memos, located.value);
+    return __builtin_expect(recall != Recall::unsure, 1) ? recall == Recall::yes
+                                                         : find_root_key(source, site, located.value);
+}
+
+// Arguments 0 and 1 of the call, a document and a path.
+bool locate_path(FunctionCallInfo fcinfo, Located &located);
 
 } // namespace privacy_scan::json

@@ -37,8 +37,9 @@ struct Stored {
     ExternalValue external;
     TimestampTz statement; // in which it was opened
     std::uint64_t last_use;
-    std::uint32_t fetched; // external: [0, fetched) of what is stored is in `stored`
-    std::uint32_t share;   // in 1/1024: of what was stored, how much the document before it took
+    std::uint32_t fetched;   // compressed: [0, fetched) of what is stored is in `stored`
+    std::uint32_t last_read; // external_raw: the end of what was read
+    double share;            // external: of what was stored, how much the document before it took; at most 1
     Decoded (*decode)(Decoding &, std::uint32_t);
     Decoding decoding;
     Buffer stored;  // compressed: what is stored
@@ -49,6 +50,7 @@ struct Stored {
 struct Kept {
     MemoryContext context;
     std::uint64_t uses;
+    ToastRelations relations;
     Stored places[most_kept];
 };
 
@@ -95,7 +97,7 @@ void fetch_until(Stored &document, std::uint32_t until)
     until = until > size - std::min(size, chunk) ? size : (until + chunk - 1) / chunk * chunk;
     if (until <= document.fetched)
         return;
-    fetch_chunks(document.external, document.fetched, until, document.stored.bytes);
+    fetch_chunks(kept->relations, document.external, document.fetched, until, document.stored.bytes);
     document.fetched = until;
     document.decoding.source_ready = until - tcinfo_size;
 }
@@ -104,7 +106,7 @@ void fetch_until(Stored &document, std::uint32_t until)
 void fetch_first(Stored &document)
 {
     const std::uint32_t chunk = chunk_size(), size = document.external.stored_size;
-    const auto expected = static_cast<std::uint32_t>(std::uint64_t{size} * document.share / 1024);
+    const auto expected = static_cast<std::uint32_t>(document.share * size);
     fetch_until(document, size <= 2 * chunk ? size : std::max(expected, chunk));
 }
 
@@ -176,11 +178,20 @@ void fetch_missing(Stored &document, std::uint32_t first, std::uint32_t last)
         std::uint32_t until = first;
         while (until < last && !document.chunks.bytes[until])
             ++until;
-        fetch_chunks(document.external, first * chunk, std::min(until * chunk, document.source.size),
-                     document.decoded.bytes);
+        fetch_chunks(kept->relations, document.external, first * chunk,
+                     std::min(until * chunk, document.source.size), document.decoded.bytes);
         memset(document.chunks.bytes + first, 1, until - first);
         first = until;
     }
+}
+
+void note_ready(Stored &document)
+{
+    const std::uint32_t chunk = chunk_size(), size = document.source.size;
+    std::uint32_t ready = document.source.ready / chunk;
+    while (ready * chunk < size && document.chunks.bytes[ready])
+        ++ready;
+    document.source.ready = std::min(ready * chunk, size);
 }
 
 bool fetch_raw(ByteSource *source, std::uint32_t offset, std::uint32_t length)
@@ -188,16 +199,27 @@ bool fetch_raw(ByteSource *source, std::uint32_t offset, std::uint32_t length)
     Stored &document = *reinterpret_cast<Stored *>(source);
     const std::uint32_t chunk = chunk_size(), size = document.source.size;
     const std::uint32_t count = (size + chunk - 1) / chunk;
-    const std::uint32_t end = std::max(offset + length, offset + 1);
+    const std::uint32_t end = offset + std::max<std::uint32_t>(length, 1);
     document.form = Form::none;
     fetch_missing(document, offset / chunk, std::min((end + chunk - 1) / chunk, count));
-    std::uint32_t ready = document.source.ready / chunk;
-    while (ready < count && document.chunks.bytes[ready])
-        ++ready;
-    document.source.ready = std::min(ready * chunk, size);
-    document.fetched = std::max(document.fetched, end);
+    note_ready(document);
+    document.last_read = std::max(document.last_read, end);
     document.form = Form::external_raw;
     return true;
+}
+
+// All of a small one; and all up to where the last row's value was, where that is near: another scan costs as
+// much as some more chunks.
+void fetch_first_raw(Stored &document, std::uint32_t count)
+{
+    constexpr std::uint32_t near = 6;
+    const auto expected =
+        static_cast<std::uint32_t>(document.share * document.source.size) / chunk_size() + 1;
+    if (count <= 2)
+        fetch_missing(document, 0, count);
+    else if (expected > 1 && expected <= near)
+        fetch_missing(document, 0, std::min(expected, count));
+    note_ready(document);
 }
 
 // --- opening --------------------------------------------------------------------------------------
@@ -205,10 +227,14 @@ bool fetch_raw(ByteSource *source, std::uint32_t offset, std::uint32_t length)
 // Notes how much of the document before was read: the next one of its kind is fetched accordingly.
 void note_share(Stored &document)
 {
-    if (document.form == Form::external_compressed) {
-        const std::uint64_t used = document.decoding.source_done + tcinfo_size;
-        document.share = static_cast<std::uint32_t>(used * 1024 / document.external.stored_size) + 64;
-    }
+    std::uint64_t used = document.last_read;
+    if (document.form == Form::external_compressed)
+        used = std::uint64_t{document.decoding.source_done} + tcinfo_size;
+    if (document.form >= Form::external_raw)
+        document.share =
+            used <= chunk_size()
+                ? 0
+                : std::min(1.0, 1.03 * static_cast<double>(used) / document.external.stored_size);
 }
 
 ByteSource *use(Stored &document)
@@ -268,7 +294,7 @@ ByteSource *open_external(const struct varlena *datum, DocumentSite &site)
     Stored &document = place_for(site);
     document.external = value;
     document.statement = GetCurrentStatementStartTimestamp();
-    document.fetched = 0;
+    document.fetched = document.last_read = 0;
     if (value.is_compressed) {
         reserve(document.stored, value.stored_size);
         fetch_first(document);
@@ -286,8 +312,7 @@ ByteSource *open_external(const struct varlena *datum, DocumentSite &site)
     reserve(document.chunks, count);
     memset(document.chunks.bytes, 0, count);
     document.source = {document.decoded.bytes, 0, value.raw_size, fetch_raw};
-    if (count <= 2)
-        fetch_raw(&document.source, 0, value.raw_size);
+    fetch_first_raw(document, count);
     document.form = Form::external_raw;
     return use(document);
 }

@@ -2,7 +2,7 @@
 // fit. Nothing here fails because of what a document holds, and nothing calls a user's code. Red.
 #pragma once
 
-#include "json/walker.hpp"
+#include "json/key_memo.hpp"
 #include "pg/postgres.hpp"
 
 extern "C" {

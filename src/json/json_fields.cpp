@@ -18,8 +18,7 @@ namespace
 bool find_field(ByteSource &source, const Value &root, CallSite *site, std::int32_t n, Value &value)
 {
     const Step &step = site->steps[n];
-    return step.key && is_found(find_key(source, root, step.key, step.length, memo_of(site, n), value)) &&
-           value.kind != Kind::null;
+    return step.key && step_to(source, root, site, n, value) && value.kind != Kind::null;
 }
 
 } // namespace
@@ -29,7 +28,7 @@ bool find_field(ByteSource &source, const Value &root, CallSite *site, std::int3
 // document is damaged.
 PS_RED_FUNCTION(ps_json_fields)
 {
-    CallSite *site = site_of(fcinfo, true);
+    CallSite *site = fixed_site_of(fcinfo, true);
     ByteSource plain;
     ByteSource &source = *open_document(PG_GETARG_DATUM(0), site->documents, plain);
     Value root;

@@ -37,6 +37,7 @@ class Sequences
     }
 
     bool done(std::uint32_t wanted) const { return out_ >= state_.output + wanted; }
+    Decoded finish();
     Decoded run_fast(std::uint32_t wanted);
     Decoded run(std::uint32_t wanted);
 
@@ -145,6 +146,15 @@ Decoded Sequences::match()
     return Decoded::enough;
 }
 
+// The rest of a sequence that was begun.
+Decoded Sequences::finish()
+{
+    if (state_.token == 0)
+        return Decoded::enough;
+    const Decoded decoded = literals();
+    return decoded == Decoded::enough && out_ < out_end_ ? match() : decoded;
+}
+
 Decoded Sequences::run(std::uint32_t wanted)
 {
     while (!done(wanted)) {
@@ -193,14 +203,15 @@ Decoded decode_lz4(Decoding &state, std::uint32_t wanted)
 {
     if (state.output_done >= wanted)
         return Decoded::enough;
-    const bool is_whole = state.source_ready == state.source_size;
-    if (is_whole && state.token == 0 && wanted - state.output_done > long_stretch &&
-        wanted - state.output_done > (state.output_size - state.output_done) / 2)
-        return run_library(state, wanted);
     Sequences sequences(state);
-    const Decoded decoded = sequences.run(wanted);
+    const bool is_whole = state.source_ready == state.source_size;
+    const std::uint32_t left = wanted - state.output_done;
+    const bool is_long = left > long_stretch && left > (state.output_size - state.output_done) / 2;
+    const Decoded decoded = is_whole && is_long ? sequences.finish() : sequences.run(wanted);
     sequences.save();
-    return decoded;
+    if (decoded != Decoded::enough || state.output_done >= wanted)
+        return decoded;
+    return run_library(state, wanted);
 }
 
 } // namespace privacy_scan::json

@@ -2,6 +2,7 @@
 #include "json/walker.hpp"
 
 #include "json/jsonb_layout.hpp"
+#include "json/key_memo.hpp"
 
 namespace privacy_scan::json
 {
@@ -238,7 +239,7 @@ bool remembered(KeyMemo &memo, const Value &object, const std::uint8_t *entries,
         ++memo.misses;
         return false;
     }
-    if (memo.count != object.count || std::memcmp(memo.entries, entries, std::size_t{memo.count} * word) != 0)
+    if (memo.count != object.count || !same_words(entries, memo.entries, memo.count))
         return false;
     memo.misses = 0;
     out = {memo.first, memo.last, memo.offset};
@@ -251,12 +252,17 @@ void remember(KeyMemo &memo, const Value &object, const std::uint8_t *entries, c
         return;
     if (++memo.misses > misses_before_rest) {
         memo.misses = -calls_of_rest;
+        memo.count = 0;
         return;
     }
+    std::uint32_t keys_length = 0;
+    for (std::uint32_t i = 0; i < object.count; ++i)
+        keys_length = end_after(keys_length, entry_at(entries, i));
     memo.count = object.count;
-    memo.first = found.first;
+    memo.first = memo.index = found.first;
     memo.last = found.last;
     memo.offset = found.offset;
+    memo.keys_length = keys_length;
     std::memcpy(memo.entries, entries, std::size_t{memo.count} * word);
 }
 
@@ -307,7 +313,11 @@ Found find_key(ByteSource &source, const Value &object, const char *key, std::ui
         return Found::damaged;
     std::uint32_t index;
     const Found found = choose(source, in, candidates, key, length, index);
-    return found == Found::yes ? child_at(source, in, object.count + index, value) : found;
+    if (found != Found::yes)
+        return found;
+    if (memo && memo->count == object.count)
+        memo->index = index;
+    return child_at(source, in, object.count + index, value);
 }
 
 Found find_element(ByteSource &source, const Value &array, std::uint32_t index, Value &value)

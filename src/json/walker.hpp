@@ -24,23 +24,14 @@ struct Value {
     std::uint32_t count; // of a container: elements, or pairs
 };
 
+struct KeyMemo;
+
 // A step of a path: a key in an object, an index in an array.
 struct Step {
     const char *key;
     std::uint32_t length;
     std::int32_t index; // from the end where negative
     bool is_index;      // can the key be an array's index at all?
-};
-
-// What a call site remembers of the object in which it looked for its key last: objects whose keys have the
-// same lengths have them in the same places. Given up for a while where the shapes vary. Trivial: zero it.
-struct KeyMemo {
-    static constexpr std::uint32_t most_keys = 48; // more are searched by halves
-    std::uint32_t count;                           // of the object's keys; 0: nothing is remembered
-    std::uint32_t first, last;                     // its keys of the right length: [first, last)
-    std::uint32_t offset;                          // of the first of them, in the object's data
-    std::int32_t misses;              // in a row; negative: for so many calls it is not even tried
-    std::uint32_t entries[most_keys]; // the words of its keys
 };
 
 // The root: an array or object, or the element where the document is a scalar.

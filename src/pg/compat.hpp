@@ -6,6 +6,7 @@
 
 extern "C" {
 #include <access/attmap.h>
+#include <access/toast_internals.h>
 #include <catalog/pg_class.h>
 #include <commands/cluster.h>
 #include <commands/trigger.h>
@@ -111,6 +112,17 @@ inline void admit_older_rows(Relation relation)
     relation->rd_firstRelfilenodeSubid = relation->rd_createSubid;
 #endif
     relation->rd_createSubid = InvalidSubTransactionId;
+}
+
+// The snapshot to read TOAST relations with. 18 hands one out.
+inline Snapshot toast_snapshot([[maybe_unused]] SnapshotData &storage)
+{
+#if PG_VERSION_NUM >= 180000
+    return get_toast_snapshot();
+#else
+    init_toast_snapshot(&storage);
+    return &storage;
+#endif
 }
 
 // The size of what is stored of an external value. 14 put the compression method into the same word.
