@@ -22,6 +22,7 @@ use constant {
 	EVIDENCE => 50,       # of a scan
 	ISSUES => 10,         # of a scan
 	STRAY_EVERY => 1000,  # one evidence row in so many was written with a time off the calendar
+	RECORDING_EVERY => 500,  # one evidence row in so many is a recording of all that a page loaded
 	FAR_OFF => 3,         # rows of a scanner that believes it is the year 2999
 	DAY => 86_400,
 };
@@ -148,9 +149,20 @@ sub third_party
 # Most excerpts are a section, some a whole policy.
 sub policy
 {
-	return ('Policy excerpt', sprintf '{"policy":{"url":"https://shop-%d.example/privacy","language":"en",'
-		. '"section":"%s","score":0.%d},"excerpt":"%s"}',
-		rand(9000), any(@category), rand(90) + 10, excerpt(900 + 19_000 * rand()**2.5));
+	return ('Policy excerpt', sprintf '{"domain":"shop-%d.example","score":%d,"policy":{"url":"/privacy","language":"en",'
+		. '"section":"%s"},"excerpt":"%s"}',
+		rand(9000), rand(100), any(@category), excerpt(900 + 19_000 * rand()**2.5));
+}
+
+# 40 kB on average: compressed, and kept in chunks apart from its row.
+sub recording
+{
+	my $requests = join ',', map {
+		sprintf '{"url":"https://%s%s?tid=%s","status":%d,"type":"%s","cookie":"uid=%s","referer":"https://shop-%d.example/","bytes":%d,"ms":%d}',
+		  any(@vendor), any(@path), token(), any(200, 204, 302), any('script', 'image', 'xhr', 'fetch'), token(), rand(9000), rand(90_000), rand 900
+	} 1 .. 100 + rand 200;
+	return ('Recording', sprintf '{"domain":"shop-%d.example","score":%d,"requests":[%s],"durationMs":%d}',
+		rand(9000), rand(100), $requests, rand 30_000);
 }
 
 my @kind = (
@@ -207,7 +219,7 @@ sub evidence_rows
 	for my $i (0 .. EVIDENCE - 1)
 	{
 		my $at = $t + 1 + $i * 0.35;
-		my ($name, $build) = @{ $kind[ rand @kind ] };
+		my ($name, $build) = rand(RECORDING_EVERY) < 1 ? ('recording', \&recording) : @{ $kind[ rand @kind ] };
 		my ($title, $details) = $build->();
 		push @ids, cuid($at);
 		push @rows, join("\t", $ids[-1], $scan, $name, int(rand 5), $title, $details,
