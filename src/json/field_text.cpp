@@ -129,15 +129,22 @@ bool is_decimal_text(const std::uint8_t *bytes, std::size_t length)
     return is_number(text) || is_word(text, "nan");
 }
 
+int read_infinity(const std::uint8_t *bytes, std::size_t length, bool is_number)
+{
+    Stretch text = trim_bytes(bytes, length);
+    const bool is_negative = text.length > 0 && *text.begin == '-';
+    if (is_negative || (is_number && text.length > 0 && *text.begin == '+'))
+        text = {text.begin + 1, text.length - 1};
+    if (!is_word(text, "infinity") && !(is_number && is_word(text, "inf")))
+        return 0;
+    return is_negative ? -1 : 1;
+}
+
 bool read_float(const std::uint8_t *bytes, std::size_t length, double &out)
 {
     const Stretch text = trim_bytes(bytes, length);
     const bool is_plain = is_number(text);
-    const Stretch unsigned_text = text.length > 0 && (*text.begin == '-' || *text.begin == '+')
-                                      ? Stretch{text.begin + 1, text.length - 1}
-                                      : text;
-    if (!is_plain && !is_word(text, "nan") && !is_word(unsigned_text, "inf") &&
-        !is_word(unsigned_text, "infinity"))
+    if (!is_plain && !is_word(text, "nan") && read_infinity(bytes, length, true) == 0)
         return false;
     char copy[longest_number + 1];
     copy[text.length] = '\0';

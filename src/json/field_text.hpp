@@ -21,6 +21,9 @@ bool read_whole(const std::uint8_t *text, std::size_t length, std::int64_t &out)
 // Is it what numeric reads, within sizes that numeric can hold? Digits, a point, an exponent; NaN.
 bool is_decimal_text(const std::uint8_t *text, std::size_t length);
 
+// 1 for infinity, -1 for -infinity, otherwise 0. Numbers may be written inf and +infinity, too.
+int read_infinity(const std::uint8_t *text, std::size_t length, bool is_number);
+
 // What double precision reads; false where it would overflow, or underflow to zero.
 bool read_float(const std::uint8_t *text, std::size_t length, double &out);
 

@@ -10,6 +10,7 @@
 #include "json/json_text.hpp"
 #include "json/number.hpp"
 #include "json/rfc3339.hpp"
+#include "pg/compat.hpp"
 
 extern "C" {
 #include <access/htup_details.h>
@@ -103,7 +104,9 @@ bool to_unlimited_numeric(ByteSource &source, const Value &value, Datum &out)
     if (value.kind != Kind::string)
         return false;
     const std::uint8_t *bytes = read_sound(source, value.offset, value.length);
-    if (!is_decimal_text(bytes, value.length))
+    const bool is_infinite =
+        pg::compat::has_infinite_numeric && read_infinity(bytes, value.length, true) != 0;
+    if (!is_decimal_text(bytes, value.length) && !is_infinite)
         return false;
     char *copy = pnstrdup(reinterpret_cast<const char *>(bytes), value.length);
     out = DirectFunctionCall3(numeric_in, CStringGetDatum(copy), ObjectIdGetDatum(InvalidOid),
@@ -111,9 +114,11 @@ bool to_unlimited_numeric(ByteSource &source, const Value &value, Datum &out)
     return true;
 }
 
-// numeric(p, s) refuses what has more than p - s digits before the point once it is rounded.
+// numeric(p, s) takes NaN and refuses what has more than p - s digits before the point once it is rounded.
 bool fits_numeric(Datum number, std::int32_t typmod)
 {
+    if (numeric_is_nan(DatumGetNumeric(number)))
+        return true;
     const std::int32_t precision = ((typmod - VARHDRSZ) >> 16) & 0xFFFF;
     const std::int32_t scale = (((typmod - VARHDRSZ) & 0x7FF) ^ 1024) - 1024; // signed from 15 on
     const Datum rounded = DirectFunctionCall2(numeric_round, number, Int32GetDatum(scale));
@@ -183,34 +188,59 @@ bool to_bool(const FieldType &, ByteSource &source, const Value &value, Datum &o
     return true;
 }
 
+// A string that is infinity, with a sign or without: 1 or -1; otherwise 0.
+int infinity_of(ByteSource &source, const Value &value)
+{
+    if (value.kind != Kind::string || value.length > 12)
+        return 0;
+    return read_infinity(read_sound(source, value.offset, value.length), value.length, false);
+}
+
 bool to_timestamptz(const FieldType &type, ByteSource &source, const Value &value, Datum &out)
 {
     std::int64_t instant;
-    if (!to_instant(source, value, instant))
+    if (const int sign = infinity_of(source, value))
+        instant = sign < 0 ? DT_NOBEGIN : DT_NOEND;
+    else if (!to_instant(source, value, instant))
         return false;
     out = DirectFunctionCall2(timestamptz_scale, TimestampTzGetDatum(instant), Int32GetDatum(type.typmod));
     return true;
+}
+
+bool to_local_time(ByteSource &source, const Value &value, std::int64_t &out)
+{
+    if (value.kind != Kind::string)
+        return false;
+    const std::uint8_t *bytes = read_sound(source, value.offset, value.length);
+    return read_local_time(reinterpret_cast<const char *>(bytes), value.length, out);
 }
 
 // A timestamp passes over an offset, as PostgreSQL's own input does.
 bool to_timestamp(const FieldType &type, ByteSource &source, const Value &value, Datum &out)
 {
     std::int64_t local;
-    if (value.kind != Kind::string ||
-        !read_local_time(reinterpret_cast<const char *>(read_sound(source, value.offset, value.length)),
-                         value.length, local))
+    if (const int sign = infinity_of(source, value))
+        local = sign < 0 ? DT_NOBEGIN : DT_NOEND;
+    else if (!to_local_time(source, value, local))
         return false;
     out = DirectFunctionCall2(timestamp_scale, TimestampGetDatum(local), Int32GetDatum(type.typmod));
     return true;
 }
 
+// And a date over a time, which may be the first moment of the next day: second 60, rounding.
 bool to_date(const FieldType &, ByteSource &source, const Value &value, Datum &out)
 {
+    constexpr std::uint32_t date_length = 10;
     std::int64_t local;
-    if (value.kind != Kind::string ||
-        !read_local_time(reinterpret_cast<const char *>(read_sound(source, value.offset, value.length)),
-                         value.length, local))
+    if (const int sign = infinity_of(source, value)) {
+        out = DateADTGetDatum(sign < 0 ? DATEVAL_NOBEGIN : DATEVAL_NOEND);
+        return true;
+    }
+    if (!to_local_time(source, value, local))
         return false;
+    Value date = value;
+    date.length = date_length;
+    (void)to_local_time(source, date, local);
     out = DirectFunctionCall1(timestamp_date, TimestampGetDatum(local));
     return true;
 }

@@ -169,6 +169,9 @@ inline void analyze_relation(Oid relid, BufferAccessStrategy ring)
 }
 #endif
 
+// 14 gave numeric an infinity.
+constexpr bool has_infinite_numeric = PG_VERSION_NUM >= 140000;
+
 // A random number from [0, 1). 15 brought a generator of PostgreSQL's own.
 inline double random_fraction()
 {
