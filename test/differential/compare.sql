@@ -12,17 +12,21 @@ SELECT p.id, p.constant, p.key, p.path,
     truth_of(v.value) AS json_bool_by_path, instant_of(v.value) AS json_timestamptz_by_path,
     length_of(v.value) AS json_array_length_by_path,
     v.value IS NOT NULL AS json_has_by_path, jsonb_typeof(v.value) AS json_type_by_path,
-    ARRAY(SELECT d.doc ->> one.key FROM unnest(p.path) WITH ORDINALITY one(key, n) ORDER BY n) AS json_fields
+    ARRAY(SELECT d.doc ->> one.key FROM unnest(p.path[1:8]) WITH ORDINALITY one(key, n) ORDER BY n) AS json_fields
 FROM pairs p
 JOIN (SELECT id, body::jsonb AS doc FROM documents OFFSET 0) d USING (id),
 LATERAL (SELECT d.doc -> p.key AS value OFFSET 0) k, LATERAL (SELECT d.doc #> p.path AS value OFFSET 0) v;
-CREATE INDEX ON expected (constant);
+CREATE INDEX ON expected (id, constant);
 CREATE UNLOGGED TABLE expected_rows AS
 SELECT id, CASE WHEN jsonb_typeof(doc) = 'object' THEN jsonb_populate_record(NULL::fields, doc)
            ELSE ROW(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::fields END AS row_expected
 FROM (SELECT id, body::jsonb AS doc FROM documents OFFSET 0) d;
 ANALYZE documents, expected, expected_rows;
 
+-- Documents come straight from the scan: what holds or sorts them would store them in another form.
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET enable_material = off;
 DO $$
 DECLARE
     f forms;
