@@ -94,14 +94,27 @@ void choose_of_member(pg::Spi &spi, const Work &work, std::size_t index, const s
         Leaf leaf{{*relid, row.oid(0, 3)}, index, row.text(0, 1), row.text(0, 2), row.float8(0, 4), obstacle};
         if (newer++ < settings::retention_keep_partitions())
             leaf.obstacle = "it is one of the newest partitions with rows";
-        if (leaf.rows < settings::retention_whole_rows())
-            continue;
         for (const std::string &reason : {row.text(0, 5), in_archive, obstacle_in_pages(*relid)})
             if (leaf.obstacle.empty())
                 leaf.obstacle = reason;
         leaves.push_back(leaf);
     }
     std::reverse(leaves.begin() + static_cast<std::ptrdiff_t>(begin), leaves.end());
+}
+
+// Leaves that have few rows together with those of the same bounds: a strong lock would cost more than the
+// rows.
+void drop_small(std::vector<Leaf> &leaves)
+{
+    const std::vector<Leaf> all = leaves;
+    auto is_small = [&](const Leaf &leaf) {
+        double rows = 0;
+        for (const Leaf &other : all)
+            if (other.bounds == leaf.bounds)
+                rows += other.rows;
+        return rows < settings::retention_whole_rows();
+    };
+    leaves.erase(std::remove_if(leaves.begin(), leaves.end(), is_small), leaves.end());
 }
 
 const Link::Column &pair_of(const Work &work, const Leaf &leaf)
@@ -139,6 +152,7 @@ std::vector<Leaf> choose_leaves(pg::Spi &spi, const Work &work)
     for (std::size_t i = 0; i < work.family.members.size(); ++i)
         if (!work.family.members[i].leaves.empty() && !work.family.members[i].has_children)
             choose_of_member(spi, work, i, obstacle, leaves);
+    drop_small(leaves);
     return leaves;
 }
 

@@ -20,8 +20,8 @@ struct Window {
     std::vector<Leaf> leaves;
 };
 
-// The leaves of at least privacy_scan.retention_whole_rows rows, member by member, in the order of their
-// bounds. Reads the catalog and sizes, no row. As the owner.
+// The leaves that have, with those of the same bounds, at least privacy_scan.retention_whole_rows rows,
+// member by member, in the order of their bounds. Reads the catalog and sizes, no row. As the owner.
 std::vector<Leaf> choose_leaves(pg::Spi &spi, const Work &work);
 
 // Those without an obstacle, by their bounds.

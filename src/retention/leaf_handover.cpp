@@ -106,20 +106,33 @@ std::string ties_of(pg::Spi &spi, Oid relid)
     return changes;
 }
 
-// Its name, where the archive's schema has none like it yet.
+// $1 the leaf, $2 the schema: the statements that rename what would meet a relation, or statistics, of its
+// name there: the leaf itself comes last, being named in the others.
+constexpr const char *renames =
+    "WITH parts AS (SELECT 1 AS place, 'INDEX' AS kind, indexrelid AS id FROM pg_catalog.pg_index WHERE "
+    "indrelid = $1"
+    "  UNION ALL SELECT 2, 'SEQUENCE', objid FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class s"
+    "   ON s.oid = d.objid AND s.relkind = 'S' WHERE d.classid = 'pg_class'::regclass AND d.refobjid = $1"
+    "   AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')"
+    "  UNION ALL SELECT 3, 'TABLE', $1)"
+    " SELECT 'ALTER ' || kind || ' ' || format('%I.%I', n.nspname, c.relname) || ' RENAME TO ', "
+    "c.relname::text,"
+    "  c.oid::text, place FROM parts p JOIN pg_catalog.pg_class c ON c.oid = p.id"
+    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace, pg_catalog.pg_namespace t WHERE t.nspname = "
+    "$2"
+    "  AND (EXISTS (SELECT FROM pg_catalog.pg_class o WHERE o.relnamespace = t.oid AND o.relname = c.relname)"
+    "   OR kind = 'TABLE' AND EXISTS (SELECT FROM pg_catalog.pg_type o"
+    "    WHERE o.typnamespace = t.oid AND o.typname = c.relname))"
+    " ORDER BY 4, 3";
+
 void move_to_schema(pg::Spi &spi, Oid relid, const std::string &schema)
 {
     if (pg::schema_name(relid) == schema)
         return;
-    const bool taken = !spi.run("SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
-                                " ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 UNION ALL"
-                                " SELECT FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n"
-                                " ON n.oid = t.typnamespace WHERE n.nspname = $1 AND t.typname = $2",
-                                {pg::text_param(schema), pg::text_param(pg::relation_name(relid))})
-                            .empty();
-    if (taken)
-        spi.run("ALTER TABLE " + pg::qualified_name(relid) + " RENAME TO " +
-                pg::quote(pg::name_with_suffix(pg::relation_name(relid), "_" + std::to_string(relid))));
+    pg::Rows taken = spi.run(renames, {pg::oid_param(relid), pg::text_param(schema)});
+    for (std::size_t row = 0; row < taken.size(); ++row)
+        spi.run(taken.text(row, 1) +
+                pg::quote(pg::name_with_suffix(taken.text(row, 2), "_" + taken.text(row, 3))));
     spi.run("ALTER TABLE " + pg::qualified_name(relid) + " SET SCHEMA " + pg::quote(schema));
 }
 

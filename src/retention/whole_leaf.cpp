@@ -201,7 +201,7 @@ std::optional<std::string> move_window(pg::Spi &spi, Work &work, const Window &w
         });
         if (!failure)
             return std::nullopt;
-        if (!is_busy(*failure) && failure->sqlstate != "55000")
+        if (failure->sqlstate == "XX001")
             pg::raise(*failure);
         if (!is_busy(*failure) || attempt == most_attempts)
             return failure->message;
