@@ -150,7 +150,8 @@ std::vector<Leaf> choose_leaves(pg::Spi &spi, const Work &work)
         return leaves;
     const std::string obstacle = obstacle_in_family(spi, work);
     for (std::size_t i = 0; i < work.family.members.size(); ++i)
-        if (!work.family.members[i].leaves.empty() && !work.family.members[i].has_children)
+        if (!work.family.members[i].leaves.empty() && !work.family.members[i].has_children &&
+            !work.family.members[i].has_spared)
             choose_of_member(spi, work, i, obstacle, leaves);
     drop_small(leaves);
     return leaves;
