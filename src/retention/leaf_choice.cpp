@@ -50,13 +50,36 @@ constexpr const char *about_leaf =
     "  WHEN c.relrowsecurity OR p.relrowsecurity THEN 'it has row-level security'"
     "  WHEN EXISTS (SELECT FROM pg_catalog.pg_attribute"
     "   WHERE attrelid = c.oid AND attgenerated <> '' AND NOT attisdropped) THEN 'it has generated columns'"
-    "  WHEN EXISTS (SELECT FROM pg_catalog.pg_publication_tables t JOIN pg_catalog.pg_publication b"
-    "    ON b.pubname = t.pubname AND b.pubdelete JOIN pg_catalog.pg_namespace s ON s.nspname = t.schemaname"
-    "    JOIN pg_catalog.pg_class r ON r.relnamespace = s.oid AND r.relname = t.tablename"
-    "   WHERE r.oid IN (c.oid, p.oid)) THEN 'a publication would not tell its subscribers'"
     " ELSE '' END"
     " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
     " JOIN pg_catalog.pg_am m ON m.oid = c.relam, pg_catalog.pg_class p WHERE c.oid = $1 AND p.oid = $2";
+
+// What stands in the way of more than one leaf.
+struct Obstacles {
+    std::string family;
+    std::vector<Oid> published; // whose deletes are published; under a parent, or its partitions
+};
+
+std::vector<Oid> published_relations(pg::Spi &spi)
+{
+    std::vector<Oid> relids;
+    pg::Rows rows =
+        spi.run("SELECT r.oid FROM pg_catalog.pg_publication_tables t JOIN pg_catalog.pg_publication b"
+                " ON b.pubname = t.pubname AND b.pubdelete"
+                " JOIN pg_catalog.pg_namespace s ON s.nspname = t.schemaname"
+                " JOIN pg_catalog.pg_class r ON r.relnamespace = s.oid AND r.relname = t.tablename");
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        relids.push_back(rows.oid(row, 1));
+    return relids;
+}
+
+std::string obstacle_in_publication(const Obstacles &obstacles, Oid leaf, Oid parent)
+{
+    auto covers = [=](Oid relid) { return relid == leaf || relid == parent; };
+    return std::any_of(obstacles.published.begin(), obstacles.published.end(), covers)
+               ? "a publication would not tell its subscribers"
+               : "";
+}
 
 // Of the whole family: its rows go without triggers.
 std::string obstacle_in_family(pg::Spi &spi, const Work &work)
@@ -78,7 +101,7 @@ std::string obstacle_in_pages(Oid relid)
                : std::to_string(unmarked) + " of its pages are not all-visible, VACUUM it";
 }
 
-void choose_of_member(pg::Spi &spi, const Work &work, std::size_t index, const std::string &obstacle,
+void choose_of_member(pg::Spi &spi, const Work &work, std::size_t index, const Obstacles &obstacles,
                       std::vector<Leaf> &leaves)
 {
     const Member &member = work.family.members[index];
@@ -91,10 +114,13 @@ void choose_of_member(pg::Spi &spi, const Work &work, std::size_t index, const s
         pg::Rows row = spi.run(about_leaf, {pg::oid_param(*relid), pg::oid_param(member.table.relid)});
         if (row.empty() || row.float8(0, 4) <= 0)
             continue;
-        Leaf leaf{{*relid, row.oid(0, 3)}, index, row.text(0, 1), row.text(0, 2), row.float8(0, 4), obstacle};
+        Leaf leaf{{*relid, row.oid(0, 3)}, index,           row.text(0, 1), row.text(0, 2),
+                  row.float8(0, 4),        obstacles.family};
         if (newer++ < settings::retention_keep_partitions())
             leaf.obstacle = "it is one of the newest partitions with rows";
-        for (const std::string &reason : {row.text(0, 5), in_archive, obstacle_in_pages(*relid)})
+        for (const std::string &reason :
+             {row.text(0, 5), obstacle_in_publication(obstacles, *relid, member.table.relid), in_archive,
+              obstacle_in_pages(*relid)})
             if (leaf.obstacle.empty())
                 leaf.obstacle = reason;
         leaves.push_back(leaf);
@@ -148,11 +174,11 @@ std::vector<Leaf> choose_leaves(pg::Spi &spi, const Work &work)
     std::vector<Leaf> leaves;
     if (settings::retention_whole_rows() == 0)
         return leaves;
-    const std::string obstacle = obstacle_in_family(spi, work);
+    const Obstacles obstacles{obstacle_in_family(spi, work), published_relations(spi)};
     for (std::size_t i = 0; i < work.family.members.size(); ++i)
         if (!work.family.members[i].leaves.empty() && !work.family.members[i].has_children &&
             !work.family.members[i].has_spared)
-            choose_of_member(spi, work, i, obstacle, leaves);
+            choose_of_member(spi, work, i, obstacles, leaves);
     drop_small(leaves);
     return leaves;
 }

@@ -148,7 +148,7 @@ std::string hand_over_one(pg::Spi &spi, const Member &member, Oid relid, const A
 
 // A lock that isn't had soon is asked for again later: everybody waits behind the request.
 constexpr int most_strong_wait_ms = 50;
-constexpr int strong_tries = 4;
+constexpr int strong_tries = 8;
 
 void ask_briefly(pg::GucScope &settings)
 {
