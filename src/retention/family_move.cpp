@@ -257,7 +257,7 @@ void write_ledger(pg::Spi &spi, const Work &work, const Batch &batch)
                  pg::text_param(source), pg::text_param(moved.target), pg::int8_param(moved.rows),
                  pg::int8_param(moved.bytes), pg::text_param(hex_of(moved.digest)),
                  pg::text_param(batch.key_from), pg::text_param(batch.key_to),
-                 pg::timestamptz_param(work.cutoff.instant), pg::text_or_null(moved.whole)});
+                 pg::timestamptz_param(work.cutoff.instant), pg::text_param(moved.whole)});
     }
 }
 

@@ -54,7 +54,7 @@ CREATE TABLE privacy_scan.archive_ledger (
     key_from    text        NOT NULL,
     key_to      text        NOT NULL,
     cutoff      timestamptz NOT NULL,
-    leaf        text
+    leaf        text        NOT NULL DEFAULT ''
 );
 COMMENT ON TABLE privacy_scan.archive_ledger IS
     'What was archived, one row a relation and batch, written in the transaction that moved the rows. Read privacy_scan.archives instead.';
@@ -139,7 +139,7 @@ GRANT SELECT ON privacy_scan.retention_policies TO PUBLIC;
 
 CREATE VIEW privacy_scan.archives WITH (security_barrier) AS
 SELECT a.id, a.archived_at, a.root_name AS root, a.source AS relation, a.target AS archive, a.rows, a.bytes, a.digest,
-       a.key_from, a.key_to, a.cutoff, a.leaf
+       a.key_from, a.key_to, a.cutoff, nullif(a.leaf, '') AS leaf
 FROM privacy_scan.archive_ledger a
 LEFT JOIN pg_class r ON r.oid = a.relation
 WHERE pg_has_role(coalesce(r.relowner, 10::oid), 'USAGE') OR has_table_privilege(r.oid, 'SELECT');

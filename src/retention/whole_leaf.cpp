@@ -62,6 +62,8 @@ LeafPages pages_of(const Leaf &leaf)
     LeafPages pages{};
     {
         const pg::RelationScope relation(leaf.table.relid, NoLock);
+        if (!RelationNeedsWAL(relation.get()))
+            by_rows("it is unlogged");
         pages = pg::guarded([&] { return read_leaf_pages(relation.get()); });
     }
     if (pages.unmarked > 0)
