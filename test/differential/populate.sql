@@ -49,7 +49,12 @@ BEGIN
         SELECT count(*), jsonb_agg(jsonb_build_array(value, b.result, o.result)) FILTER (WHERE o.result IS DISTINCT FROM b.result)
         INTO compared, bad
         FROM candidates, built_in('one ' || type, value) b, LATERAL (SELECT ours('one ' || type, value) AS result) o
-        WHERE NOT type ~ '\[\]|pair' OR (NOT b.failed AND jsonb_typeof(value) <> 'string');
+        -- Ours take no text for an array or a row, no hexadecimal float, and no timestamptz without its offset (that one
+        -- means another instant in another time zone).
+        WHERE CASE WHEN type ~ '\[\]|pair' THEN NOT b.failed AND jsonb_typeof(value) <> 'string'
+                   WHEN type = 'timestamptz' THEN value #>> '{}' ~ '(Z|[+-][0-9]{2}:[0-9]{2}|inf.*)$'
+                   WHEN type ~ 'float' THEN value <> '"0x10"'
+                   ELSE true END;
         RETURN NEXT format('%s - json_populate() of %s: %s values, %s differences', CASE WHEN bad IS NULL AND compared > 0 THEN 'ok' ELSE 'not ok' END,
                            type, compared, coalesce(jsonb_array_length(bad), 0));
         IF bad IS NOT NULL THEN
