@@ -16,6 +16,7 @@ extern "C" {
 #include <partitioning/partdesc.h>
 #include <utils/acl.h>
 #include <utils/guc.h>
+#include <storage/lock.h>
 #include <storage/proc.h>
 #include <storage/procarray.h>
 #include <storage/sinvaladt.h>
@@ -167,6 +168,16 @@ inline double random_fraction()
     return pg_prng_double(&pg_global_prng_state);
 #else
     return static_cast<double>(random()) / 2147483648.0; // POSIX: up to 2^31 - 1
+#endif
+}
+
+// Whether this process holds the lock itself. 17 added the choice of a stronger one.
+inline bool holds_lock(const LOCKTAG &tag, LOCKMODE mode)
+{
+#if PG_VERSION_NUM >= 170000
+    return LockHeldByMe(&tag, mode, false);
+#else
+    return LockHeldByMe(&tag, mode);
 #endif
 }
 

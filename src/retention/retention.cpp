@@ -6,7 +6,7 @@
 #include "pg/ident.hpp"
 #include "pg/memory.hpp"
 #include "pg/subxact.hpp"
-#include "retention/retention_plan.hpp"
+#include "retention/retention_run.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
@@ -29,15 +29,6 @@ std::int64_t instant_argument(const pg::Arguments &args, int n)
     return at;
 }
 
-// A clock that runs ahead must not empty the store.
-void refuse_future(std::int64_t at)
-{
-    if (at > GetCurrentTimestamp())
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"at\" lies in the future",
-                 "Rows would go that have not expired yet.",
-                 "plan_retention() shows what will expire by then.");
-}
-
 std::int64_t max_rows_argument(const pg::Arguments &args, int n)
 {
     if (args.is_null(n))
@@ -53,12 +44,6 @@ void put_all(FunctionCallInfo fcinfo, const std::vector<ActionRow> &rows)
     pg::RowSink sink(fcinfo);
     for (const ActionRow &row : rows)
         put(sink, row);
-}
-
-Policy policy_of(pg::Spi &spi, Oid root)
-{
-    pg::require_owner(root);
-    return require_policy(spi, root);
 }
 
 void refuse_reserved(const std::string &schema)
@@ -141,7 +126,7 @@ PS_FUNCTION(ps_plan_retention)
     const Oid root = args.relation(0, "root");
     const std::int64_t at = instant_argument(args, 1);
     pg::Spi spi;
-    const Work work(spi, policy_of(spi, root), at);
+    const Work work(spi, policy_of_caller(spi, root), at);
     put_all(fcinfo, plan_rows(spi, work));
     return Datum(0);
 }
@@ -159,7 +144,7 @@ PS_FUNCTION(ps_apply_retention)
     const std::int64_t max_rows = max_rows_argument(args, 2);
     const bool dry_run = DatumGetBool(args.required(3, "dry_run"));
     pg::Spi spi;
-    Work work(spi, policy_of(spi, root), at);
+    Work work(spi, policy_of_caller(spi, root), at);
     if (dry_run) {
         put_all(fcinfo, plan_rows(spi, work));
         return Datum(0);
@@ -178,11 +163,11 @@ PS_FUNCTION(ps_apply_retention)
 namespace
 {
 
-void notify_progress(const Work &work, const Summary &summary, const Batch &batch)
+void notify_progress(const RootRun &run)
 {
-    const std::string name = work.family.root().name;
-    const char *root = name.c_str(), *to = batch.key_to.c_str();
-    auto roots = static_cast<long long>(summary.roots()), rows = static_cast<long long>(batch.rows);
+    const std::string name = run.family().root().name;
+    const char *root = name.c_str(), *to = run.last_batch().key_to.c_str();
+    auto roots = static_cast<long long>(run.roots()), rows = static_cast<long long>(run.last_batch().rows);
     pg::guarded([=] {
         ereport(NOTICE, (errmsg("%s: batch of %lld rows archived, %lld families in all, up to %s", root, rows,
                                 roots, to)));
@@ -192,24 +177,17 @@ void notify_progress(const Work &work, const Summary &summary, const Batch &batc
 // Batch after batch, each committed. What fails is rolled back and returned; what was committed stays.
 std::optional<pg::ErrorText> run_root(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows)
 {
-    std::optional<Work> work;
-    std::optional<Summary> summary;
-    auto failure = pg::try_in_subtransaction([&] {
-        work.emplace(spi, policy_of(spi, root), at);
-        summary.emplace(*work);
-    });
-    for (bool last = false; !failure && !last;) {
+    std::optional<RootRun> run;
+    auto failure = pg::try_in_subtransaction([&] { run.emplace(spi, root, at, max_rows); });
+    while (!failure && !run->is_done()) {
         pg::MemoryScope memory("batch of run_retention");
-        Batch batch;
-        failure = pg::try_in_subtransaction([&] { batch = move_batch(spi, *work, max_rows, false); });
-        last = batch.last;
-        summary->add(batch);
+        failure = pg::try_in_subtransaction([&] { run->step(spi); });
         spi.commit();
-        if (batch.roots > 0)
-            notify_progress(*work, *summary, batch);
+        if (!failure && run->last_batch().roots > 0)
+            notify_progress(*run);
     }
-    if (summary && summary->roots() > 0)
-        analyze(spi, *work, *summary);
+    if (run)
+        run->analyze(spi);
     spi.commit();
     return failure;
 }

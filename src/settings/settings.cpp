@@ -11,6 +11,8 @@ namespace privacy_scan::settings
 namespace
 {
 
+int job_history_value;
+int job_timeout_value;
 int lock_attempts_value;
 int lock_timeout_value;
 int partition_max_ahead_value;
@@ -28,6 +30,11 @@ struct IntSetting {
 };
 
 constexpr IntSetting int_settings[] = {
+    {"privacy_scan.job_history", "How many runs of each job are kept in its history.",
+     "Identical failures in a row are one.", &job_history_value, 100, 1, 100000, PGC_SUSET, 0},
+    {"privacy_scan.job_timeout", "How long a run of a job may take.",
+     "Then it is cancelled and counts as failed; 0 is no limit. A job's own timeout goes before.",
+     &job_timeout_value, 3600000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS},
     {"privacy_scan.lock_attempts", "How often an action tries to get its locks before it gives up.",
      "Between two tries it gives way for a random moment of up to privacy_scan.lock_timeout.",
      &lock_attempts_value, 20, 1, 1000, PGC_USERSET, 0},
@@ -58,6 +65,14 @@ void define()
     pg::compat::reserve_guc_prefix("privacy_scan");
 }
 
+int job_history()
+{
+    return job_history_value;
+}
+int job_timeout_ms()
+{
+    return job_timeout_value;
+}
 int lock_timeout_ms()
 {
     return lock_timeout_value;

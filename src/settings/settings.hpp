@@ -7,6 +7,8 @@ namespace privacy_scan::settings
 // Defines them all. Red: called once, from _PG_init.
 void define();
 
+int job_history();           // privacy_scan.job_history
+int job_timeout_ms();        // privacy_scan.job_timeout
 int lock_timeout_ms();       // privacy_scan.lock_timeout
 int lock_attempts();         // privacy_scan.lock_attempts
 int partition_max_created(); // privacy_scan.partition_max_created
