@@ -11,7 +11,7 @@ PACKAGES_RUN=(postgresql-15 postgresql-server-dev-15 clang-14 llvm-14 liblz4-dev
   libxxhash-dev g++ make perl tzdata)
 # shellcheck disable=SC2034  # used by scripts/test
 PACKAGES_TEST=("${PACKAGES_RUN[@]}" postgresql-15-cron postgresql-15-pgtap
-  libtap-parser-sourcehandler-pgtap-perl libipc-run-perl libgtest-dev git)
+  libtap-parser-sourcehandler-pgtap-perl libipc-run-perl libgtest-dev libclang-rt-14-dev git)
 
 say() { printf '%s\n' "$*"; }
 warn() { printf '%s\n' "$*" >&2; }

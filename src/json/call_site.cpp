@@ -27,17 +27,26 @@ bool is_index(const char *key, std::int32_t &index)
 CallSite *make_site(FunctionCallInfo fcinfo, bool is_path)
 {
     auto *site = static_cast<CallSite *>(MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(CallSite)));
+    site->documents.query = fcinfo->flinfo->fn_mcxt;
     site->is_path = is_path;
     site->is_constant = is_constant_argument(fcinfo, 1);
     fcinfo->flinfo->fn_extra = site;
     return site;
 }
 
+// In the memory of the site; what it takes to read the key stays in that of the row.
 void add_step(CallSite *site, Datum key)
 {
     text *value = DatumGetTextPP(key);
+    MemoryContext outer = MemoryContextSwitchTo(site->documents.query);
     site->steps[site->count++] =
         make_step(VARDATA_ANY(value), static_cast<std::uint32_t>(VARSIZE_ANY_EXHDR(value)));
+    MemoryContextSwitchTo(outer);
+}
+
+void *site_memory(CallSite *site, std::size_t size)
+{
+    return MemoryContextAllocExtended(site->documents.query, size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 }
 
 void take_path_apart(CallSite *site, struct varlena *argument)
@@ -47,8 +56,7 @@ void take_path_apart(CallSite *site, struct varlena *argument)
     bool *nulls;
     int count;
     deconstruct_array(path, TEXTOID, -1, false, TYPALIGN_INT, &keys, &nulls, &count);
-    site->steps = static_cast<Step *>(
-        MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Step) * static_cast<std::size_t>(count + 1)));
+    site->steps = static_cast<Step *>(site_memory(site, sizeof(Step) * static_cast<std::size_t>(count + 1)));
     for (int i = 0; i < count; ++i) {
         if (nulls[i]) {
             site->is_nowhere = true;
@@ -59,35 +67,39 @@ void take_path_apart(CallSite *site, struct varlena *argument)
     }
 }
 
-// Makes the site's steps anew. An error leaves a site without an argument, which is made once more.
-void set_argument(FunctionCallInfo fcinfo, CallSite *site, struct varlena *argument)
+void forget_argument(CallSite *site)
 {
-    MemoryContext outer = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-    if (site->argument) {
-        pfree(site->argument);
-        for (std::int32_t i = 0; i < site->count; ++i)
-            if (site->steps[i].key)
-                pfree(const_cast<char *>(site->steps[i].key));
-        if (site->steps)
-            pfree(site->steps);
-        pfree(site->memos);
-        *site = {site->documents, nullptr, 0,       site->is_path, site->is_constant,
-                 false,           false,   nullptr, nullptr};
-    }
+    pfree(site->argument);
+    for (std::int32_t i = 0; i < site->count; ++i)
+        if (site->steps[i].key)
+            pfree(const_cast<char *>(site->steps[i].key));
+    pfree(site->steps);
+    pfree(site->memos);
+    *site = {site->documents, nullptr, 0, site->is_path, site->is_constant, false, false, nullptr, nullptr};
+}
+
+// Makes the site's steps anew. An error on the way leaves a site without an argument, which is made once
+// more.
+void set_argument(CallSite *site, struct varlena *argument)
+{
+    if (site->argument)
+        forget_argument(site);
+    site->count = 0;
+    site->is_nowhere = false;
     if (site->is_path) {
         take_path_apart(site, argument);
     } else {
-        site->steps = static_cast<Step *>(palloc(sizeof(Step)));
+        site->steps = static_cast<Step *>(site_memory(site, sizeof(Step)));
         add_step(site, PointerGetDatum(argument));
     }
     const std::int32_t memos = Min(Max(site->count, 1), most_memos);
-    site->memos = static_cast<KeyMemo *>(palloc0(sizeof(KeyMemo) * static_cast<std::size_t>(memos)));
+    site->memos =
+        static_cast<KeyMemo *>(site_memory(site, sizeof(KeyMemo) * static_cast<std::size_t>(memos)));
     const std::size_t size = VARSIZE_ANY(argument);
-    auto *copy = static_cast<struct varlena *>(palloc(size));
+    auto *copy = static_cast<struct varlena *>(site_memory(site, size));
     memcpy(copy, argument, size);
     site->argument = copy;
     site->is_fixed = site->is_constant;
-    MemoryContextSwitchTo(outer);
 }
 
 bool is_same(const struct varlena *a, const struct varlena *b)
@@ -104,7 +116,7 @@ CallSite *site_of(FunctionCallInfo fcinfo, bool is_path)
         site = make_site(fcinfo, is_path);
     struct varlena *argument = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1));
     if (!site->argument || !is_same(argument, site->argument))
-        set_argument(fcinfo, site, argument);
+        set_argument(site, argument);
     if (PointerGetDatum(argument) != PG_GETARG_DATUM(1))
         pfree(argument);
     return site;
@@ -144,13 +156,15 @@ bool locate_path(FunctionCallInfo fcinfo, Located &located)
         return false;
     located.source = open_document(PG_GETARG_DATUM(0), site->documents, located.plain);
     ByteSource &source = *located.source;
-    if (!is_found(read_root(source, located.value)))
+    // From one to the other, the last step ending in the result: a copy of what was only just written stalls.
+    Value other;
+    Value *from = site->count % 2 == 0 ? &located.value : &other;
+    Value *to = from == &other ? &located.value : &other;
+    if (!is_found(read_root(source, *from)))
         return false;
-    for (std::int32_t i = 0; i < site->count; ++i) {
-        const Value from = located.value;
-        if (!step_to(source, from, site, i, located.value))
+    for (std::int32_t i = 0; i < site->count; ++i, std::swap(from, to))
+        if (!step_to(source, *from, site, i, *to))
             return false;
-    }
     return true;
 }
 

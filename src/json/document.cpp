@@ -17,11 +17,11 @@ namespace privacy_scan::json
 namespace
 {
 
-constexpr std::uint32_t most_kept = 4;          // documents
-constexpr std::uint32_t most_compared = 16384;  // bytes of a compressed datum that is recognized by its bytes
-constexpr std::uint32_t most_at_once = 1 << 20; // bytes decoded between two looks for an interrupt
-constexpr std::size_t large_buffer = 4 << 20;   // is given back when it is far too large for what follows
-constexpr std::uint32_t tcinfo_size = 4;        // what a compressed varlena has behind its header
+constexpr std::uint32_t most_kept = 4;         // documents
+constexpr std::uint32_t most_compared = 16384; // bytes of a compressed datum that is recognized by its bytes
+constexpr std::uint32_t most_at_once = 16 << 20; // bytes decoded between two looks for an interrupt
+constexpr std::size_t large_buffer = 4 << 20;    // is given back when it is far too large for what follows
+constexpr std::uint32_t tcinfo_size = 4;         // what a compressed varlena has behind its header
 
 struct Buffer {
     std::uint8_t *bytes;
@@ -35,6 +35,7 @@ struct Stored {
     ByteSource source; // first: fetch functions get its address
     Form form;         // none while it is empty or being changed: an error may come from anywhere in between
     ExternalValue external;
+    MemoryContext query;   // external: of the call that reads it now
     TimestampTz statement; // in which it was opened
     std::uint64_t last_use;
     std::uint32_t fetched;   // compressed: [0, fetched) of what is stored is in `stored`
@@ -50,7 +51,6 @@ struct Stored {
 struct Kept {
     MemoryContext context;
     std::uint64_t uses;
-    ToastRelations relations;
     Stored places[most_kept];
 };
 
@@ -83,7 +83,7 @@ void reserve(Buffer &buffer, std::size_t size)
     if (buffer.bytes)
         pfree(buffer.bytes);
     buffer = {};
-    const std::size_t capacity = std::max<std::size_t>(size + size / 4, 8192);
+    const std::size_t capacity = std::max<std::size_t>(size + std::min<std::size_t>(size / 4, 1 << 20), 8192);
     buffer.bytes = static_cast<std::uint8_t *>(MemoryContextAllocHuge(kept->context, capacity));
     buffer.capacity = capacity;
 }
@@ -97,7 +97,7 @@ void fetch_until(Stored &document, std::uint32_t until)
     until = until > size - std::min(size, chunk) ? size : (until + chunk - 1) / chunk * chunk;
     if (until <= document.fetched)
         return;
-    fetch_chunks(kept->relations, document.external, document.fetched, until, document.stored.bytes);
+    fetch_chunks(document.query, document.external, document.fetched, until, document.stored.bytes);
     document.fetched = until;
     document.decoding.source_ready = until - tcinfo_size;
 }
@@ -178,7 +178,7 @@ void fetch_missing(Stored &document, std::uint32_t first, std::uint32_t last)
         std::uint32_t until = first;
         while (until < last && !document.chunks.bytes[until])
             ++until;
-        fetch_chunks(kept->relations, document.external, first * chunk,
+        fetch_chunks(document.query, document.external, first * chunk,
                      std::min(until * chunk, document.source.size), document.decoded.bytes);
         memset(document.chunks.bytes + first, 1, until - first);
         first = until;
@@ -237,8 +237,9 @@ void note_share(Stored &document)
                 : std::min(1.0, 1.03 * static_cast<double>(used) / document.external.stored_size);
 }
 
-ByteSource *use(Stored &document)
+ByteSource *use(Stored &document, const DocumentSite &site)
 {
+    document.query = site.query;
     document.last_use = ++kept->uses;
     return &document.source;
 }
@@ -289,10 +290,13 @@ Stored &place_for(DocumentSite &site)
 ByteSource *open_external(const struct varlena *datum, DocumentSite &site)
 {
     const ExternalValue value = external_value(datum);
+    if (value.stored_size > value.raw_size || !AllocSizeIsValid(value.raw_size))
+        return nullptr;
     if (Stored *document = find_external(value, site))
-        return use(*document);
+        return use(*document, site);
     Stored &document = place_for(site);
     document.external = value;
+    document.query = site.query;
     document.statement = GetCurrentStatementStartTimestamp();
     document.fetched = document.last_read = 0;
     if (value.is_compressed) {
@@ -305,7 +309,7 @@ ByteSource *open_external(const struct varlena *datum, DocumentSite &site)
             return nullptr;
         document.decoding.source_ready = document.fetched - tcinfo_size;
         document.form = Form::external_compressed;
-        return use(document);
+        return use(document, site);
     }
     const std::uint32_t chunk = chunk_size(), count = (value.raw_size + chunk - 1) / chunk;
     reserve(document.decoded, value.raw_size);
@@ -314,7 +318,7 @@ ByteSource *open_external(const struct varlena *datum, DocumentSite &site)
     document.source = {document.decoded.bytes, 0, value.raw_size, fetch_raw};
     fetch_first_raw(document, count);
     document.form = Form::external_raw;
-    return use(document);
+    return use(document, site);
 }
 
 ByteSource *open_compressed(const struct varlena *datum, DocumentSite &site)
@@ -323,7 +327,7 @@ ByteSource *open_compressed(const struct varlena *datum, DocumentSite &site)
     if (size > most_compared || size <= VARHDRSZ + tcinfo_size)
         return nullptr;
     if (Stored *document = find_compressed(datum, size, site))
-        return use(*document);
+        return use(*document, site);
     Stored &document = place_for(site);
     reserve(document.stored, size);
     memcpy(document.stored.bytes, datum, size);
@@ -334,7 +338,7 @@ ByteSource *open_compressed(const struct varlena *datum, DocumentSite &site)
         return nullptr;
     document.decoding.source_ready = document.decoding.source_size;
     document.form = Form::compressed;
-    return use(document);
+    return use(document, site);
 }
 
 } // namespace

@@ -32,6 +32,8 @@ template <Locate locate> inline Datum text_result(FunctionCallInfo fcinfo)
     Located located;
     if (!locate(fcinfo, located) || located.value.kind == Kind::null)
         return null_result(fcinfo);
+    if (located.value.kind == Kind::string)
+        return PointerGetDatum(text_of_string(*located.source, located.value));
     return PointerGetDatum(make_text(*located.source, located.value));
 }
 

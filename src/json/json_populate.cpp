@@ -53,6 +53,7 @@ PopulateSite *site_of(FunctionCallInfo fcinfo)
         return site;
     MemoryContext outer = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
     site = static_cast<PopulateSite *>(palloc0(sizeof(PopulateSite)));
+    site->documents.query = fcinfo->flinfo->fn_mcxt;
     site->type = type;
     site->typmod = typmod;
     site->row = make_row_type(lookup_rowtype_tupdesc_copy(type, typmod));

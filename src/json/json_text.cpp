@@ -146,14 +146,6 @@ class Writer
     std::size_t depth_ = 0, capacity_ = 16;
 };
 
-text *text_of(const void *bytes, std::size_t length)
-{
-    auto *result = static_cast<text *>(palloc(length + VARHDRSZ));
-    SET_VARSIZE(result, length + VARHDRSZ);
-    memcpy(VARDATA(result), bytes, length);
-    return result;
-}
-
 text *text_of_number(ByteSource &source, const Value &number)
 {
     Decimal small;
@@ -205,7 +197,7 @@ text *make_text(ByteSource &source, const Value &value)
 {
     switch (value.kind) {
     case Kind::string:
-        return text_of(read_sound(source, value.offset, value.length), value.length);
+        return text_of_string(source, value);
     case Kind::number:
         return text_of_number(source, value);
     case Kind::boolean:

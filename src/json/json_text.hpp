@@ -1,12 +1,26 @@
 // Values of a document as PostgreSQL writes them. Red.
 #pragma once
 
+#include "json/call_site.hpp"
 #include "json/decimal.hpp"
-#include "json/walker.hpp"
-#include "pg/postgres.hpp"
+#include "json/copy.hpp"
 
 namespace privacy_scan::json
 {
+
+inline text *text_of(const void *bytes, std::size_t length)
+{
+    auto *result = static_cast<text *>(palloc(length + VARHDRSZ));
+    SET_VARSIZE(result, length + VARHDRSZ);
+    copy_short(reinterpret_cast<std::uint8_t *>(VARDATA(result)), static_cast<const std::uint8_t *>(bytes),
+               length);
+    return result;
+}
+
+inline text *text_of_string(ByteSource &source, const Value &string)
+{
+    return text_of(read_sound(source, string.offset, string.length), string.length);
+}
 
 // The text of a value that isn't null: a string without its quotes, anything else as jsonb's output has it.
 // Error: XX001 where the document is damaged.

@@ -10,7 +10,7 @@
 namespace privacy_scan::json
 {
 
-// Trivial: zero it.
+// Of one key, and no other. Trivial: zero it.
 struct KeyMemo {
     static constexpr std::uint32_t most_keys = 48; // objects with more are searched by halves
     std::uint32_t count;                           // of the object's keys; 0: nothing is remembered
@@ -54,6 +54,14 @@ inline bool same_bytes(const std::uint8_t *a, const char *b, std::uint32_t lengt
         std::memcpy(&x, a + length - 8, 8);
         std::memcpy(&y, b + length - 8, 8);
         return (difference | (x ^ y)) == 0;
+    }
+    if (length >= 4) {
+        std::uint32_t x, y, u, v;
+        std::memcpy(&x, a, 4);
+        std::memcpy(&y, b, 4);
+        std::memcpy(&u, a + length - 4, 4);
+        std::memcpy(&v, b + length - 4, 4);
+        return ((x ^ y) | (u ^ v)) == 0;
     }
     for (std::uint32_t i = 0; i < length; ++i)
         difference |= static_cast<std::uint64_t>(a[i] ^ static_cast<std::uint8_t>(b[i]));
@@ -111,8 +119,9 @@ inline bool recall_value(ByteSource &source, std::uint32_t entry, std::uint64_t 
 
 // The value of a key in the object at [offset, offset + length) of a document. All that is read is checked to
 // lie within the object.
-inline Recall recall_key(ByteSource &source, std::uint32_t offset, std::uint32_t length, const Step &step,
-                         KeyMemo &memo, Value &value)
+inline Recall recall_key(ByteSource &source, std::uint32_t offset,
+                                                        std::uint32_t length, const Step &step, KeyMemo &memo,
+                                                        Value &value)
 {
     const std::uint32_t words = 1 + 2 * memo.count;
     if (memo.count == 0 || length / 4 < words || memo.keys_length > length - words * 4)

@@ -3,7 +3,7 @@
 // liblz4, which goes on behind what is decoded.
 #include "json/decoder.hpp"
 
-#include "json/overlapping_copy.hpp"
+#include "json/copy.hpp"
 
 #include <lz4.h>
 
@@ -38,7 +38,7 @@ class Sequences
 
     bool done(std::uint32_t wanted) const { return out_ >= state_.output + wanted; }
     Decoded finish();
-    Decoded run_fast(std::uint32_t wanted);
+    void run_fast(std::uint32_t wanted);
     Decoded run(std::uint32_t wanted);
 
   private:
@@ -50,7 +50,6 @@ class Sequences
     Decoded begin();
     Decoded literals();
     Decoded match();
-    bool long_length(const std::uint8_t *&in, std::uint32_t &length) const;
 
     Decoding &state_;
     const std::uint8_t *in_, *in_end_;
@@ -62,39 +61,62 @@ inline std::size_t load_distance(const std::uint8_t *in)
     return static_cast<std::size_t>(in[0] | in[1] << 8);
 }
 
-// Sequences of short literals and short matches, far from both ends.
-Decoded Sequences::run_fast(std::uint32_t wanted)
+// Adds the bytes behind a length of 15 in a token. False where they reach beyond `end` or add up beyond
+// reason.
+inline bool add_length(const std::uint8_t *&in, const std::uint8_t *end, std::size_t most,
+                       std::size_t &length)
 {
-    constexpr std::size_t most = 1 + longest + 2 + 16;
-    while (!done(wanted) && in_left() >= most) {
-        const std::uint32_t token = *in_;
-        const std::uint32_t literal_count = token >> 4, match_code = token & 15;
-        if (literal_count == longest || match_code == longest || out_left() < 2 * longest + least_match)
-            break;
-        std::memcpy(out_, in_ + 1, 16);
-        const std::uint8_t *const tag = in_ + 1 + literal_count;
-        const std::size_t distance = load_distance(tag);
-        std::uint8_t *const at = out_ + literal_count;
-        if (distance - 1 >= static_cast<std::size_t>(at - state_.output))
-            return Decoded::damaged;
-        copy_match(at, distance, match_code + least_match);
-        out_ = at + match_code + least_match;
-        in_ = tag + 2;
+    std::uint8_t more = 255;
+    while (more == 255) {
+        if (in == end || length > most)
+            return false;
+        more = *in++;
+        length += more;
     }
-    return Decoded::enough;
+    return true;
 }
 
-// The bytes behind a length of 15 in a token. False where they are not all there, or add up beyond reason.
-bool Sequences::long_length(const std::uint8_t *&in, std::uint32_t &length) const
+// Whole sequences, as long as neither side's end is near. One that cannot be right is left to the careful
+// way. Everything in locals: a byte that is stored might be a member, as far as the compiler knows.
+void Sequences::run_fast(std::uint32_t wanted)
 {
-    for (;;) {
-        if (in == in_end_ || length > state_.output_size + 255)
-            return false;
-        const std::uint8_t more = *in++;
-        length += more;
-        if (more != 255)
-            return true;
+    const std::uint8_t *in = in_, *const in_end = in_end_;
+    std::uint8_t *out = out_, *const base = state_.output, *const out_wanted = base + wanted;
+    std::uint8_t *const out_end = out_end_;
+    while (out < out_wanted && in_end - in >= static_cast<std::ptrdiff_t>(1 + longest + 2 + 16)) {
+        const std::uint8_t *const sequence = in;
+        const std::uint32_t token = *in++;
+        std::size_t length = token >> 4;
+        std::uint8_t *at = out;
+        if (length < longest) {
+            copy_block<Block16>(at, in);
+        } else {
+            if (!add_length(in, in_end, static_cast<std::size_t>(out_end - at), length) ||
+                length + 2 + 16 > static_cast<std::size_t>(in_end - in) ||
+                length > static_cast<std::size_t>(out_end - at)) {
+                in = sequence;
+                break;
+            }
+            for (std::size_t i = 0; i < length; i += 16)
+                copy_block<Block16>(at + i, in + i);
+        }
+        at += length;
+        in += length;
+        const std::size_t distance = load_distance(in);
+        in += 2;
+        length = token & 15;
+        const bool is_sound =
+            (length < longest || add_length(in, in_end, static_cast<std::size_t>(out_end - out), length)) &&
+            distance - 1 < static_cast<std::size_t>(at - base) && at + length + least_match <= out_end;
+        if (!is_sound) {
+            in = sequence;
+            break;
+        }
+        copy_match(at, distance, length + least_match);
+        out = at + length + least_match;
     }
+    in_ = in;
+    out_ = out;
 }
 
 // Reads a token and the number of its literals.
@@ -104,14 +126,14 @@ Decoded Sequences::begin()
         return short_of_source();
     const std::uint8_t *in = in_;
     const std::uint32_t token = *in++;
-    std::uint32_t count = token >> 4;
-    if (count == longest && !long_length(in, count))
+    std::size_t count = token >> 4;
+    if (count == longest && !add_length(in, in_end_, out_left(), count))
         return count > out_left() ? Decoded::damaged : short_of_source();
     if (count > out_left())
         return Decoded::damaged;
     in_ = in;
     state_.token = token + 1;
-    state_.literals = count;
+    state_.literals = static_cast<std::uint32_t>(count);
     return Decoded::enough;
 }
 
@@ -133,8 +155,8 @@ Decoded Sequences::match()
         return short_of_source();
     const std::uint8_t *in = in_ + 2;
     const std::size_t distance = load_distance(in_);
-    std::uint32_t length = (state_.token - 1) & 15;
-    if (length == longest && !long_length(in, length))
+    std::size_t length = (state_.token - 1) & 15;
+    if (length == longest && !add_length(in, in_end_, out_left(), length))
         return length > out_left() ? Decoded::damaged : short_of_source();
     length += least_match;
     if (distance - 1 >= static_cast<std::size_t>(out_ - state_.output) || length > out_left())
@@ -159,8 +181,7 @@ Decoded Sequences::run(std::uint32_t wanted)
 {
     while (!done(wanted)) {
         if (state_.token == 0) {
-            if (const Decoded decoded = run_fast(wanted); decoded != Decoded::enough)
-                return decoded;
+            run_fast(wanted);
             if (done(wanted))
                 break;
             if (const Decoded decoded = begin(); decoded != Decoded::enough)
@@ -178,7 +199,7 @@ Decoded Sequences::run(std::uint32_t wanted)
 }
 
 // liblz4 is quicker over long stretches. It takes what is decoded for its dictionary.
-constexpr std::uint32_t long_stretch = 4096;
+constexpr std::uint32_t long_stretch = 512;
 
 Decoded run_library(Decoding &state, std::uint32_t wanted)
 {

@@ -2,7 +2,7 @@
 // match of 3 to 273 bytes at a distance of up to 4095.
 #include "json/decoder.hpp"
 
-#include "json/overlapping_copy.hpp"
+#include "json/copy.hpp"
 
 #include <cstring>
 

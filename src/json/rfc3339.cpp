@@ -17,25 +17,29 @@ class Reader
     bool is_at_end() const { return at_ == end_; }
 
     // A number of so many digits, within [least, most].
-    std::int32_t number(int digits, std::int32_t least, std::int32_t most)
+    template <int digits> std::int32_t number(std::int32_t least, std::int32_t most)
     {
-        std::int32_t value = 0;
-        for (; digits > 0; --digits)
-            value = value * 10 + digit();
-        sound_ &= value >= least && value <= most;
-        return value;
+        if (end_ - at_ < digits) {
+            sound_ = false;
+            return 0;
+        }
+        std::uint32_t value = 0;
+        bool is_number = true;
+        for (int i = 0; i < digits; ++i) {
+            const std::uint32_t digit = static_cast<std::uint8_t>(at_[i]) - std::uint32_t{'0'};
+            is_number &= digit <= 9;
+            value = value * 10 + digit;
+        }
+        at_ += digits;
+        const auto number = static_cast<std::int32_t>(value);
+        sound_ &= is_number && number >= least && number <= most;
+        return number;
     }
 
-    // One of these characters.
-    char one_of(const char *characters)
-    {
-        const char here = at_ == end_ ? '\0' : *at_++;
-        for (; *characters; ++characters)
-            if (here == *characters)
-                return here;
-        sound_ = false;
-        return '\0';
-    }
+    // The next character; NUL at the end.
+    char next() { return at_ == end_ ? '\0' : *at_++; }
+
+    void must_be(bool condition) { sound_ &= condition; }
 
     bool skip(char character)
     {
@@ -98,35 +102,43 @@ std::int64_t read_fraction(Reader &reader)
 
 std::int32_t read_offset_minutes(Reader &reader)
 {
-    const char sign = reader.one_of("Zz+-");
-    if (sign != '+' && sign != '-')
+    const char sign = reader.next();
+    if (sign != '+' && sign != '-') {
+        reader.must_be(sign == 'Z' || sign == 'z');
         return 0;
-    const std::int32_t hours = reader.number(2, 0, 15);
-    reader.one_of(":");
-    const std::int32_t minutes = hours * 60 + reader.number(2, 0, 59);
+    }
+    const std::int32_t hours = reader.number<2>(0, 15);
+    reader.must_be(reader.next() == ':');
+    const std::int32_t minutes = hours * 60 + reader.number<2>(0, 59);
     return sign == '-' ? -minutes : minutes;
 }
 
 std::int32_t read_date(Reader &reader)
 {
-    const std::int32_t year = reader.number(4, 1, 9999);
-    reader.one_of("-");
-    const std::int32_t month = reader.number(2, 1, 12);
-    reader.one_of("-");
-    const std::int32_t day = reader.number(2, 1, days_in(year, month));
+    const std::int32_t year = reader.number<4>(1, 9999);
+    reader.must_be(reader.next() == '-');
+    const std::int32_t month = reader.number<2>(1, 12);
+    reader.must_be(reader.next() == '-');
+    const std::int32_t day = reader.number<2>(1, days_in(year, month));
     return static_cast<std::int32_t>(days_of(year, month, day));
 }
 
 // Microseconds since midnight.
 std::int64_t read_time(Reader &reader)
 {
-    const std::int32_t hour = reader.number(2, 0, 23);
-    reader.one_of(":");
-    const std::int32_t minute = reader.number(2, 0, 59);
-    reader.one_of(":");
-    const std::int32_t second = reader.number(2, 0, 60);
+    const std::int32_t hour = reader.number<2>(0, 23);
+    reader.must_be(reader.next() == ':');
+    const std::int32_t minute = reader.number<2>(0, 59);
+    reader.must_be(reader.next() == ':');
+    const std::int32_t second = reader.number<2>(0, 60);
     const std::int64_t fraction = reader.skip('.') ? read_fraction(reader) : 0;
     return (std::int64_t{hour * 60 + minute} * 60 + second) * 1000000 + fraction;
+}
+
+void read_separator(Reader &reader)
+{
+    const char separator = reader.next();
+    reader.must_be(separator == 'T' || separator == 't' || separator == ' ');
 }
 
 constexpr std::int64_t per_minute = 60000000, per_day = 1440 * per_minute;
@@ -137,7 +149,7 @@ bool read_rfc3339(const char *text, std::uint32_t length, std::int64_t &microsec
 {
     Reader reader(text, length);
     const std::int64_t date = read_date(reader) * per_day;
-    reader.one_of("Tt ");
+    read_separator(reader);
     const std::int64_t time = read_time(reader);
     microseconds = date + time - read_offset_minutes(reader) * per_minute;
     return reader.is_sound() && reader.is_at_end();
@@ -149,7 +161,7 @@ bool read_local_time(const char *text, std::uint32_t length, std::int64_t &micro
     microseconds = read_date(reader) * per_day;
     if (reader.is_at_end())
         return reader.is_sound();
-    reader.one_of("Tt ");
+    read_separator(reader);
     microseconds += read_time(reader);
     if (!reader.is_at_end())
         (void)read_offset_minutes(reader);

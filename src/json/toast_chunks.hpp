@@ -27,21 +27,11 @@ ExternalValue external_value(const struct varlena *datum);
 // Bytes of what is stored in a chunk; the last one may be shorter.
 std::uint32_t chunk_size();
 
-// The TOAST relations that this transaction has read, with the locks that it keeps on them: taking and giving
-// them back for each value would cost a fifth of the whole. Zero it; it must not outlive the transaction.
-struct ToastRelations {
-    static constexpr std::uint32_t most = 16; // beyond that, locks are taken for each value
-    struct {
-        Oid relation, index;
-    } held[most];
-    std::uint32_t count;
-};
-
 // Copies the bytes [from, until) of what is stored to the same place of a buffer of stored_size bytes. Both
-// ends lie between two chunks, or at the value's end. Holds AccessShareLock on the TOAST relation and its
-// index until the end of the transaction, as the query itself does on its tables and their indexes. Error:
-// XX001 data_corrupted where chunks are missing.
-void fetch_chunks(ToastRelations &relations, const ExternalValue &value, std::uint32_t from,
-                  std::uint32_t until, std::uint8_t *stored);
+// ends lie between two chunks, or at the value's end. The TOAST relation and its index are opened under
+// AccessShareLock, as for every read of the value; while a query runs whose context is `query` they stay
+// open. Error: XX001 data_corrupted where chunks are missing.
+void fetch_chunks(MemoryContext query, const ExternalValue &value, std::uint32_t from, std::uint32_t until,
+                  std::uint8_t *stored);
 
 } // namespace privacy_scan::json

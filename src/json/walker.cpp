@@ -256,8 +256,14 @@ void remember(KeyMemo &memo, const Value &object, const std::uint8_t *entries, c
         return;
     }
     std::uint32_t keys_length = 0;
-    for (std::uint32_t i = 0; i < object.count; ++i)
-        keys_length = end_after(keys_length, entry_at(entries, i));
+    for (std::uint32_t i = 0; i < object.count; ++i) {
+        const std::uint32_t end = end_after(keys_length, entry_at(entries, i));
+        if (end < keys_length) {
+            memo.count = 0; // damaged: the short way trusts that all keys end within keys_length
+            return;
+        }
+        keys_length = end;
+    }
     memo.count = object.count;
     memo.first = memo.index = found.first;
     memo.last = found.last;

@@ -35,6 +35,15 @@ extern "C" {
 #error "privacy_scan compiles against PostgreSQL 13 to 18"
 #endif
 
+// Of ExecutorRun_hook. 18 left the last one away.
+#if PG_VERSION_NUM >= 180000
+#define PS_EXECUTOR_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count
+#define PS_EXECUTOR_RUN_ARGUMENTS query, direction, count
+#else
+#define PS_EXECUTOR_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once
+#define PS_EXECUTOR_RUN_ARGUMENTS query, direction, count, execute_once
+#endif
+
 namespace privacy_scan::pg::compat
 {
 

@@ -1,4 +1,4 @@
-// A match of a decoder: bytes that were written a little earlier, once more. Pure.
+// Copies for which a call of memcpy would cost more than they do, or whose two sides overlap. Pure.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +19,26 @@ template <typename Block> inline void copy_block(std::uint8_t *to, const std::ui
 struct Block16 {
     std::uint64_t low, high;
 };
+
+// Of short values, most of them.
+inline void copy_short(std::uint8_t *to, const std::uint8_t *from, std::size_t length)
+{
+    if (length > 32) {
+        std::memcpy(to, from, length);
+    } else if (length >= 16) {
+        copy_block<Block16>(to, from);
+        copy_block<Block16>(to + length - 16, from + length - 16);
+    } else if (length >= 8) {
+        copy_block<std::uint64_t>(to, from);
+        copy_block<std::uint64_t>(to + length - 8, from + length - 8);
+    } else if (length >= 4) {
+        copy_block<std::uint32_t>(to, from);
+        copy_block<std::uint32_t>(to + length - 4, from + length - 4);
+    } else {
+        for (std::size_t i = 0; i < length; ++i)
+            to[i] = from[i];
+    }
+}
 
 // Writes `length` bytes at `to` that repeat those `distance` bytes before; up to 15 more may be scribbled on.
 inline void copy_match(std::uint8_t *to, std::size_t distance, std::size_t length)
