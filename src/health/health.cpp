@@ -6,6 +6,7 @@
 #include "pg/guc.hpp"
 #include "pg/rowset.hpp"
 #include "pg/spi.hpp"
+#include "worker/worker.hpp"
 
 extern "C" {
 #include <access/xlog.h>
@@ -92,14 +93,16 @@ Finding jobs(pg::Spi &spi)
     return {"jobs", "ok", detail, ""};
 }
 
-// Nothing runs by itself in this version: somebody has to call.
+// Who runs the jobs: the worker, or, where it isn't active, pg_cron or somebody else.
 Finding schedule(pg::Spi &spi)
 {
+    const worker::Condition worker = worker::condition();
+    if (worker.status == "ok" || worker.status == "attention")
+        return {"schedule", worker.status, worker.detail, worker.next_step};
     const bool pg_cron = !spi.run("SELECT FROM pg_catalog.pg_extension WHERE extname = 'pg_cron'").empty();
     if (!pg_cron)
-        return {"schedule", "manual", "nothing runs the jobs by itself",
-                "let a scheduler, such as pg_cron, run every minute: CALL privacy_scan.run_due_jobs()"};
-    return {"schedule", "pg_cron", "pg_cron is installed in this database",
+        return {"schedule", "manual", worker.detail, worker.next_step};
+    return {"schedule", "pg_cron", worker.detail + "; pg_cron is installed in this database",
             "SELECT cron.schedule('privacy_scan', '* * * * *', 'CALL privacy_scan.run_due_jobs()')"};
 }
 

@@ -103,7 +103,7 @@ pg::Attempt run(pg::Spi &spi, const Job &job, Instant at)
 }
 
 // Decides and runs, under the job's lock.
-RunReport run_locked(pg::Spi &spi, JobKey key, Instant at, Asked asked)
+RunReport run_locked(pg::Spi &spi, JobKey key, Instant at, Asked asked, const Announce &announce)
 {
     std::optional<Job> job = find_job(spi, key);
     if (!job)
@@ -117,6 +117,8 @@ RunReport run_locked(pg::Spi &spi, JobKey key, Instant at, Asked asked)
         report.result = RunResult::paused;
     } else if (asked == Asked::by_name || is_due(*job, at)) {
         report.result = RunResult::ran;
+        if (announce)
+            announce(job->name);
         report.attempt = run(spi, *job, at);
     } else if (!job->next_start) {
         store_next_start(spi, key, next_start_of(*job, at));
@@ -134,7 +136,7 @@ void warn(const RunReport &report)
 
 } // namespace
 
-RunReport run_one(pg::Spi &spi, JobKey key, Instant at, Asked asked)
+RunReport run_one(pg::Spi &spi, JobKey key, Instant at, Asked asked, const Announce &announce)
 {
     pg::MemoryScope memory("run of a job");
     spi.commit(); // what is read below must be younger than the lock
@@ -142,16 +144,16 @@ RunReport run_one(pg::Spi &spi, JobKey key, Instant at, Asked asked)
     const pg::SessionLock lock(lock_of(spi, key));
     if (!lock.is_held())
         return {RunResult::busy, {}, {}};
-    RunReport report = run_locked(spi, key, at, asked);
+    RunReport report = run_locked(spi, key, at, asked, announce);
     spi.commit();
     return report;
 }
 
-void run_due(pg::Spi &spi, Instant at)
+void run_due(pg::Spi &spi, Instant at, const Announce &announce)
 {
     forget_dropped(spi);
     for (const JobKey &key : due_jobs(spi, at)) {
-        const RunReport report = run_one(spi, key, at, Asked::by_clock);
+        const RunReport report = run_one(spi, key, at, Asked::by_clock, announce);
         if (report.attempt.is_interrupted)
             pg::raise(*report.attempt.failure);
         if (report.attempt.failure)

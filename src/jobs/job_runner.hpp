@@ -29,10 +29,13 @@ struct RunReport {
 // Runs one job as of the instant. The connection must be one that may commit; each transaction must be READ
 // COMMITTED. Whatever the work fails with is in the report and the job's history. Errors: what our own tables
 // answer.
-RunReport run_one(pg::Spi &spi, JobKey key, Instant at, Asked asked);
+//
+// announce: is told the job's name before its work begins.
+using Announce = std::function<void(const std::string &)>;
+RunReport run_one(pg::Spi &spi, JobKey key, Instant at, Asked asked, const Announce &announce = {});
 
 // Runs the caller's jobs that are due, one after the other; a failure is a WARNING and stops nothing. Errors:
 // 57014 where it was cancelled.
-void run_due(pg::Spi &spi, Instant at);
+void run_due(pg::Spi &spi, Instant at, const Announce &announce = {});
 
 } // namespace privacy_scan::jobs

@@ -16,7 +16,6 @@ extern "C" {
 #include <partitioning/partdesc.h>
 #include <utils/acl.h>
 #include <utils/guc.h>
-#include <storage/lock.h>
 #include <storage/proc.h>
 #include <storage/procarray.h>
 #include <storage/sinvaladt.h>
@@ -180,16 +179,6 @@ inline double random_fraction()
 #endif
 }
 
-// Whether this process holds the lock itself. 17 added the choice of a stronger one.
-inline bool holds_lock(const LOCKTAG &tag, LOCKMODE mode)
-{
-#if PG_VERSION_NUM >= 170000
-    return LockHeldByMe(&tag, mode, false);
-#else
-    return LockHeldByMe(&tag, mode);
-#endif
-}
-
 // The process of a holder of a lock, null where it is gone. 17 renamed backend IDs to proc numbers.
 inline PGPROC *process_of(const VirtualTransactionId &holder)
 {
@@ -223,6 +212,19 @@ inline int execute_into(SPIPlanPtr plan, ParamListInfo params, DestReceiver *rec
     ExecDropSingleTupleTableSlot(slot);
     SPI_freetuptable(SPI_tuptable);
     return code;
+#endif
+}
+
+// Has shared memory asked for: up to 14 at once, from 15 on in a hook. Returns the hook that was there, for
+// the function to call.
+using Procedure = void (*)(void);
+inline Procedure on_shmem_request(Procedure request)
+{
+#if PG_VERSION_NUM >= 150000
+    return std::exchange(shmem_request_hook, request);
+#else
+    request();
+    return nullptr;
 #endif
 }
 

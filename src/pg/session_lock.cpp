@@ -1,7 +1,9 @@
 // See session_lock.hpp.
 #include "pg/session_lock.hpp"
 
-#include "pg/compat.hpp"
+extern "C" {
+#include <storage/lock.h>
+}
 
 namespace privacy_scan::pg
 {
@@ -22,10 +24,11 @@ SessionLock::SessionLock(ObjectTag tag) : tag_(tag), held_(false), in_flight_(st
 {
     held_ = guarded([=] {
         const LOCKTAG lock = lock_tag(tag);
+        const LockAcquireResult result = LockAcquire(&lock, ExclusiveLock, true, true);
         // A session may take its own lock again: a procedure within a procedure would run a job twice.
-        if (compat::holds_lock(lock, ExclusiveLock))
-            return false;
-        return LockAcquire(&lock, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+        if (result == LOCKACQUIRE_ALREADY_HELD)
+            LockRelease(&lock, ExclusiveLock, true);
+        return result == LOCKACQUIRE_OK;
     });
 }
 

@@ -18,6 +18,9 @@ int lock_timeout_value;
 int partition_max_ahead_value;
 int partition_max_created_value;
 int retention_batch_rows_value;
+int worker_max_value;
+int worker_naptime_value;
+char *databases_value;
 
 struct IntSetting {
     const char *name;
@@ -52,6 +55,12 @@ constexpr IntSetting int_settings[] = {
     {"privacy_scan.retention_batch_rows", "About how many rows of a family one batch of retention moves.",
      "A batch is one transaction in run_retention().", &retention_batch_rows_value, 50000, 1, 10000000,
      PGC_USERSET, 0},
+    {"privacy_scan.worker_max", "How many databases are worked on at the same time.",
+     "Each takes one of max_worker_processes while it is being worked on.", &worker_max_value, 2, 1, 64,
+     PGC_SIGHUP, 0},
+    {"privacy_scan.worker_naptime", "How long a database is left alone between two visits of the worker.",
+     "A job starts at most that much later than it is due.", &worker_naptime_value, 10, 1, 3600, PGC_SIGHUP,
+     GUC_UNIT_S},
 };
 
 } // namespace
@@ -62,6 +71,10 @@ void define()
         DefineCustomIntVariable(setting.name, setting.what, setting.detail, setting.value, setting.initial,
                                 setting.least, setting.most, setting.context, setting.flags, nullptr, nullptr,
                                 nullptr);
+    DefineCustomStringVariable(
+        "privacy_scan.databases", "The databases in which the worker runs jobs: names with commas, or *.",
+        "* is every database that has the extension; empty is none. Needs shared_preload_libraries.",
+        &databases_value, "*", PGC_SIGHUP, GUC_LIST_INPUT, nullptr, nullptr, nullptr);
     pg::compat::reserve_guc_prefix("privacy_scan");
 }
 
@@ -92,6 +105,19 @@ int partition_max_ahead()
 int retention_batch_rows()
 {
     return retention_batch_rows_value;
+}
+
+int worker_max()
+{
+    return worker_max_value;
+}
+int worker_naptime_s()
+{
+    return worker_naptime_value;
+}
+const char *databases()
+{
+    return databases_value;
 }
 
 } // namespace privacy_scan::settings

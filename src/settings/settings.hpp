@@ -14,5 +14,8 @@ int lock_attempts();         // privacy_scan.lock_attempts
 int partition_max_created(); // privacy_scan.partition_max_created
 int partition_max_ahead();   // privacy_scan.partition_max_ahead
 int retention_batch_rows();  // privacy_scan.retention_batch_rows
+int worker_max();            // privacy_scan.worker_max
+int worker_naptime_s();      // privacy_scan.worker_naptime
+const char *databases();     // privacy_scan.databases
 
 } // namespace privacy_scan::settings

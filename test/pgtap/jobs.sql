@@ -4,7 +4,7 @@ SET LOCAL client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS privacy_scan;
 SET LOCAL search_path = public, pg_catalog;
-SELECT plan(27);
+SELECT plan(29);
 DO $$ BEGIN PERFORM privacy_scan.health(); END $$; -- loads the library, which defines the settings
 
 CREATE TEMPORARY VIEW routines AS
@@ -45,6 +45,9 @@ SELECT col_has_check('privacy_scan', 'job_schedules', 'kind', 'kinds are known')
 SELECT col_is_pk('privacy_scan', 'job_schedules', ARRAY['kind', 'relation'], 'one schedule a job');
 SELECT col_is_pk('privacy_scan', 'job_states', ARRAY['kind', 'relation'], 'one state a job');
 SELECT col_is_pk('privacy_scan', 'job_run_log', 'id', 'runs are numbered');
+
+SELECT columns_are('privacy_scan', 'workers', ARRAY['kind', 'pid', 'database', 'state', 'last_start', 'last_tick', 'next_start', 'detail']);
+SELECT is((SELECT context FROM pg_settings WHERE name = 'privacy_scan.databases'), 'sighup', 'which databases are visited is the configuration file''s to say');
 
 -- A policy is a job.
 CREATE TABLE jobbed (at timestamptz NOT NULL) PARTITION BY RANGE (at);
