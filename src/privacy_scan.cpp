@@ -3,6 +3,7 @@
 
 #include "pg/executor_run.hpp"
 #include "settings/settings.hpp"
+#include "worker/worker.hpp"
 
 extern "C" {
 PG_MODULE_MAGIC;
@@ -12,6 +13,7 @@ PGDLLEXPORT void _PG_init(void);
 void _PG_init(void)
 {
     privacy_scan::settings::define();
+    privacy_scan::worker::start();
     privacy_scan::pg::follow_executor();
 }
 }

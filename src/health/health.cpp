@@ -6,6 +6,7 @@
 #include "pg/guc.hpp"
 #include "pg/rowset.hpp"
 #include "pg/spi.hpp"
+#include "worker/worker.hpp"
 
 extern "C" {
 #include <access/xlog.h>
@@ -73,17 +74,36 @@ Finding retention(pg::Spi &spi)
     return {"retention", "ok", detail, ""};
 }
 
-// Nothing runs by itself in this version: somebody has to call.
+Finding jobs(pg::Spi &spi)
+{
+    pg::Rows rows = spi.run("SELECT count(*), count(*) FILTER (WHERE state = 'paused'),"
+                            " count(*) FILTER (WHERE state = 'failing'),"
+                            " count(*) FILTER (WHERE next_start < now() - interval '15 minutes'"
+                            " AND state IN ('due', 'failing')),"
+                            " to_char(max(last_start), 'YYYY-MM-DD HH24:MI TZ') FROM privacy_scan.jobs");
+    const std::int64_t all = rows.int8(0, 1), paused = rows.int8(0, 2), failing = rows.int8(0, 3),
+                       overdue = rows.int8(0, 4);
+    if (all == 0)
+        return {"jobs", "none", "a job comes with each partition set and retention policy", ""};
+    const std::string detail = std::to_string(all) + " jobs, " + std::to_string(failing) + " failing, " +
+                               std::to_string(paused) + " paused, " + std::to_string(overdue) + " overdue" +
+                               (rows.is_null(0, 5) ? "" : ", last start at " + rows.text(0, 5));
+    if (paused + failing + overdue > 0)
+        return {"jobs", "attention", detail, "SELECT * FROM privacy_scan.jobs WHERE state <> 'idle'"};
+    return {"jobs", "ok", detail, ""};
+}
+
+// Who runs the jobs: the worker, or, where it isn't active, pg_cron or somebody else.
 Finding schedule(pg::Spi &spi)
 {
+    const worker::Condition worker = worker::condition();
+    if (worker.status == "ok" || worker.status == "attention")
+        return {"schedule", worker.status, worker.detail, worker.next_step};
     const bool pg_cron = !spi.run("SELECT FROM pg_catalog.pg_extension WHERE extname = 'pg_cron'").empty();
     if (!pg_cron)
-        return {"schedule", "manual", "nothing calls the maintenance by itself",
-                "let a scheduler, such as pg_cron, run: CALL privacy_scan.run_maintenance(); CALL "
-                "privacy_scan.run_retention()"};
-    return {"schedule", "pg_cron", "pg_cron is installed in this database",
-            "SELECT cron.schedule('privacy_scan', '*/5 * * * *', 'CALL privacy_scan.run_maintenance()'), "
-            "cron.schedule('privacy_scan retention', '7 3 * * *', 'CALL privacy_scan.run_retention()')"};
+        return {"schedule", "manual", worker.detail, worker.next_step};
+    return {"schedule", "pg_cron", worker.detail + "; pg_cron is installed in this database",
+            "SELECT cron.schedule('privacy_scan', '* * * * *', 'CALL privacy_scan.run_due_jobs()')"};
 }
 
 } // namespace
@@ -97,7 +117,7 @@ PS_FUNCTION(ps_health)
     pg::CatalogPath path; // whoever calls it: nobody else's functions count here
     pg::Spi spi;
     for (const Finding &finding :
-         {version(spi), server(), partition_sets(spi), retention(spi), schedule(spi)})
+         {version(spi), server(), partition_sets(spi), retention(spi), jobs(spi), schedule(spi)})
         sink.put(
             {cell(finding.component), cell(finding.status), cell(finding.detail), cell(finding.next_step)});
     return Datum(0);

@@ -42,6 +42,8 @@ class Actions
     // For those who wait for locks: the next row reports it.
     pg::LockWait &wait() { return wait_; }
 
+    const std::vector<ReportedAction> &rows() const { return rows_; }
+
     // Hands the rows over: last in a function, whose result it returns; before each commit in a procedure.
     Datum finish();
 

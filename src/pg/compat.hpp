@@ -225,6 +225,19 @@ inline int execute_into(SPIPlanPtr plan, ParamListInfo params, DestReceiver *rec
 #endif
 }
 
+// Has shared memory asked for: up to 14 at once, from 15 on in a hook. Returns the hook that was there, for
+// the function to call.
+using Procedure = void (*)(void);
+inline Procedure on_shmem_request(Procedure request)
+{
+#if PG_VERSION_NUM >= 150000
+    return std::exchange(shmem_request_hook, request);
+#else
+    request();
+    return nullptr;
+#endif
+}
+
 // Up to 14, SPI_commit() left starting the next transaction to its caller.
 inline void commit_and_start()
 {

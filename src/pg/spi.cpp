@@ -114,6 +114,11 @@ Spi::Spi(FunctionCallInfo procedure) : in_flight_(std::uncaught_exceptions())
     guarded([] { SPI_connect_ext(SPI_OPT_NONATOMIC); });
 }
 
+Spi::Spi(Worker) : in_flight_(std::uncaught_exceptions())
+{
+    guarded([] { SPI_connect_ext(SPI_OPT_NONATOMIC); });
+}
+
 Spi::~Spi()
 {
     if (std::uncaught_exceptions() == in_flight_)

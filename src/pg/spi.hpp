@@ -76,6 +76,9 @@ class Spi
     // For a procedure that commits on its way. Error 2D000 where the call is part of a larger transaction,
     // which is its caller's to end.
     explicit Spi(FunctionCallInfo procedure);
+    // For a background worker with a portal of its own, which may commit, too.
+    enum class Worker { yes };
+    explicit Spi(Worker);
     Spi(const Spi &) = delete;
     Spi &operator=(const Spi &) = delete;
     ~Spi();
@@ -91,8 +94,8 @@ class Spi
     std::uint64_t send_generic(const std::string &sql, const std::vector<Param> &params,
                                DestReceiver *receiver);
 
-    // Commits the transaction and begins the next. Only with the second constructor, outside a subtransaction
-    // and with no other role assumed.
+    // Commits the transaction and begins the next. Only with the second and third constructor, outside a
+    // subtransaction and with no other role assumed.
     void commit();
 
   private:

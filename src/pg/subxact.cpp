@@ -57,25 +57,43 @@ bool is_interrupt(int sqlstate)
 
 } // namespace
 
-std::optional<ErrorText> try_in_subtransaction(const std::function<void()> &body)
+namespace
+{
+
+enum class OnInterrupt { fly_on, come_back };
+
+Attempt attempt(const std::function<void()> &body, OnInterrupt on_interrupt)
 {
     Subtransaction scope;
-    std::optional<ErrorText> failure;
+    Attempt result;
     try {
         body();
     } catch (const PgError &error) {
-        if (is_interrupt(error.sqlstate()))
+        result.is_interrupted = is_interrupt(error.sqlstate());
+        if (result.is_interrupted && on_interrupt == OnInterrupt::fly_on)
             throw;
-        failure = text_of(error);
+        result.failure = text_of(error);
         error.discard();
     } catch (const Error &error) {
-        failure = text_of(error);
+        result.failure = text_of(error);
     }
-    if (failure)
+    if (result.failure)
         scope.rollback();
     else
         scope.commit();
-    return failure;
+    return result;
+}
+
+} // namespace
+
+std::optional<ErrorText> try_in_subtransaction(const std::function<void()> &body)
+{
+    return attempt(body, OnInterrupt::fly_on).failure;
+}
+
+Attempt try_until_interrupted(const std::function<void()> &body)
+{
+    return attempt(body, OnInterrupt::come_back);
 }
 
 } // namespace privacy_scan::pg

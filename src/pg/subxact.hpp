@@ -37,4 +37,12 @@ class Subtransaction
 // Error of ours: both fly on, with all rolled back.
 std::optional<ErrorText> try_in_subtransaction(const std::function<void()> &body);
 
+// The same, but an interrupt is returned like any other error, for who has something to write down first and
+// then raises it.
+struct Attempt {
+    std::optional<ErrorText> failure;
+    bool is_interrupted = false;
+};
+Attempt try_until_interrupted(const std::function<void()> &body);
+
 } // namespace privacy_scan::pg

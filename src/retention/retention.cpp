@@ -6,9 +6,7 @@
 #include "pg/ident.hpp"
 #include "pg/memory.hpp"
 #include "pg/subxact.hpp"
-#include "retention/retention_guard.hpp"
-#include "retention/retention_plan.hpp"
-#include "retention/whole_leaf.hpp"
+#include "retention/retention_run.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
@@ -31,15 +29,6 @@ std::int64_t instant_argument(const pg::Arguments &args, int n)
     return at;
 }
 
-// A clock that runs ahead must not empty the store.
-void refuse_future(std::int64_t at)
-{
-    if (at > GetCurrentTimestamp())
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"at\" lies in the future",
-                 "Rows would go that have not expired yet.",
-                 "plan_retention() shows what will expire by then.");
-}
-
 std::int64_t max_rows_argument(const pg::Arguments &args, int n)
 {
     if (args.is_null(n))
@@ -55,12 +44,6 @@ void put_all(FunctionCallInfo fcinfo, const std::vector<ActionRow> &rows)
     pg::RowSink sink(fcinfo);
     for (const ActionRow &row : rows)
         put(sink, row);
-}
-
-Policy policy_of(pg::Spi &spi, Oid root)
-{
-    pg::require_owner(root);
-    return require_policy(spi, root);
 }
 
 void refuse_reserved(const std::string &schema)
@@ -143,7 +126,7 @@ PS_FUNCTION(ps_plan_retention)
     const Oid root = args.relation(0, "root");
     const std::int64_t at = instant_argument(args, 1);
     pg::Spi spi;
-    const Work work(spi, policy_of(spi, root), at);
+    const Work work(spi, policy_of_caller(spi, root), at);
     put_all(fcinfo, plan_rows(spi, work));
     return Datum(0);
 }
@@ -161,7 +144,7 @@ PS_FUNCTION(ps_apply_retention)
     const std::int64_t max_rows = max_rows_argument(args, 2);
     const bool dry_run = DatumGetBool(args.required(3, "dry_run"));
     pg::Spi spi;
-    Work work(spi, policy_of(spi, root), at);
+    Work work(spi, policy_of_caller(spi, root), at);
     if (dry_run) {
         put_all(fcinfo, plan_rows(spi, work));
         return Datum(0);
@@ -180,131 +163,29 @@ PS_FUNCTION(ps_apply_retention)
 namespace
 {
 
-void notify_progress(const Work &work, const Summary &summary, const Batch &batch)
+void notify(const std::vector<std::string> &news)
 {
-    const std::string name = work.family.root().name;
-    const char *root = name.c_str(), *to = batch.key_to.c_str();
-    auto roots = static_cast<long long>(summary.roots()), rows = static_cast<long long>(batch.rows);
-    pg::guarded([=] {
-        ereport(NOTICE, (errmsg("%s: batch of %lld rows archived, %lld families in all, up to %s", root, rows,
-                                roots, to)));
-    });
-}
-
-void notify_whole(const Work &work, const Window &window, const Batch &batch, double locked_ms)
-{
-    std::string name;
-    for (const Leaf &leaf : window.leaves)
-        name += (name.empty() ? "" : ", ") + leaf.name;
-    const char *root = work.family.root().name.c_str(), *leaves = name.c_str();
-    auto roots = static_cast<long long>(batch.roots), rows = static_cast<long long>(batch.rows);
-    pg::guarded([=] {
-        ereport(NOTICE,
-                (errmsg("%s: %s archived whole, %lld rows, %lld families, strong locks held for %.1f ms",
-                        root, leaves, rows, roots, locked_ms)));
-    });
-}
-
-void notify_by_rows(const Work &work, const Window &window, const std::string &why)
-{
-    const char *root = work.family.root().name.c_str(), *leaf = window.leaves.front().name.c_str(),
-               *reason = why.c_str();
-    pg::guarded([=] { ereport(NOTICE, (errmsg("%s: %s goes row by row: %s", root, leaf, reason))); });
-}
-
-void notify_cap(const Work &work)
-{
-    const char *root = work.family.root().name.c_str();
-    const int cap = settings::retention_run_rows();
-    pg::guarded([=] {
-        ereport(NOTICE, (errmsg("%s: stopped at privacy_scan.retention_run_rows = %d, the next run goes on",
-                                root, cap)));
-    });
-}
-
-// One root's run: what it works on, and what it has done.
-struct Run {
-    Run(pg::Spi &spi, Oid root, std::int64_t at) : work(spi, policy_of(spi, root), at), summary(work) {}
-    Work work;
-    Summary summary;
-    std::int64_t rows = 0;
-
-    bool is_full() const
-    {
-        return settings::retention_run_rows() > 0 && rows >= settings::retention_run_rows();
+    for (const std::string &line : news) {
+        const char *text = line.c_str();
+        pg::guarded([=] { ereport(NOTICE, (errmsg_internal("%s", text))); });
     }
-    void add(const Batch &batch)
-    {
-        summary.add(batch);
-        rows += batch.rows;
-    }
-};
-
-// The windows that may go whole, once the guards have let them pass.
-std::vector<Window> find_windows(pg::Spi &spi, const Work &work, std::int64_t at, Said said)
-{
-    pg::OwnerScope owner(work.family.root().table.owner);
-    std::vector<Window> expired;
-    for (Window &window : windows_of(work, choose_leaves(spi, work))) {
-        auto stays = [&](const Leaf &leaf) { return !seems_expired(spi, work, leaf); };
-        window.leaves.erase(std::remove_if(window.leaves.begin(), window.leaves.end(), stays),
-                            window.leaves.end());
-        if (!window.leaves.empty())
-            expired.push_back(std::move(window));
-    }
-    check_guards(spi, work, expired, at, said);
-    return expired;
 }
 
-std::optional<pg::ErrorText> run_windows(pg::Spi &spi, Run &run, std::int64_t at, Said said)
-{
-    std::vector<Window> windows;
-    auto failure = pg::try_in_subtransaction([&] { windows = find_windows(spi, run.work, at, said); });
-    spi.commit();
-    for (const Window &window : windows) {
-        if (failure || run.is_full())
-            break;
-        Batch batch;
-        std::optional<std::string> why;
-        double locked_ms = 0;
-        failure =
-            pg::try_in_subtransaction([&] { why = move_window(spi, run.work, window, batch, locked_ms); });
-        spi.commit();
-        if (failure)
-            break;
-        if (why) {
-            notify_by_rows(run.work, window, *why);
-            continue;
-        }
-        run.add(batch);
-        notify_whole(run.work, window, batch, locked_ms);
-    }
-    return failure;
-}
-
-// Whole partitions first, then batch after batch, each committed. What fails is rolled back and returned;
-// what was committed stays.
+// Step after step, each committed. What fails is rolled back and returned; what was committed stays.
 std::optional<pg::ErrorText> run_root(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows,
                                       Said said)
 {
-    std::optional<Run> run;
-    auto failure = pg::try_in_subtransaction([&] { run.emplace(spi, root, at); });
-    if (!failure)
-        failure = run_windows(spi, *run, at, said);
-    for (bool last = false; !failure && !last && !run->is_full();) {
-        pg::MemoryScope memory("batch of run_retention");
-        Batch batch;
-        failure = pg::try_in_subtransaction([&] { batch = move_batch(spi, run->work, max_rows, false); });
-        last = batch.last;
-        run->add(batch);
+    std::optional<RootRun> run;
+    auto failure = pg::try_in_subtransaction([&] { run.emplace(spi, root, at, max_rows, said); });
+    while (!failure && !run->is_done()) {
+        pg::MemoryScope memory("step of run_retention");
+        failure = pg::try_in_subtransaction([&] { run->step(spi); });
         spi.commit();
-        if (batch.roots > 0)
-            notify_progress(run->work, run->summary, batch);
+        if (!failure)
+            notify(run->take_news());
     }
-    if (run && !failure && run->is_full())
-        notify_cap(run->work);
-    if (run && run->summary.roots() > 0)
-        analyze(spi, run->work, run->summary);
+    if (run)
+        run->analyze(spi);
     spi.commit();
     return failure;
 }

@@ -11,6 +11,8 @@ namespace privacy_scan::settings
 namespace
 {
 
+int job_history_value;
+int job_timeout_value;
 int lock_attempts_value;
 int lock_timeout_value;
 int partition_max_ahead_value;
@@ -19,6 +21,9 @@ int retention_batch_rows_value;
 int retention_keep_partitions_value;
 int retention_run_rows_value;
 int retention_whole_rows_value;
+int worker_max_value;
+int worker_naptime_value;
+char *databases_value;
 
 struct IntSetting {
     const char *name;
@@ -31,6 +36,11 @@ struct IntSetting {
 };
 
 constexpr IntSetting int_settings[] = {
+    {"privacy_scan.job_history", "How many runs of each job are kept in its history.",
+     "Identical failures in a row are one.", &job_history_value, 100, 1, 100000, PGC_SUSET, 0},
+    {"privacy_scan.job_timeout", "How long a run of a job may take.",
+     "Then it is cancelled and counts as failed; 0 is no limit. A job's own timeout goes before.",
+     &job_timeout_value, 3600000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS},
     {"privacy_scan.lock_attempts", "How often an action tries to get its locks before it gives up.",
      "Between two tries it gives way for a random moment of up to privacy_scan.lock_timeout.",
      &lock_attempts_value, 20, 1, 1000, PGC_USERSET, 0},
@@ -59,6 +69,12 @@ constexpr IntSetting int_settings[] = {
      "From how many rows on run_retention() archives a partition as a whole; 0: never.",
      "Smaller ones go batch by batch: that needs no strong lock.", &retention_whole_rows_value, 10000, 0,
      INT32_MAX, PGC_USERSET, 0},
+    {"privacy_scan.worker_max", "How many databases are worked on at the same time.",
+     "Each takes one of max_worker_processes while it is being worked on.", &worker_max_value, 2, 1, 64,
+     PGC_SIGHUP, 0},
+    {"privacy_scan.worker_naptime", "How long a database is left alone between two visits of the worker.",
+     "A job starts at most that much later than it is due.", &worker_naptime_value, 10, 1, 3600, PGC_SIGHUP,
+     GUC_UNIT_S},
 };
 
 } // namespace
@@ -69,9 +85,21 @@ void define()
         DefineCustomIntVariable(setting.name, setting.what, setting.detail, setting.value, setting.initial,
                                 setting.least, setting.most, setting.context, setting.flags, nullptr, nullptr,
                                 nullptr);
+    DefineCustomStringVariable(
+        "privacy_scan.databases", "The databases in which the worker runs jobs: names with commas, or *.",
+        "* is every database that has the extension; empty is none. Needs shared_preload_libraries.",
+        &databases_value, "*", PGC_SIGHUP, GUC_LIST_INPUT, nullptr, nullptr, nullptr);
     pg::compat::reserve_guc_prefix("privacy_scan");
 }
 
+int job_history()
+{
+    return job_history_value;
+}
+int job_timeout_ms()
+{
+    return job_timeout_value;
+}
 int lock_timeout_ms()
 {
     return lock_timeout_value;
@@ -103,6 +131,19 @@ int retention_run_rows()
 int retention_whole_rows()
 {
     return retention_whole_rows_value;
+}
+
+int worker_max()
+{
+    return worker_max_value;
+}
+int worker_naptime_s()
+{
+    return worker_naptime_value;
+}
+const char *databases()
+{
+    return databases_value;
 }
 
 } // namespace privacy_scan::settings

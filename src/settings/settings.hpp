@@ -7,6 +7,8 @@ namespace privacy_scan::settings
 // Defines them all. Red: called once, from _PG_init.
 void define();
 
+int job_history();               // privacy_scan.job_history
+int job_timeout_ms();            // privacy_scan.job_timeout
 int lock_timeout_ms();           // privacy_scan.lock_timeout
 int lock_attempts();             // privacy_scan.lock_attempts
 int partition_max_created();     // privacy_scan.partition_max_created
@@ -15,5 +17,8 @@ int retention_batch_rows();      // privacy_scan.retention_batch_rows
 int retention_keep_partitions(); // privacy_scan.retention_keep_partitions
 int retention_run_rows();        // privacy_scan.retention_run_rows
 int retention_whole_rows();      // privacy_scan.retention_whole_rows
+int worker_max();                // privacy_scan.worker_max
+int worker_naptime_s();          // privacy_scan.worker_naptime
+const char *databases();         // privacy_scan.databases
 
 } // namespace privacy_scan::settings

@@ -1,0 +1,80 @@
+// See job_task.hpp.
+#include "pg/postgres.hpp"
+
+#include "jobs/job_task.hpp"
+
+#include "partition/partition_maintain.hpp"
+#include "retention/retention_run.hpp"
+#include "settings/settings.hpp"
+
+namespace privacy_scan::jobs
+{
+
+namespace
+{
+
+// Creates ahead, then drains DEFAULT batch by batch.
+class PartitionsTask : public Task
+{
+  public:
+    PartitionsTask(Oid relid, Instant at) : relid_(relid), at_(at) {}
+
+    bool step(pg::Spi &spi) override
+    {
+        partition::Actions actions;
+        partition::maintain_one(spi, relid_, at_, actions);
+        bool drained = false;
+        for (const partition::ReportedAction &row : actions.rows()) {
+            drained |= row.action.action == "drained";
+            add(row);
+        }
+        actions.finish();
+        return drained && !partial_failure_;
+    }
+
+  private:
+    void add(const partition::ReportedAction &row)
+    {
+        const partition::Action &action = row.action;
+        tally_.lock_wait_ms += row.wait.waited_ms;
+        tally_.partitions += action.action == "created" || action.action == "drained";
+        tally_.rows += action.action == "drained" ? action.rows : 0;
+        if (!action.error.sqlstate.empty() && !partial_failure_)
+            partial_failure_ = action.error;
+    }
+
+    Oid relid_;
+    Instant at_;
+};
+
+class RetentionTask : public Task
+{
+  public:
+    RetentionTask(pg::Spi &spi, Oid root, Instant at) : run_(spi, root, at, settings::retention_batch_rows())
+    {
+    }
+
+    bool step(pg::Spi &spi) override
+    {
+        run_.step(spi);
+        tally_.rows = run_.rows();
+        return !run_.is_done();
+    }
+
+    void finish(pg::Spi &spi) override { run_.analyze(spi); }
+
+  private:
+    retention::RootRun run_;
+};
+
+} // namespace
+
+std::unique_ptr<Task> make_task(pg::Spi &spi, JobKey key, Instant at)
+{
+    if (key.kind == Kind::partitions)
+        return std::make_unique<PartitionsTask>(key.relid, at);
+    retention::refuse_future(at);
+    return std::make_unique<RetentionTask>(spi, key.relid, at);
+}
+
+} // namespace privacy_scan::jobs

@@ -1,0 +1,156 @@
+// The room's SQL functions. Each checks its arguments and the caller's rights before it takes a lock.
+#include "pg/postgres.hpp"
+
+#include "jobs/job_runner.hpp"
+#include "partition/key_axis.hpp"
+#include "pg/arguments.hpp"
+#include "pg/entry.hpp"
+#include "pg/owner.hpp"
+
+extern "C" {
+#include <utils/date.h>
+}
+
+using namespace privacy_scan;
+using namespace privacy_scan::jobs;
+
+namespace
+{
+
+Instant instant_argument(const pg::Arguments &args, int n)
+{
+    const Instant at = DatumGetTimestampTz(args.required(n, "at"));
+    if (at < partition::first_instant || at >= partition::last_instant)
+        pg::fail(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, "argument \"at\" lies outside the years 1 to 9999");
+    return at;
+}
+
+// The job named by the first argument, of the caller's own, on a server that can be written to.
+JobKey job_argument(pg::Spi &spi, const pg::Arguments &args, const char *function)
+{
+    const std::string name = args.text(0, "job");
+    pg::require_writable(function);
+    return job_of_caller(spi, name);
+}
+
+void refuse(const RunReport &report, const std::string &name)
+{
+    if (report.result == RunResult::busy)
+        pg::fail(ERRCODE_LOCK_NOT_AVAILABLE, "job \"" + name + "\" is being run by another session", {},
+                 "The view privacy_scan.job_runs shows its process.");
+    if (report.result == RunResult::paused)
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "job \"" + name + "\" is paused", {},
+                 "The view privacy_scan.jobs says why; privacy_scan.resume_job() ends the pause.");
+}
+
+} // namespace
+
+// CALL privacy_scan.run_job(job text, at timestamptz): runs one job now, due or not, committing on its way.
+// Errors: 22004, 22008, 22023, 42501, 42704, 25006, 2D000 inside a transaction block, 55P03 somebody else
+// runs it, 55000 it is paused, and what the job fails with, which is in privacy_scan.job_runs by then.
+PS_FUNCTION(ps_run_job)
+{
+    pg::Arguments args(fcinfo);
+    const Instant at = instant_argument(args, 1);
+    pg::Spi spi(fcinfo);
+    const JobKey key = job_argument(spi, args, "run_job()");
+    const RunReport report = run_one(spi, key, at, Asked::by_name);
+    refuse(report, args.text(0, "job"));
+    if (report.attempt.failure)
+        pg::raise(*report.attempt.failure);
+    return Datum(0);
+}
+
+// CALL privacy_scan.run_due_jobs(at timestamptz): runs the caller's jobs that are due at the instant or were
+// requested, one after the other. A job that fails is a WARNING and a row in privacy_scan.job_runs; the
+// others go on. Errors: 22004, 22008, 25006, 2D000, 25001 not READ COMMITTED, 57014 cancelled.
+PS_FUNCTION(ps_run_due_jobs)
+{
+    pg::Arguments args(fcinfo);
+    const Instant at = instant_argument(args, 0);
+    pg::require_writable("run_due_jobs()");
+    pg::Spi spi(fcinfo);
+    pg::require_read_committed("run_due_jobs()");
+    run_due(spi, at);
+    return Datum(0);
+}
+
+// privacy_scan.request_job(job text) returns bigint: asks whoever runs due jobs next to run this one; the id
+// of the row in privacy_scan.job_runs that will say how it went. VOLATILE. Errors: 22004, 22023, 42501,
+// 42704, 25006, 55000 it is paused.
+PS_FUNCTION(ps_request_job)
+{
+    pg::Arguments args(fcinfo);
+    pg::Spi spi;
+    const JobKey key = job_argument(spi, args, "request_job()");
+    if (find_job(spi, key)->is_paused)
+        refuse({RunResult::paused, {}, {}}, args.text(0, "job"));
+    return Int64GetDatum(request_run(spi, key));
+}
+
+// privacy_scan.pause_job(job text, reason text) returns boolean: the job is not started any more; a run that
+// has begun goes on. False where it was paused. VOLATILE. Errors: 22004, 22023, 42501, 42704, 25006.
+PS_FUNCTION(ps_pause_job)
+{
+    pg::Arguments args(fcinfo);
+    pg::Spi spi;
+    const JobKey key = job_argument(spi, args, "pause_job()");
+    return BoolGetDatum(pause(spi, key, args.text_or_empty(1)));
+}
+
+// privacy_scan.resume_job(job text) returns boolean: ends the pause and forgets failures and crashes in a
+// row. False where it wasn't paused. VOLATILE. Errors as pause_job().
+PS_FUNCTION(ps_resume_job)
+{
+    pg::Arguments args(fcinfo);
+    pg::Spi spi;
+    const JobKey key = job_argument(spi, args, "resume_job()");
+    return BoolGetDatum(resume(spi, key));
+}
+
+namespace
+{
+
+Micros micros_argument(const pg::Arguments &args, int n, const char *name)
+{
+    return micros_of(*DatumGetIntervalP(args.required(n, name)));
+}
+
+void check(const Job &job)
+{
+    const std::string fault = fault_of(job.schedule);
+    if (!fault.empty())
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, fault);
+    if (job.timeout && (*job.timeout < 1000 || *job.timeout > 24 * one_day))
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE,
+                 "argument \"timeout\" must be between 1 millisecond and 24 days", {},
+                 "Leave it out for privacy_scan.job_timeout.");
+    partition::open_zone(job.time_zone);
+}
+
+} // namespace
+
+// privacy_scan.schedule_job(job text, every interval, at time, time_zone text, days text, jitter interval,
+// timeout interval) returns timestamptz: sets the schedule of a job and its next start, which is returned.
+// VOLATILE. Errors: 22004, 22023 what makes no schedule, 42501, 42704, 25006.
+PS_FUNCTION(ps_schedule_job)
+{
+    pg::Arguments args(fcinfo);
+    Job job;
+    job.schedule.every = micros_argument(args, 1, "every");
+    if (!args.is_null(2))
+        job.schedule.at = DatumGetTimeADT(args.datum(2));
+    job.time_zone = args.text(3, "time_zone");
+    job.days = args.text_or_empty(4);
+    job.schedule.days = days_of(job.days);
+    job.schedule.jitter = micros_argument(args, 5, "jitter");
+    if (!args.is_null(6))
+        job.timeout = micros_argument(args, 6, "timeout");
+    pg::Spi spi;
+    job.key = job_argument(spi, args, "schedule_job()");
+    check(job);
+    const Instant start = next_start_of(job, GetCurrentTimestamp());
+    store_schedule(spi, job);
+    store_next_start(spi, job.key, start);
+    return TimestampTzGetDatum(start);
+}

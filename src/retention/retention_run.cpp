@@ -1,0 +1,126 @@
+// See retention_run.hpp.
+#include "pg/postgres.hpp"
+
+#include "retention/retention_run.hpp"
+
+#include "settings/settings.hpp"
+
+extern "C" {
+#include <utils/timestamp.h>
+}
+
+namespace privacy_scan::retention
+{
+
+// A clock that runs ahead must not empty the store.
+void refuse_future(std::int64_t at)
+{
+    if (at > GetCurrentTimestamp())
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"at\" lies in the future",
+                 "Rows would go that have not expired yet.",
+                 "plan_retention() shows what will expire by then.");
+}
+
+Policy policy_of_caller(pg::Spi &spi, Oid root)
+{
+    pg::require_owner(root);
+    return require_policy(spi, root);
+}
+
+namespace
+{
+
+// The windows that may go whole, once the guards have let them pass.
+std::vector<Window> find_windows(pg::Spi &spi, const Work &work, std::int64_t at, Said said)
+{
+    pg::OwnerScope owner(work.family.root().table.owner);
+    std::vector<Window> expired;
+    for (Window &window : windows_of(work, choose_leaves(spi, work))) {
+        auto stays = [&](const Leaf &leaf) { return !seems_expired(spi, work, leaf); };
+        window.leaves.erase(std::remove_if(window.leaves.begin(), window.leaves.end(), stays),
+                            window.leaves.end());
+        if (!window.leaves.empty())
+            expired.push_back(std::move(window));
+    }
+    check_guards(spi, work, expired, at, said);
+    return expired;
+}
+
+std::string news_of_whole(const Work &work, const Window &window, const Batch &batch, double locked_ms)
+{
+    std::string leaves;
+    for (const Leaf &leaf : window.leaves)
+        leaves += (leaves.empty() ? "" : ", ") + leaf.name;
+    const std::string ms = std::to_string(locked_ms);
+    return work.family.root().name + ": " + leaves + " archived whole, " + std::to_string(batch.rows) +
+           " rows, " + std::to_string(batch.roots) + " families, strong locks held for " +
+           ms.substr(0, ms.find('.') + 2) + " ms";
+}
+
+} // namespace
+
+RootRun::RootRun(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows, Said said)
+    : work_(spi, policy_of_caller(spi, root), at), summary_(work_), at_(at), max_rows_(max_rows), said_(said)
+{
+}
+
+bool RootRun::is_full() const
+{
+    return settings::retention_run_rows() > 0 && rows_ >= settings::retention_run_rows();
+}
+
+void RootRun::add(const Batch &batch)
+{
+    summary_.add(batch);
+    rows_ += batch.rows;
+}
+
+void RootRun::move_next_window(pg::Spi &spi)
+{
+    const Window &window = (*windows_)[next_window_];
+    Batch batch;
+    double locked_ms = 0;
+    const std::optional<std::string> why = move_window(spi, work_, window, batch, locked_ms);
+    ++next_window_;
+    if (why) {
+        news_.push_back(work_.family.root().name + ": " + window.leaves.front().name +
+                        " goes row by row: " + *why);
+        return;
+    }
+    add(batch);
+    news_.push_back(news_of_whole(work_, window, batch, locked_ms));
+}
+
+void RootRun::move_next_batch(pg::Spi &spi)
+{
+    const Batch batch = move_batch(spi, work_, max_rows_, false);
+    add(batch);
+    is_done_ = batch.last;
+    if (batch.roots > 0)
+        news_.push_back(work_.family.root().name + ": batch of " + std::to_string(batch.rows) +
+                        " rows archived, " + std::to_string(summary_.roots()) + " families in all, up to " +
+                        batch.key_to);
+}
+
+void RootRun::step(pg::Spi &spi)
+{
+    if (!windows_)
+        windows_ = find_windows(spi, work_, at_, said_);
+    else if (next_window_ < windows_->size())
+        move_next_window(spi);
+    else
+        move_next_batch(spi);
+    if (!is_done_ && is_full()) {
+        is_done_ = true;
+        news_.push_back(work_.family.root().name + ": stopped at privacy_scan.retention_run_rows = " +
+                        std::to_string(settings::retention_run_rows()) + ", the next run goes on");
+    }
+}
+
+void RootRun::analyze(pg::Spi &spi) const
+{
+    if (summary_.roots() > 0)
+        retention::analyze(spi, work_, summary_);
+}
+
+} // namespace privacy_scan::retention

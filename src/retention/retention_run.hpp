@@ -1,0 +1,54 @@
+// A run of one root's retention, a transaction at a time: what run_retention() and a job have in common.
+#pragma once
+
+#include "retention/retention_guard.hpp"
+#include "retention/retention_plan.hpp"
+#include "retention/whole_leaf.hpp"
+
+namespace privacy_scan::retention
+{
+
+// Refuses an instant later than the clock: rows would go that have not expired. Error 22023.
+void refuse_future(std::int64_t at);
+
+// The policy of a root that the caller owns. Errors: 42501, 42704.
+Policy policy_of_caller(pg::Spi &spi, Oid root);
+
+// Whole partitions first, then batch after batch.
+class RootRun
+{
+  public:
+    // Errors: 42501, 42704 and those of a family.
+    RootRun(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows, Said said = {});
+
+    // Goes on in the caller's transaction, which should be committed then: looks for what may go whole, moves
+    // one window of it, or one batch. Errors: those of the guards (55000), of move_window() and move_batch().
+    void step(pg::Spi &spi);
+    bool is_done() const { return is_done_; }
+
+    // What the steps since the last call have to say, a line each.
+    std::vector<std::string> take_news() { return std::exchange(news_, {}); }
+
+    // Gathers statistics of what was changed; nothing where nothing was.
+    void analyze(pg::Spi &spi) const;
+
+    std::int64_t rows() const { return rows_; }
+
+  private:
+    bool is_full() const;
+    void add(const Batch &batch);
+    void move_next_window(pg::Spi &spi);
+    void move_next_batch(pg::Spi &spi);
+
+    Work work_;
+    Summary summary_;
+    std::int64_t at_, max_rows_;
+    Said said_;
+    std::optional<std::vector<Window>> windows_; // none: they are still to be looked for
+    std::size_t next_window_ = 0;
+    std::int64_t rows_ = 0;
+    bool is_done_ = false;
+    std::vector<std::string> news_;
+};
+
+} // namespace privacy_scan::retention
