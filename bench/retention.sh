@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Retention of 12 of 24 months, ours against the usual plpgsql, in alternating rounds on fresh copies of one
-# store: time, CPU of the backend, WAL. Ours archives every row; the usual function archives the scans alone and lets
-# the cascade delete the rest. Both leave the same dead rows.
+# store: time, CPU of the backend, WAL. Ours archives every row, partitions as a whole where there are any (rows: batch
+# by batch even so); the usual function archives the scans alone and lets the cascade delete the rest. Then once more
+# beside a client that reads and one that writes, each as fast as it can: the longest that either had to wait.
 #
 #   bench/retention.sh [SCANS [ROUNDS]]      default 6000 scans with 50 evidence and 10 issues each, 3 rounds
 set -euo pipefail
@@ -10,6 +11,7 @@ set -euo pipefail
 
 SCANS=${1:-6000}
 ROUNDS=${2:-3}
+MONTH="(date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC')"
 need_packages "${PACKAGES_RUN[@]}"
 MAKE_ARGS=(with_llvm=no)
 quietly build_and_install
@@ -42,10 +44,9 @@ FROM "Scan" AS s, generate_series(1, 50) AS k;
 INSERT INTO "Issue" SELECT s.id || 'i' || k, s.id, 'issue ' || k, k % 5, '["a", "b"]', s."createdAt" + interval '1 minute'
 FROM "Scan" AS s, generate_series(1, 10) AS k;
 CREATE TABLE "Scan_archive_usual" (LIKE "Scan");
-CREATE FUNCTION usual_cleanup(days integer) RETURNS integer LANGUAGE plpgsql AS $$
+CREATE FUNCTION usual_cleanup(before timestamp) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
   gone integer;
-  before timestamp := (now() AT TIME ZONE 'UTC') - days * interval '1 day';
 BEGIN
   INSERT INTO "Scan_archive_usual" SELECT * FROM "Scan" WHERE "createdAt" < before AND status IN ('done', 'failed');
   DELETE FROM "Scan" WHERE "createdAt" < before AND status IN ('done', 'failed');
@@ -55,7 +56,7 @@ BEGIN
   ANALYZE "Issue";
   RETURN gone;
 END $$;
-SELECT privacy_scan.set_retention('"Scan"', '365 days', 'createdAt', $$status IN ('done', 'failed')$$) AS policy \gset
+SELECT privacy_scan.set_retention('"Scan"', '12 months', 'createdAt', $$status IN ('done', 'failed')$$) AS policy \gset
 VACUUM (FREEZE, ANALYZE);
 CHECKPOINT;
 SQL
@@ -83,11 +84,12 @@ compare() {
   results=$(mktemp -d)
   at_exit rm -rf "$results"
   for ((round = 1; round <= ROUNDS; round++)); do
-    run_once "$store" 'SELECT usual_cleanup(365) AS gone \gset' >>"$results/usual"
-    run_once "$store" "CALL privacy_scan.run_retention('\"Scan\"');" >>"$results/ours"
+    run_once "$store" "SELECT usual_cleanup($MONTH::timestamp - interval '12 months') AS gone \gset" >>"$results/usual"
+    run_once "$store" "CALL privacy_scan.run_retention('\"Scan\"', $MONTH, confirm => true);" >>"$results/ours"
+    run_once "$store" "SET privacy_scan.retention_whole_rows = 0; CALL privacy_scan.run_retention('\"Scan\"', $MONTH);" >>"$results/rows"
   done
   printf '%-12s %-7s %8s %8s %8s\n' "$store" way ms 'cpu ms' 'WAL MB'
-  for way in usual ours; do
+  for way in usual rows ours; do
     printf '%-12s %-7s %8s %8s %8s\n' '' "$way" "$(median 1 "$results/$way")" "$(median 2 "$results/$way")" \
       "$(median 3 "$results/$way")"
   done
@@ -96,7 +98,48 @@ compare() {
     'BEGIN { printf "%-12s ours / usual: time %.2f, CPU %.2f (below 1: ours is faster, archiving all)\n", "", a / b, c / d }'
 }
 
+# worst FILE...: the longest transaction of pgbench's logs, in ms.
+worst() { cat "$@" | sort -n -k 3 | awk 'END { printf "%.0f", $3 / 1000 }'; }
+
+# probe STORE WAY STATEMENT: on a fresh copy, beside a reader and a writer of scans that stay.
+probe() {
+  local logs
+  logs=$(mktemp -d)
+  at_exit rm -rf "$logs"
+  psql_run -c 'CREATE DATABASE bench_copy TEMPLATE '"$1" -c CHECKPOINT
+  cat >"$logs/read.sql" <<SQL
+\set n random($SCANS * 2 / 3, $SCANS)
+SELECT count(*) FROM "Scan" s JOIN "Evidence" e ON e."scanId" = s.id WHERE s.id = 'c' || lpad((:n)::text, 10, '0');
+SQL
+  cat >"$logs/write.sql" <<SQL
+\set n random($SCANS * 2 / 3, $SCANS)
+INSERT INTO "Evidence" (id, "scanId", "createdAt") VALUES (gen_random_uuid()::text, 'c' || lpad((:n)::text, 10, '0'), now());
+SQL
+  for kind in read write; do
+    (cd "$logs" && exec "$(pg_dir bindir)/pgbench" -n -T 600 -l --log-prefix="$kind" -f "$kind.sql" bench_copy >/dev/null 2>&1) &
+    echo $! >"$logs/$kind.pid"
+  done
+  until [ -s "$(echo "$logs"/read.*[0-9])" ] && [ -s "$(echo "$logs"/write.*[0-9])" ]; do sleep 0.1; done
+  psql_run -At -d bench_copy <<SQL >"$logs/out" 2>&1
+SELECT count(*) FROM "Evidence" \gset warm_
+SELECT clock_timestamp() AS begun \gset
+$3
+SELECT round(1000 * extract(epoch FROM clock_timestamp() - :'begun'::timestamptz));
+SQL
+  kill "$(cat "$logs/read.pid")" "$(cat "$logs/write.pid")"
+  wait
+  printf '%-12s %-7s %8s ms, longest wait of the reader %s ms, of the writer %s ms, longest lock %s ms, whole %s\n' "$1" "$2" \
+    "$(tail -n 1 "$logs/out")" "$(worst "$logs"/read.*[0-9])" "$(worst "$logs"/write.*[0-9])" \
+    "$(sed -n 's/.*locks held for \([0-9.]*\) ms/\1/p' "$logs/out" | sort -n | tail -n 1)" \
+    "$(grep -c 'archived whole' "$logs/out" || true)"
+  psql_run -c 'DROP DATABASE bench_copy WITH (FORCE)'
+}
+
 make_store plain id ''
 compare plain
 make_store partitioned 'id, "createdAt"' 'PARTITION BY RANGE ("createdAt")'
 compare partitioned
+for ((round = 1; round <= ROUNDS; round++)); do
+  probe partitioned usual "SELECT usual_cleanup($MONTH::timestamp - interval '12 months') AS gone \\gset"
+  probe partitioned ours "CALL privacy_scan.run_retention('\"Scan\"', $MONTH, confirm => true);"
+done

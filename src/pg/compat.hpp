@@ -192,6 +192,13 @@ inline PGPROC *process_of(const VirtualTransactionId &holder)
 #endif
 }
 
+// The transactions of this database that hold a snapshot now, VACUUM's left out, which read nothing else.
+inline VirtualTransactionId *holders_of_snapshots(int *count)
+{
+    return GetCurrentVirtualXIDs(InvalidTransactionId, true, false, PROC_IS_AUTOVACUUM | PROC_IN_VACUUM,
+                                 count);
+}
+
 // Runs a prepared statement, giving its rows to a receiver. 14 lets SPI do it; before, they are gathered
 // first.
 inline int execute_into(SPIPlanPtr plan, ParamListInfo params, DestReceiver *receiver)

@@ -20,4 +20,9 @@ class SnapshotScope
     int in_flight_;
 };
 
+// Waits until every snapshot that others held when it was called is gone. A transaction in READ COMMITTED
+// holds one during its statements, in REPEATABLE READ and above from its first statement to its end. For what
+// such a snapshot could not tell: a change of the catalog. Error: 55P03 lock_not_available after most_ms.
+void wait_for_older_snapshots(int most_ms);
+
 } // namespace privacy_scan::pg

@@ -185,9 +185,8 @@ bool is_plain(Relation archive)
 {
     const FormData_pg_class *about = archive->rd_rel;
     return about->relkind == RELKIND_RELATION && archive->rd_tableam == GetHeapamTableAmRoutine() &&
-           !about->relispartition && !about->relhassubclass && !about->relhasindex && !about->relhasrules &&
-           !about->relhastriggers && !about->relrowsecurity &&
-           !has_rules_for_rows(RelationGetDescr(archive)) &&
+           !about->relispartition && !about->relhasindex && !about->relhasrules && !about->relhastriggers &&
+           !about->relrowsecurity && !has_rules_for_rows(RelationGetDescr(archive)) &&
            pg_class_aclcheck(RelationGetRelid(archive), GetUserId(), ACL_INSERT) == ACLCHECK_OK;
 }
 

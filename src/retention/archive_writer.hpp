@@ -14,9 +14,9 @@ struct ArchiveSink;
 class ArchiveWriter
 {
   public:
-    // True for an ordinary table without index, constraint, trigger, rule, policy, default or partition, to
-    // which the current user may write: an INSERT would do no more than write the rows. The lock taken keeps
-    // it so.
+    // True for an ordinary table without index, constraint, trigger, rule, policy or default (others may
+    // inherit), to which the current user may write: an INSERT would do no more than write the rows. The lock
+    // taken keeps it so.
     static bool can_write(Oid archive);
 
     // Opens the archive. Everything ends with finish(), or with the subtransaction where an error flies.

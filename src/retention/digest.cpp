@@ -47,6 +47,12 @@ Digest digest_of(const std::string &hex)
     return {low, high};
 }
 
+Digest hash_of_bytes(const void *bytes, std::size_t size)
+{
+    const XXH128_hash_t hash = XXH3_128bits(bytes, size);
+    return {hash.low64, hash.high64};
+}
+
 std::uint64_t hash_of_name(std::string_view name)
 {
     return XXH3_64bits(name.data(), name.size());

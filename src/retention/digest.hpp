@@ -36,6 +36,9 @@ std::string hex_of(const Digest &digest);
 // And back; zero where the text isn't one.
 Digest digest_of(const std::string &hex);
 
+// The hash of one value, to tell values apart.
+Digest hash_of_bytes(const void *bytes, std::size_t size);
+
 // A name's share in a row's hash.
 std::uint64_t hash_of_name(std::string_view name);
 

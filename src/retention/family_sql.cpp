@@ -44,7 +44,7 @@ std::string FamilySql::expired() const
     return policy_.condition.empty() ? text : text + " AND (" + policy_.condition + ")";
 }
 
-std::string FamilySql::pick_roots() const
+std::string FamilySql::pick(const std::string &condition, const std::string &limit) const
 {
     std::string picked = "t.tableoid AS o, t.ctid AS c, " + key_ + " AS k";
     std::string arrays;
@@ -53,11 +53,49 @@ std::string FamilySql::pick_roots() const
         picked += ", " + column("t", root_columns_[i]) + " AS " + name;
         arrays += ", array_agg(" + name + ")";
     }
-    return "WITH picked AS (SELECT " + picked + " FROM " + family_.root().from + " AS t WHERE " + expired() +
-           " ORDER BY " + key_ +
-           " LIMIT $2 OFFSET $3 FOR UPDATE OF t SKIP LOCKED)"
+    return "WITH picked AS (SELECT " + picked + " FROM " + family_.root().from + " AS t WHERE " + condition +
+           limit +
+           " FOR UPDATE OF t SKIP LOCKED)"
            " SELECT count(*), array_agg(o), array_agg(c), min(k)::text, max(k)::text" +
            arrays + " FROM picked";
+}
+
+std::string FamilySql::pick_roots() const
+{
+    return pick(expired(), " ORDER BY " + key_ + " LIMIT $2 OFFSET $3");
+}
+
+std::string FamilySql::pick_referenced(const Member &member) const
+{
+    const Link::Column &pair = member.links.front().columns.front();
+    return pick(expired() + " AND EXISTS (SELECT FROM unnest($2) AS x WHERE x " + pair.equals + " " +
+                    column("t", pair.parent) + ")",
+                "");
+}
+
+std::string FamilySql::count_unpicked(const Member &member) const
+{
+    const Link::Column &pair = member.links.front().columns.front();
+    return "SELECT count(*) FROM unnest($" + std::to_string(root_columns_.size() + 3) +
+           ") AS x WHERE NOT EXISTS (SELECT FROM unnest(" + number(pair.parent) + ") AS p WHERE x " +
+           pair.equals + " p)";
+}
+
+std::string FamilySql::sample_leaf(const Member &member, const std::string &leaf) const
+{
+    const Link::Column &pair = member.links.front().columns.front();
+    const std::string child = column("t", pair.child), source = " FROM ONLY " + leaf + " AS t";
+    return "WITH sample AS MATERIALIZED ((SELECT " + child + " AS x" + source + " LIMIT 100) UNION (SELECT " +
+           child + source + " ORDER BY " + child + " LIMIT 1) UNION (SELECT " + child + source +
+           " ORDER BY " + child + " DESC LIMIT 1)) SELECT count(*) > 0 AND bool_and(EXISTS (SELECT FROM " +
+           family_.root().from + " AS t WHERE " + expired() + " AND x " + pair.equals + " " +
+           column("t", pair.parent) + ")) FROM sample";
+}
+
+std::string FamilySql::count_leaf(const Member &member, const std::string &leaf) const
+{
+    return "SELECT count(*), count(*) FILTER (WHERE " + belongs(member, "t", Roots::expired) +
+           ") FROM ONLY " + leaf + " AS t";
 }
 
 // The parameter with the picked values of a column.

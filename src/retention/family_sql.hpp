@@ -38,6 +38,18 @@ class FamilySql
     // rows and digest of what was inserted.
     std::string move_rows(const Member &member, const std::string &archive, const std::string &columns) const;
 
+    // The expired roots that an array of values refers to, through the member's only link: parameters $1
+    // cutoff, $2 the array. The row of pick_roots(), locked as there.
+    std::string pick_referenced(const Member &member) const;
+
+    // Of the array, behind the parameters of the picked roots, counts the values that refer to none of them.
+    std::string count_unpicked(const Member &member) const;
+
+    // For one leaf of a member, parameter $1 cutoff: are the roots of some of its rows expired; counts of all
+    // its rows and of those under expired roots.
+    std::string sample_leaf(const Member &member, const std::string &leaf) const;
+    std::string count_leaf(const Member &member, const std::string &leaf) const;
+
     // For the plan, parameter $1 cutoff: count of a member's rows under expired roots; for the root also
     // least and greatest key as text.
     std::string count_expired(const Member &member) const;
@@ -45,6 +57,7 @@ class FamilySql
   private:
     enum class Roots { picked, expired };
     std::string expired() const;
+    std::string pick(const std::string &condition, const std::string &limit) const;
     std::string number(const std::string &root_column) const;
     std::string through(const Link &link, const std::string &alias, Roots roots) const;
     std::string belongs(const Member &member, const std::string &alias, Roots roots) const;

@@ -6,7 +6,9 @@
 #include "pg/ident.hpp"
 #include "pg/memory.hpp"
 #include "pg/subxact.hpp"
+#include "retention/retention_guard.hpp"
 #include "retention/retention_plan.hpp"
+#include "retention/whole_leaf.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
@@ -189,27 +191,120 @@ void notify_progress(const Work &work, const Summary &summary, const Batch &batc
     });
 }
 
-// Batch after batch, each committed. What fails is rolled back and returned; what was committed stays.
-std::optional<pg::ErrorText> run_root(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows)
+void notify_whole(const Work &work, const Window &window, const Batch &batch, double locked_ms)
 {
-    std::optional<Work> work;
-    std::optional<Summary> summary;
-    auto failure = pg::try_in_subtransaction([&] {
-        work.emplace(spi, policy_of(spi, root), at);
-        summary.emplace(*work);
+    std::string name;
+    for (const Leaf &leaf : window.leaves)
+        name += (name.empty() ? "" : ", ") + leaf.name;
+    const char *root = work.family.root().name.c_str(), *leaves = name.c_str();
+    auto roots = static_cast<long long>(batch.roots), rows = static_cast<long long>(batch.rows);
+    pg::guarded([=] {
+        ereport(NOTICE,
+                (errmsg("%s: %s archived whole, %lld rows, %lld families, strong locks held for %.1f ms",
+                        root, leaves, rows, roots, locked_ms)));
     });
-    for (bool last = false; !failure && !last;) {
+}
+
+void notify_by_rows(const Work &work, const Window &window, const std::string &why)
+{
+    const char *root = work.family.root().name.c_str(), *leaf = window.leaves.front().name.c_str(),
+               *reason = why.c_str();
+    pg::guarded([=] { ereport(NOTICE, (errmsg("%s: %s goes row by row: %s", root, leaf, reason))); });
+}
+
+void notify_cap(const Work &work)
+{
+    const char *root = work.family.root().name.c_str();
+    const int cap = settings::retention_run_rows();
+    pg::guarded([=] {
+        ereport(NOTICE, (errmsg("%s: stopped at privacy_scan.retention_run_rows = %d, the next run goes on",
+                                root, cap)));
+    });
+}
+
+// One root's run: what it works on, and what it has done.
+struct Run {
+    Run(pg::Spi &spi, Oid root, std::int64_t at) : work(spi, policy_of(spi, root), at), summary(work) {}
+    Work work;
+    Summary summary;
+    std::int64_t rows = 0;
+
+    bool is_full() const
+    {
+        return settings::retention_run_rows() > 0 && rows >= settings::retention_run_rows();
+    }
+    void add(const Batch &batch)
+    {
+        summary.add(batch);
+        rows += batch.rows;
+    }
+};
+
+// The windows that may go whole, once the guards have let them pass.
+std::vector<Window> find_windows(pg::Spi &spi, const Work &work, std::int64_t at, Said said)
+{
+    pg::OwnerScope owner(work.family.root().table.owner);
+    std::vector<Window> expired;
+    for (Window &window : windows_of(work, choose_leaves(spi, work))) {
+        auto stays = [&](const Leaf &leaf) { return !seems_expired(spi, work, leaf); };
+        window.leaves.erase(std::remove_if(window.leaves.begin(), window.leaves.end(), stays),
+                            window.leaves.end());
+        if (!window.leaves.empty())
+            expired.push_back(std::move(window));
+    }
+    check_guards(spi, work, expired, at, said);
+    return expired;
+}
+
+std::optional<pg::ErrorText> run_windows(pg::Spi &spi, Run &run, std::int64_t at, Said said)
+{
+    std::vector<Window> windows;
+    auto failure = pg::try_in_subtransaction([&] { windows = find_windows(spi, run.work, at, said); });
+    spi.commit();
+    for (const Window &window : windows) {
+        if (failure || run.is_full())
+            break;
+        Batch batch;
+        std::optional<std::string> why;
+        double locked_ms = 0;
+        failure =
+            pg::try_in_subtransaction([&] { why = move_window(spi, run.work, window, batch, locked_ms); });
+        spi.commit();
+        if (failure)
+            break;
+        if (why) {
+            notify_by_rows(run.work, window, *why);
+            continue;
+        }
+        run.add(batch);
+        notify_whole(run.work, window, batch, locked_ms);
+    }
+    return failure;
+}
+
+// Whole partitions first, then batch after batch, each committed. What fails is rolled back and returned;
+// what was committed stays.
+std::optional<pg::ErrorText> run_root(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows,
+                                      Said said)
+{
+    std::optional<Run> run;
+    auto failure = pg::try_in_subtransaction([&] { run.emplace(spi, root, at); });
+    if (!failure)
+        failure = run_windows(spi, *run, at, said);
+    for (bool last = false; !failure && !last && !run->is_full();) {
         pg::MemoryScope memory("batch of run_retention");
         Batch batch;
-        failure = pg::try_in_subtransaction([&] { batch = move_batch(spi, *work, max_rows, false); });
+        failure = pg::try_in_subtransaction([&] { batch = move_batch(spi, run->work, max_rows, false); });
         last = batch.last;
-        summary->add(batch);
+        run->add(batch);
         spi.commit();
         if (batch.roots > 0)
-            notify_progress(*work, *summary, batch);
+            notify_progress(run->work, run->summary, batch);
     }
-    if (summary && summary->roots() > 0)
-        analyze(spi, *work, *summary);
+    if (run && !failure && run->is_full())
+        notify_cap(run->work);
+    if (run && run->summary.roots() > 0)
+        analyze(spi, run->work, run->summary);
     spi.commit();
     return failure;
 }
@@ -235,17 +330,19 @@ void warn_of(Oid root, const pg::ErrorText &failure)
 
 } // namespace
 
-// CALL privacy_scan.run_retention(root regclass, at timestamptz, max_rows bigint): all that has expired, of
-// one root or (NULL) of every policy that the caller owns, batch by batch of about max_rows rows, a
-// transaction each; a NOTICE a batch. What was committed stays, and the next run goes on from there. A root
-// that fails does not stop the others: it is a WARNING, and the first failure is raised when all have had
-// their turn, so that whoever runs it by the clock sees that there is something to look at. Errors as
-// apply_retention(), and 2D000 inside a transaction block.
+// CALL privacy_scan.run_retention(root regclass, at timestamptz, max_rows bigint, force boolean, confirm
+// boolean): all that has expired, of one root or (NULL) of every policy that the caller owns: partitions that
+// have expired as a whole, then batch by batch of about max_rows rows, a transaction each; a NOTICE a
+// transaction. force and confirm: see retention_guard.hpp. What was committed stays, and the next run goes on
+// from there. A root that fails does not stop the others: it is a WARNING, and the first failure is raised
+// when all have had their turn, so that whoever runs it by the clock sees that there is something to look at.
+// Errors as apply_retention(), 2D000 inside a transaction block, and 55000 where a guard stops it.
 PS_FUNCTION(ps_run_retention)
 {
     pg::Arguments args(fcinfo);
     const std::int64_t at = instant_argument(args, 1);
     const std::int64_t max_rows = max_rows_argument(args, 2);
+    const Said said{DatumGetBool(args.required(3, "force")), DatumGetBool(args.required(4, "confirm"))};
     pg::require_writable("run_retention()");
     refuse_future(at);
     pg::Spi spi(fcinfo);
@@ -256,7 +353,7 @@ PS_FUNCTION(ps_run_retention)
     }
     std::optional<pg::ErrorText> first;
     for (Oid root : roots) {
-        auto failure = run_root(spi, root, at, max_rows);
+        auto failure = run_root(spi, root, at, max_rows, said);
         if (!failure)
             continue;
         if (roots.size() > 1)

@@ -53,7 +53,8 @@ CREATE TABLE privacy_scan.archive_ledger (
     digest      text        NOT NULL,
     key_from    text        NOT NULL,
     key_to      text        NOT NULL,
-    cutoff      timestamptz NOT NULL
+    cutoff      timestamptz NOT NULL,
+    leaf        text        NOT NULL DEFAULT ''
 );
 COMMENT ON TABLE privacy_scan.archive_ledger IS
     'What was archived, one row a relation and batch, written in the transaction that moved the rows. Read privacy_scan.archives instead.';
@@ -73,7 +74,7 @@ CREATE TYPE privacy_scan.retention_action AS (
     milliseconds double precision
 );
 COMMENT ON TYPE privacy_scan.retention_action IS
-    'What a run does, or would do, to one relation: action (archive, keep), archive, rows, bytes, lock, range of the root''s keys, reason, time taken.';
+    'What a run does, or would do, to one relation: action (archive, archive whole, keep), archive, rows, bytes, lock, range of the root''s keys, reason, time taken.';
 
 CREATE FUNCTION privacy_scan.set_retention(
     root regclass, keep interval, key name, condition text DEFAULT NULL, archive text DEFAULT 'table',
@@ -111,12 +112,13 @@ COMMENT ON FUNCTION privacy_scan.apply_retention(regclass, timestamptz, bigint, 
 REVOKE EXECUTE ON FUNCTION privacy_scan.apply_retention(regclass, timestamptz, bigint, boolean) FROM PUBLIC;
 
 CREATE PROCEDURE privacy_scan.run_retention(
-    root regclass DEFAULT NULL, at timestamptz DEFAULT now(), max_rows bigint DEFAULT NULL)
+    root regclass DEFAULT NULL, at timestamptz DEFAULT now(), max_rows bigint DEFAULT NULL, force boolean DEFAULT false,
+    confirm boolean DEFAULT false)
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'ps_run_retention';
-COMMENT ON PROCEDURE privacy_scan.run_retention(regclass, timestamptz, bigint) IS
-    'Archives all that has expired, of one root or of all the caller''s, committing each batch; then ANALYZEs what changed.';
-REVOKE EXECUTE ON PROCEDURE privacy_scan.run_retention(regclass, timestamptz, bigint) FROM PUBLIC;
+COMMENT ON PROCEDURE privacy_scan.run_retention(regclass, timestamptz, bigint, boolean, boolean) IS
+    'Archives all that has expired, of one root or of all the caller''s: whole partitions first, then batches, committing each; then ANALYZEs what changed. force and confirm let it pass its guards.';
+REVOKE EXECUTE ON PROCEDURE privacy_scan.run_retention(regclass, timestamptz, bigint, boolean, boolean) FROM PUBLIC;
 
 CREATE FUNCTION privacy_scan.cleanup_old_scans(retention_days integer DEFAULT 365)
 RETURNS integer
@@ -137,11 +139,11 @@ GRANT SELECT ON privacy_scan.retention_policies TO PUBLIC;
 
 CREATE VIEW privacy_scan.archives WITH (security_barrier) AS
 SELECT a.id, a.archived_at, a.root_name AS root, a.source AS relation, a.target AS archive, a.rows, a.bytes, a.digest,
-       a.key_from, a.key_to, a.cutoff
+       a.key_from, a.key_to, a.cutoff, nullif(a.leaf, '') AS leaf
 FROM privacy_scan.archive_ledger a
 LEFT JOIN pg_class r ON r.oid = a.relation
 WHERE pg_has_role(coalesce(r.relowner, 10::oid), 'USAGE') OR has_table_privilege(r.oid, 'SELECT');
 COMMENT ON VIEW privacy_scan.archives IS
-    'The ledger: what was archived when, one row a relation and batch: rows, logical bytes, range of the root''s keys, digest at the source, which was equal to that of what was inserted.';
+    'The ledger: what was archived when, one row a relation and batch: rows, logical bytes, range of the root''s keys, digest at the source, which was equal to that of what was inserted; leaf: the partition that went whole, as it is called in the archive.';
 GRANT SELECT ON privacy_scan.archives TO PUBLIC;
 

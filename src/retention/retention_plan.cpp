@@ -96,36 +96,89 @@ std::vector<ActionRow> empty_rows(const Work &work)
 
 } // namespace
 
+namespace
+{
+
+// Why a leaf goes row by row; empty: it goes whole.
+std::string why_by_rows(const Leaf &leaf, const LeafCount &count)
+{
+    if (!leaf.obstacle.empty())
+        return "row by row: " + leaf.obstacle;
+    if (count.expired < count.rows)
+        return "row by row: " + std::to_string(count.rows - count.expired) + " of its rows stay";
+    return {};
+}
+
+// The member's leaves that could go whole, and how many of its expired rows are in them.
+std::int64_t add_leaves(pg::Spi &spi, const Work &work, const std::vector<Leaf> &leaves, std::size_t member,
+                        std::vector<ActionRow> &rows)
+{
+    std::int64_t expired = 0;
+    for (const Leaf &leaf : leaves) {
+        if (leaf.member != member)
+            continue;
+        const LeafCount count = count_leaf(spi, work, leaf);
+        if (count.expired == 0)
+            continue;
+        expired += count.expired;
+        const std::string reason = why_by_rows(leaf, count);
+        ActionRow row = action_of(work, work.family.members[member]);
+        row.relid = leaf.table.relid;
+        row.action = reason.empty() ? "archive whole" : "archive";
+        row.rows = count.expired;
+        row.bytes = estimate_bytes(spi, leaf.table.relid, count.expired);
+        row.reason = reason.empty() ? "all of its rows belong to roots that go" : reason;
+        rows.push_back(std::move(row));
+    }
+    return expired;
+}
+
+} // namespace
+
 std::vector<ActionRow> plan_rows(pg::Spi &spi, const Work &work)
 {
     pg::OwnerScope owner(work.family.root().table.owner);
-    std::vector<ActionRow> rows = empty_rows(work);
+    std::vector<ActionRow> rows;
     const std::vector<pg::Param> cutoff = {pg::datum_param(work.cutoff.type, work.cutoff.value)};
-    const std::size_t members = work.family.members.size();
+    const std::vector<Leaf> leaves = choose_leaves(spi, work);
     pg::Rows roots = spi.run(work.sql.count_expired(work.family.root()), cutoff);
-    for (std::size_t i = 0; i < members; ++i) {
-        const Member &member = work.family.members[members - 1 - i];
-        ActionRow &row = rows[i];
-        row.rows = member.links.empty() ? roots.int8(0, 1)
-                                        : spi.run(work.sql.count_expired(member), cutoff).int8(0, 1);
+    for (std::size_t i = work.family.members.size(); i-- > 0;) {
+        const Member &member = work.family.members[i];
+        const std::int64_t in_leaves = add_leaves(spi, work, leaves, i, rows);
+        ActionRow row = action_of(work, member);
+        row.rows = member.links.empty()
+                       ? roots.int8(0, 1)
+                       : spi.run(work.sql.count_expired(member), cutoff).int8(0, 1) - in_leaves;
         row.bytes = estimate_bytes(spi, member.table.relid, row.rows);
+        rows.push_back(std::move(row));
+    }
+    for (ActionRow &row : rows) {
         row.key_from = roots.text(0, 2);
         row.key_to = roots.text(0, 3);
     }
+    for (ActionRow &row : spared_rows(work))
+        rows.push_back(std::move(row));
     return rows;
 }
 
-Summary::Summary(const Work &work) : rows_(empty_rows(work)), leaves_(work.family.members.size()) {}
+Summary::Summary(const Work &work)
+    : rows_(empty_rows(work)), leaves_(work.family.members.size()), whole_(work.family.members.size())
+{
+}
 
 void Summary::add(const Batch &batch)
 {
     roots_ += batch.roots;
-    for (std::size_t i = 0; i < batch.moved.size(); ++i) {
+    for (const Moved &moved : batch.moved) {
+        auto same = [&](const ActionRow &row) { return row.relid == moved.relid; };
+        const auto i =
+            static_cast<std::size_t>(std::find_if(rows_.begin(), rows_.end(), same) - rows_.begin());
         ActionRow &row = rows_[i];
-        row.rows += batch.moved[i].rows;
-        row.bytes += batch.moved[i].bytes;
-        row.ms += batch.moved[i].ms;
-        for (Oid leaf : batch.moved[i].leaves)
+        row.rows += moved.rows;
+        row.bytes += moved.bytes;
+        row.ms += moved.ms;
+        whole_[i] += moved.whole.empty() ? 0 : moved.rows;
+        for (Oid leaf : moved.leaves)
             if (std::find(leaves_[i].begin(), leaves_[i].end(), leaf) == leaves_[i].end())
                 leaves_[i].push_back(leaf);
         if (row.key_from.empty())
@@ -137,7 +190,9 @@ void Summary::add(const Batch &batch)
 void put(pg::RowSink &sink, const ActionRow &row)
 {
     using pg::cell;
-    const std::string lock = row.action == "archive" ? "ROW EXCLUSIVE" : "";
+    const std::string lock = row.action == "archive"         ? "ROW EXCLUSIVE"
+                             : row.action == "archive whole" ? "ACCESS EXCLUSIVE"
+                                                             : "";
     sink.put({pg::cell_oid(row.relid), cell(row.action), cell(row.target), cell(row.rows), cell(row.bytes),
               cell(lock), cell(row.key_from), cell(row.key_to), cell(row.reason), cell(row.ms)});
 }
@@ -176,8 +231,9 @@ void analyze(pg::Spi &spi, const Work &work, const Summary &summary)
         for (Oid leaf : leaves)
             if (leaf != member.table.relid)
                 analyze_one(spi, leaf, true);
-        analyze_one(spi, member.table.relid, leaves.empty());
-        analyze_one(spi, archive_oid(member, work.policy.archive_schema), true);
+        analyze_one(spi, member.table.relid, leaves.empty() && !summary.only_whole(i));
+        if (!summary.only_whole(i)) // leaves bring their statistics along
+            analyze_one(spi, archive_oid(member, work.policy.archive_schema), true);
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include "pg/rowset.hpp"
 #include "retention/batch.hpp"
+#include "retention/leaf_choice.hpp"
 
 namespace privacy_scan::retention
 {
@@ -10,7 +11,7 @@ namespace privacy_scan::retention
 // A row of plan_retention() and apply_retention().
 struct ActionRow {
     Oid relid;
-    std::string action; // archive; keep: see doc/retention.md
+    std::string action; // archive, archive whole, keep: see doc/retention.md
     std::string target;
     std::int64_t rows = 0;
     std::int64_t bytes = 0;
@@ -18,7 +19,9 @@ struct ActionRow {
     double ms = 0;
 };
 
-// Counts what has expired, as the owner; changes nothing. Children before parents.
+// Counts what has expired, as the owner; changes nothing. Children before parents; before a member the leaves
+// of it that are large enough to go whole, with how they will go and why: their rows are left out of the
+// member's row.
 std::vector<ActionRow> plan_rows(pg::Spi &spi, const Work &work);
 
 // What batches moved, added up by relation, in the same order.
@@ -29,11 +32,13 @@ class Summary
     void add(const Batch &batch);
     const std::vector<ActionRow> &rows() const { return rows_; }
     std::int64_t roots() const { return roots_; }
-    const std::vector<Oid> &leaves(std::size_t row) const { return leaves_[row]; } // that rows came from
+    const std::vector<Oid> &leaves(std::size_t row) const { return leaves_[row]; }    // that rows came from
+    bool only_whole(std::size_t row) const { return whole_[row] == rows_[row].rows; } // not one row by row
 
   private:
     std::vector<ActionRow> rows_;
     std::vector<std::vector<Oid>> leaves_;
+    std::vector<std::int64_t> whole_; // rows that went with their leaf
     std::int64_t roots_ = 0;
 };
 

@@ -16,6 +16,9 @@ int lock_timeout_value;
 int partition_max_ahead_value;
 int partition_max_created_value;
 int retention_batch_rows_value;
+int retention_keep_partitions_value;
+int retention_run_rows_value;
+int retention_whole_rows_value;
 
 struct IntSetting {
     const char *name;
@@ -45,6 +48,17 @@ constexpr IntSetting int_settings[] = {
     {"privacy_scan.retention_batch_rows", "About how many rows of a family one batch of retention moves.",
      "A batch is one transaction in run_retention().", &retention_batch_rows_value, 50000, 1, 10000000,
      PGC_USERSET, 0},
+    {"privacy_scan.retention_keep_partitions",
+     "How many of the newest partitions with rows never go whole, in each partition set.",
+     "Their rows go batch by batch where they have expired.", &retention_keep_partitions_value, 2, 1, 1000,
+     PGC_SUSET, 0},
+    {"privacy_scan.retention_run_rows",
+     "About how many rows one run of retention archives of one root; 0: all.",
+     "The next run goes on from there.", &retention_run_rows_value, 0, 0, INT32_MAX, PGC_USERSET, 0},
+    {"privacy_scan.retention_whole_rows",
+     "From how many rows on run_retention() archives a partition as a whole; 0: never.",
+     "Smaller ones go batch by batch: that needs no strong lock.", &retention_whole_rows_value, 10000, 0,
+     INT32_MAX, PGC_USERSET, 0},
 };
 
 } // namespace
@@ -77,6 +91,18 @@ int partition_max_ahead()
 int retention_batch_rows()
 {
     return retention_batch_rows_value;
+}
+int retention_keep_partitions()
+{
+    return retention_keep_partitions_value;
+}
+int retention_run_rows()
+{
+    return retention_run_rows_value;
+}
+int retention_whole_rows()
+{
+    return retention_whole_rows_value;
 }
 
 } // namespace privacy_scan::settings

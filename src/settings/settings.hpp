@@ -7,10 +7,13 @@ namespace privacy_scan::settings
 // Defines them all. Red: called once, from _PG_init.
 void define();
 
-int lock_timeout_ms();       // privacy_scan.lock_timeout
-int lock_attempts();         // privacy_scan.lock_attempts
-int partition_max_created(); // privacy_scan.partition_max_created
-int partition_max_ahead();   // privacy_scan.partition_max_ahead
-int retention_batch_rows();  // privacy_scan.retention_batch_rows
+int lock_timeout_ms();           // privacy_scan.lock_timeout
+int lock_attempts();             // privacy_scan.lock_attempts
+int partition_max_created();     // privacy_scan.partition_max_created
+int partition_max_ahead();       // privacy_scan.partition_max_ahead
+int retention_batch_rows();      // privacy_scan.retention_batch_rows
+int retention_keep_partitions(); // privacy_scan.retention_keep_partitions
+int retention_run_rows();        // privacy_scan.retention_run_rows
+int retention_whole_rows();      // privacy_scan.retention_whole_rows
 
 } // namespace privacy_scan::settings

@@ -19,7 +19,7 @@ SELECT set_eq('SELECT signature FROM routines', ARRAY[
   'privacy_scan.drop_retention(regclass)',
   'privacy_scan.plan_retention(regclass,timestamp with time zone)',
   'privacy_scan.apply_retention(regclass,timestamp with time zone,bigint,boolean)',
-  'privacy_scan.run_retention(regclass,timestamp with time zone,bigint)',
+  'privacy_scan.run_retention(regclass,timestamp with time zone,bigint,boolean,boolean)',
   'privacy_scan.cleanup_old_scans(integer)',
   'privacy_scan.row_digest(record)',
   'privacy_scan.row_digest_add(internal,record)',
@@ -46,11 +46,11 @@ SELECT is((SELECT array_agg(attname || ' ' || format_type(atttypid, NULL) ORDER 
   '{rows bigint,bytes bigint,digest text}', 'a row set''s columns');
 SELECT columns_are('privacy_scan', 'retention_rules', ARRAY['root', 'key_column', 'keep', 'condition', 'archive_schema']);
 SELECT col_is_pk('privacy_scan', 'retention_rules', 'root', 'one policy a root');
-SELECT columns_are('privacy_scan', 'archive_ledger', ARRAY['id', 'archived_at', 'root', 'relation', 'root_name', 'source', 'target', 'rows', 'bytes', 'digest', 'key_from', 'key_to', 'cutoff']);
+SELECT columns_are('privacy_scan', 'archive_ledger', ARRAY['id', 'archived_at', 'root', 'relation', 'root_name', 'source', 'target', 'rows', 'bytes', 'digest', 'key_from', 'key_to', 'cutoff', 'leaf']);
 SELECT col_is_pk('privacy_scan', 'archive_ledger', 'id', 'the ledger is numbered');
 SELECT is_empty($$SELECT attname FROM pg_attribute WHERE attrelid = 'privacy_scan.archive_ledger'::regclass AND attnum > 0 AND NOT attnotnull$$, 'the ledger has no blanks');
 SELECT columns_are('privacy_scan', 'retention_policies', ARRAY['root', 'key', 'keep', 'condition', 'archive', 'archive_schema']);
-SELECT columns_are('privacy_scan', 'archives', ARRAY['id', 'archived_at', 'root', 'relation', 'archive', 'rows', 'bytes', 'digest', 'key_from', 'key_to', 'cutoff']);
+SELECT columns_are('privacy_scan', 'archives', ARRAY['id', 'archived_at', 'root', 'relation', 'archive', 'rows', 'bytes', 'digest', 'key_from', 'key_to', 'cutoff', 'leaf']);
 SELECT is_empty($$SELECT c FROM unnest('{retention_policies,archives}'::text[]) c, pg_class r
   WHERE r.oid = ('privacy_scan.' || c)::regclass AND NOT coalesce(r.reloptions @> '{security_barrier=true}', false)$$, 'the views are security barriers');
 SELECT is_empty($$SELECT c FROM unnest('{retention_rules,archive_ledger,retention_policies,archives,retention_action,row_set}'::text[]) c
@@ -58,7 +58,8 @@ SELECT is_empty($$SELECT c FROM unnest('{retention_rules,archive_ledger,retentio
 SELECT set_has($$SELECT c::regclass::text FROM pg_extension, unnest(extconfig) c WHERE extname = 'privacy_scan'$$,
   $$VALUES ('privacy_scan.retention_rules'), ('privacy_scan.archive_ledger'), ('privacy_scan.archive_ledger_id_seq')$$, 'pg_dump takes policies and ledger along');
 SELECT results_eq($$SELECT name, context, setting FROM pg_settings WHERE name LIKE 'privacy\_scan.retention\_%' ORDER BY name$$,
-  $$VALUES ('privacy_scan.retention_batch_rows', 'user', '50000')$$, 'one setting');
+  $$VALUES ('privacy_scan.retention_batch_rows', 'user', '50000'), ('privacy_scan.retention_keep_partitions', 'superuser', '2'),
+    ('privacy_scan.retention_run_rows', 'user', '0'), ('privacy_scan.retention_whole_rows', 'user', '10000')$$, 'its settings');
 
 -- Who sees what: an owner, a reader of the source, a stranger.
 CREATE ROLE regress_ret_owner;

@@ -1,0 +1,221 @@
+// See leaf_choice.hpp.
+#include "pg/postgres.hpp"
+
+#include "retention/leaf_choice.hpp"
+
+#include "pg/compat.hpp"
+#include "pg/ident.hpp"
+#include "pg/relation.hpp"
+#include "retention/leaf_pages.hpp"
+#include "settings/settings.hpp"
+
+extern "C" {
+#include <catalog/pg_partitioned_table.h>
+#include <partitioning/partbounds.h>
+}
+
+namespace privacy_scan::retention
+{
+
+namespace
+{
+
+// The partitions of a relation by their bounds, DEFAULT left out; none where it isn't partitioned by range.
+std::vector<Oid> ordered_partitions(Oid relid)
+{
+    const pg::RelationScope relation(relid, AccessShareLock);
+    std::vector<Oid> relids;
+    const PartitionDesc desc = pg::guarded([&] {
+        const bool partitioned = relation.get()->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
+        return partitioned ? pg::compat::partition_desc(relation.get()) : nullptr;
+    });
+    if (!desc || !desc->boundinfo || desc->boundinfo->strategy != PARTITION_STRATEGY_RANGE)
+        return relids;
+    for (int i = 0; i < desc->nparts; ++i)
+        if (desc->is_leaf[i] && i != desc->boundinfo->default_index)
+            relids.push_back(desc->oids[i]);
+    return relids;
+}
+
+// $1 the leaf, $2 its parent.
+constexpr const char *about_leaf =
+    "SELECT format('%I.%I', n.nspname, c.relname), pg_get_expr(c.relpartbound, c.oid), c.relowner,"
+    " CASE WHEN c.reltuples > 0 AND c.relpages > 0"
+    "  THEN c.reltuples::float8 / c.relpages * (pg_relation_size(c.oid) / "
+    "current_setting('block_size')::float8)"
+    "  ELSE pg_relation_size(c.oid) / 100.0 END::float8,"
+    " CASE WHEN c.relowner <> p.relowner THEN 'it has another owner than its parent'"
+    "  WHEN c.relpersistence <> 'p' THEN 'it is unlogged'"
+    "  WHEN m.amname <> 'heap' THEN 'its access method is not heap'"
+    "  WHEN c.relrowsecurity OR p.relrowsecurity THEN 'it has row-level security'"
+    "  WHEN EXISTS (SELECT FROM pg_catalog.pg_attribute"
+    "   WHERE attrelid = c.oid AND attgenerated <> '' AND NOT attisdropped) THEN 'it has generated columns'"
+    " ELSE '' END"
+    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " JOIN pg_catalog.pg_am m ON m.oid = c.relam, pg_catalog.pg_class p WHERE c.oid = $1 AND p.oid = $2";
+
+// What stands in the way of more than one leaf.
+struct Obstacles {
+    std::string family;
+    std::vector<Oid> published; // whose deletes are published; under a parent, or its partitions
+};
+
+std::vector<Oid> published_relations(pg::Spi &spi)
+{
+    std::vector<Oid> relids;
+    pg::Rows rows =
+        spi.run("SELECT r.oid FROM pg_catalog.pg_publication_tables t JOIN pg_catalog.pg_publication b"
+                " ON b.pubname = t.pubname AND b.pubdelete"
+                " JOIN pg_catalog.pg_namespace s ON s.nspname = t.schemaname"
+                " JOIN pg_catalog.pg_class r ON r.relnamespace = s.oid AND r.relname = t.tablename");
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        relids.push_back(rows.oid(row, 1));
+    return relids;
+}
+
+std::string obstacle_in_publication(const Obstacles &obstacles, Oid leaf, Oid parent)
+{
+    auto covers = [=](Oid relid) { return relid == leaf || relid == parent; };
+    return std::any_of(obstacles.published.begin(), obstacles.published.end(), covers)
+               ? "a publication would not tell its subscribers"
+               : "";
+}
+
+// Of the whole family: its rows go without triggers.
+std::string obstacle_in_family(pg::Spi &spi, const Work &work)
+{
+    if (has_user_triggers(spi, work, {}))
+        return "a trigger or rule of the family would be passed by";
+    if (work.family.root().has_spared)
+        return "references to the root have to be cleared";
+    return obstacle_in_archive(spi, work.family.root(),
+                               archive_oid(work.family.root(), work.policy.archive_schema));
+}
+
+std::string obstacle_in_pages(Oid relid)
+{
+    const pg::RelationScope leaf(relid, AccessShareLock);
+    const BlockNumber unmarked = pg::guarded([&] { return count_unmarked_pages(leaf.get()); });
+    return unmarked <= most_page_marks
+               ? std::string()
+               : std::to_string(unmarked) + " of its pages are not all-visible, VACUUM it";
+}
+
+void choose_of_member(pg::Spi &spi, const Work &work, std::size_t index, const Obstacles &obstacles,
+                      std::vector<Leaf> &leaves)
+{
+    const Member &member = work.family.members[index];
+    const std::string in_archive =
+        obstacle_in_archive(spi, member, archive_oid(member, work.policy.archive_schema));
+    const std::vector<Oid> relids = ordered_partitions(member.table.relid);
+    const std::size_t begin = leaves.size();
+    int newer = 0;
+    for (auto relid = relids.rbegin(); relid != relids.rend(); ++relid) {
+        pg::Rows row = spi.run(about_leaf, {pg::oid_param(*relid), pg::oid_param(member.table.relid)});
+        if (row.empty() || row.float8(0, 4) <= 0)
+            continue;
+        Leaf leaf{{*relid, row.oid(0, 3)}, index,           row.text(0, 1), row.text(0, 2),
+                  row.float8(0, 4),        obstacles.family};
+        if (newer++ < settings::retention_keep_partitions())
+            leaf.obstacle = "it is one of the newest partitions with rows";
+        for (const std::string &reason :
+             {row.text(0, 5), obstacle_in_publication(obstacles, *relid, member.table.relid), in_archive,
+              obstacle_in_pages(*relid)})
+            if (leaf.obstacle.empty())
+                leaf.obstacle = reason;
+        leaves.push_back(leaf);
+    }
+    std::reverse(leaves.begin() + static_cast<std::ptrdiff_t>(begin), leaves.end());
+}
+
+// Leaves that have few rows together with those of the same bounds: a strong lock would cost more than the
+// rows.
+void drop_small(std::vector<Leaf> &leaves)
+{
+    const std::vector<Leaf> all = leaves;
+    auto is_small = [&](const Leaf &leaf) {
+        double rows = 0;
+        for (const Leaf &other : all)
+            if (other.bounds == leaf.bounds)
+                rows += other.rows;
+        return rows < settings::retention_whole_rows();
+    };
+    leaves.erase(std::remove_if(leaves.begin(), leaves.end(), is_small), leaves.end());
+}
+
+const Link::Column &pair_of(const Work &work, const Leaf &leaf)
+{
+    return work.family.members[leaf.member].links.front().columns.front();
+}
+
+} // namespace
+
+std::string obstacle_in_archive(pg::Spi &spi, const Member &member, Oid archive)
+{
+    if (!OidIsValid(archive))
+        return {};
+    pg::Rows row =
+        spi.run("SELECT relkind = 'r' AND relpersistence = 'p' AND NOT relispartition AND NOT relhasrules"
+                "  AND NOT relhastriggers AND NOT relrowsecurity AND relchecks = 0,"
+                " NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0"
+                "  AND NOT a.attisdropped AND (a.attnotnull OR a.attgenerated <> '' OR NOT EXISTS"
+                "   (SELECT FROM pg_catalog.pg_attribute s WHERE s.attrelid = $2 AND s.attname = a.attname"
+                "    AND NOT s.attisdropped AND (s.atttypid, s.atttypmod, s.attcollation) ="
+                "     (a.atttypid, a.atttypmod, a.attcollation))))"
+                " FROM pg_catalog.pg_class WHERE oid = $1",
+                {pg::oid_param(archive), pg::oid_param(member.table.relid)});
+    if (!row.boolean(0, 1))
+        return "the archive has rules for its rows";
+    return row.boolean(0, 2) ? std::string() : "the archive has other columns, or refuses NULL";
+}
+
+std::vector<Leaf> choose_leaves(pg::Spi &spi, const Work &work)
+{
+    std::vector<Leaf> leaves;
+    if (settings::retention_whole_rows() == 0)
+        return leaves;
+    const Obstacles obstacles{obstacle_in_family(spi, work), published_relations(spi)};
+    for (std::size_t i = 0; i < work.family.members.size(); ++i)
+        if (!work.family.members[i].leaves.empty() && !work.family.members[i].has_children &&
+            !work.family.members[i].has_spared)
+            choose_of_member(spi, work, i, obstacles, leaves);
+    drop_small(leaves);
+    return leaves;
+}
+
+std::vector<Window> windows_of(const Work &work, const std::vector<Leaf> &leaves)
+{
+    std::vector<Window> windows;
+    for (const Leaf &leaf : leaves) {
+        if (!leaf.obstacle.empty())
+            continue;
+        auto fits = [&](const Window &window) {
+            const Leaf &first = window.leaves.front();
+            return first.bounds == leaf.bounds && first.member != leaf.member &&
+                   pair_of(work, first).parent == pair_of(work, leaf).parent;
+        };
+        auto found = std::find_if(windows.begin(), windows.end(), fits);
+        if (found == windows.end())
+            windows.push_back({{leaf}});
+        else
+            found->leaves.push_back(leaf);
+    }
+    return windows;
+}
+
+bool seems_expired(pg::Spi &spi, const Work &work, const Leaf &leaf)
+{
+    return spi
+        .run(work.sql.sample_leaf(work.family.members[leaf.member], leaf.name),
+             {pg::datum_param(work.cutoff.type, work.cutoff.value)})
+        .boolean(0, 1);
+}
+
+LeafCount count_leaf(pg::Spi &spi, const Work &work, const Leaf &leaf)
+{
+    pg::Rows row = spi.run(work.sql.count_leaf(work.family.members[leaf.member], leaf.name),
+                           {pg::datum_param(work.cutoff.type, work.cutoff.value)});
+    return {row.int8(0, 1), row.int8(0, 2)};
+}
+
+} // namespace privacy_scan::retention

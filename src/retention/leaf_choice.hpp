@@ -1,0 +1,44 @@
+// Which leaves of a family's partition sets may go whole, and why the others go row by row.
+#pragma once
+
+#include "retention/family_move.hpp"
+
+namespace privacy_scan::retention
+{
+
+struct Leaf {
+    pg::OwnedTable table;
+    std::size_t member;   // index into Family::members
+    std::string name;     // qualified, quoted as Member::leaves
+    std::string bounds;   // as PostgreSQL writes them
+    double rows;          // estimated
+    std::string obstacle; // why it must go row by row, whatever its rows are; empty: it may go whole
+};
+
+// Leaves with the same bounds in several members: they go together, with the roots that they refer to.
+struct Window {
+    std::vector<Leaf> leaves;
+};
+
+// The leaves that have, with those of the same bounds, at least privacy_scan.retention_whole_rows rows,
+// member by member, in the order of their bounds. Reads the catalog and sizes, no row. As the owner.
+std::vector<Leaf> choose_leaves(pg::Spi &spi, const Work &work);
+
+// Those without an obstacle, by their bounds.
+std::vector<Window> windows_of(const Work &work, const std::vector<Leaf> &leaves);
+
+// A look at few rows of a leaf, spread over its ids: true where all of them belong to roots that have
+// expired. As the owner.
+bool seems_expired(pg::Spi &spi, const Work &work, const Leaf &leaf);
+
+// All rows of a leaf, and those of them that belong to expired roots. As the owner.
+struct LeafCount {
+    std::int64_t rows, expired;
+};
+LeafCount count_leaf(pg::Spi &spi, const Work &work, const Leaf &leaf);
+
+// Why the rows of a member, or of the root, cannot be left to whole leaves; empty: they can. Asked again once
+// the archives are there and locked.
+std::string obstacle_in_archive(pg::Spi &spi, const Member &member, Oid archive);
+
+} // namespace privacy_scan::retention

@@ -1,0 +1,194 @@
+// See leaf_handover.hpp.
+#include "pg/postgres.hpp"
+
+#include "retention/leaf_handover.hpp"
+
+#include "pg/guc.hpp"
+#include "pg/ident.hpp"
+#include "pg/lock.hpp"
+#include "pg/relation.hpp"
+#include "settings/settings.hpp"
+
+extern "C" {
+#include <utils/timestamp.h>
+}
+
+namespace privacy_scan::retention
+{
+
+namespace
+{
+
+void add_once(std::vector<pg::OwnedTable> &tables, pg::OwnedTable table)
+{
+    auto same = [&](const pg::OwnedTable &other) { return other.relid == table.relid; };
+    if (std::none_of(tables.begin(), tables.end(), same))
+        tables.push_back(table);
+}
+
+void add_all(std::vector<pg::OwnedTable> &tables, const pg::Rows &rows)
+{
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        add_once(tables, {rows.oid(row, 1), rows.oid(row, 2)});
+}
+
+// $1 the parent.
+constexpr const char *default_of = "SELECT c.oid, c.relowner FROM pg_catalog.pg_partitioned_table p JOIN "
+                                   "pg_catalog.pg_class c ON c.oid = p.partdefid"
+                                   " WHERE p.partrelid = $1";
+
+// $1 the leaf. What it refers to, with partitions: dropping a foreign key locks it.
+constexpr const char *referenced_by =
+    "WITH referenced AS (SELECT confrelid FROM pg_catalog.pg_constraint WHERE conrelid = $1 AND contype = "
+    "'f')"
+    " SELECT c.oid, c.relowner FROM pg_catalog.pg_class c WHERE c.oid IN (SELECT confrelid FROM referenced"
+    "  UNION SELECT t.relid FROM referenced, LATERAL pg_partition_tree(confrelid) t) ORDER BY c.oid";
+
+// In the order in which they are locked: children, their leaves and archives, then what they refer to.
+std::vector<pg::OwnedTable> tables_to_lock(pg::Spi &spi, const Work &work,
+                                           const std::vector<ArchiveTable> &archives,
+                                           const std::vector<CheckedLeaf> &leaves)
+{
+    std::vector<pg::OwnedTable> tables;
+    for (const CheckedLeaf &checked : leaves) {
+        const Member &member = work.family.members[checked.leaf->member];
+        add_once(tables, member.table);
+        add_all(tables, spi.run(default_of, {pg::oid_param(member.table.relid)}));
+        add_once(tables, checked.leaf->table);
+        add_once(tables, {archives[checked.leaf->member].relid, member.table.owner});
+    }
+    for (const CheckedLeaf &checked : leaves)
+        add_all(tables, spi.run(referenced_by, {pg::oid_param(checked.leaf->table.relid)}));
+    return tables;
+}
+
+void require_unchanged(const CheckedLeaf &checked)
+{
+    const Oid relid = checked.leaf->table.relid;
+    {
+        const pg::RelationScope leaf(relid, AccessExclusiveLock);
+        if (!pg::guarded([&] { return same_leaf_pages(leaf.get(), checked.pages); }))
+            pg::fail(ERRCODE_LOCK_NOT_AVAILABLE,
+                     "relation \"" + pg::relation_name(relid) + "\" was written to");
+    }
+    pg::require_no_serializable_readers(relid);
+}
+
+// Rights that were given on the table or its columns, by whomever.
+void revoke_all(pg::Spi &spi, Oid relid)
+{
+    pg::Rows others = spi.run(
+        "SELECT DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE "
+        "quote_ident(pg_get_userbyid(a.grantee)::text) END"
+        " FROM (SELECT relowner AS owner, relacl AS acl FROM pg_catalog.pg_class WHERE oid = $1 UNION ALL"
+        "  SELECT c.relowner, t.attacl FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute t ON "
+        "t.attrelid = c.oid"
+        "  WHERE c.oid = $1) AS given, LATERAL aclexplode(given.acl) AS a WHERE a.grantee <> given.owner",
+        {pg::oid_param(relid)});
+    for (std::size_t row = 0; row < others.size(); ++row)
+        spi.run("REVOKE ALL ON " + pg::qualified_name(relid) + " FROM " + others.text(row, 1) + " CASCADE");
+}
+
+// What ties the detached leaf to others: foreign keys that would keep the roots in place, defaults that would
+// keep the sequences of the live relation.
+std::string ties_of(pg::Spi &spi, Oid relid)
+{
+    pg::Rows rows =
+        spi.run("SELECT 'DROP CONSTRAINT ' || quote_ident(conname::text) FROM pg_catalog.pg_constraint"
+                " WHERE conrelid = $1 AND contype = 'f' AND conparentid = 0 UNION ALL"
+                " SELECT 'ALTER COLUMN ' || quote_ident(attname::text) || ' DROP DEFAULT' FROM "
+                "pg_catalog.pg_attribute"
+                " WHERE attrelid = $1 AND attnum > 0 AND atthasdef AND NOT attisdropped",
+                {pg::oid_param(relid)});
+    std::string changes;
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        changes += rows.text(row, 1) + ", ";
+    return changes;
+}
+
+// $1 the leaf, $2 the schema: the statements that rename what would meet a relation, or statistics, of its
+// name there: the leaf itself comes last, being named in the others.
+constexpr const char *renames =
+    "WITH parts AS (SELECT 1 AS place, 'INDEX' AS kind, indexrelid AS id FROM pg_catalog.pg_index WHERE "
+    "indrelid = $1"
+    "  UNION ALL SELECT 2, 'SEQUENCE', objid FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class s"
+    "   ON s.oid = d.objid AND s.relkind = 'S' WHERE d.classid = 'pg_class'::regclass AND d.refobjid = $1"
+    "   AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')"
+    "  UNION ALL SELECT 3, 'TABLE', $1)"
+    " SELECT 'ALTER ' || kind || ' ' || format('%I.%I', n.nspname, c.relname) || ' RENAME TO ', "
+    "c.relname::text,"
+    "  c.oid::text, place FROM parts p JOIN pg_catalog.pg_class c ON c.oid = p.id"
+    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace, pg_catalog.pg_namespace t WHERE t.nspname = "
+    "$2"
+    "  AND (EXISTS (SELECT FROM pg_catalog.pg_class o WHERE o.relnamespace = t.oid AND o.relname = c.relname)"
+    "   OR kind = 'TABLE' AND EXISTS (SELECT FROM pg_catalog.pg_type o"
+    "    WHERE o.typnamespace = t.oid AND o.typname = c.relname))"
+    " ORDER BY 4, 3";
+
+void move_to_schema(pg::Spi &spi, Oid relid, const std::string &schema)
+{
+    if (pg::schema_name(relid) == schema)
+        return;
+    pg::Rows taken = spi.run(renames, {pg::oid_param(relid), pg::text_param(schema)});
+    for (std::size_t row = 0; row < taken.size(); ++row)
+        spi.run(taken.text(row, 1) +
+                pg::quote(pg::name_with_suffix(taken.text(row, 2), "_" + taken.text(row, 3))));
+    spi.run("ALTER TABLE " + pg::qualified_name(relid) + " SET SCHEMA " + pg::quote(schema));
+}
+
+std::string hand_over_one(pg::Spi &spi, const Member &member, Oid relid, const ArchiveTable &archive)
+{
+    spi.run("ALTER TABLE " + member.name + " DETACH PARTITION " + pg::qualified_name(relid));
+    revoke_all(spi, relid);
+    spi.run("ALTER TABLE " + pg::qualified_name(relid) + " " + ties_of(spi, relid) + "INHERIT " +
+            archive.name);
+    move_to_schema(spi, relid, pg::schema_name(archive.relid));
+    return pg::qualified_name(relid);
+}
+
+// A lock that isn't had soon is asked for again later: everybody waits behind the request.
+constexpr int most_strong_wait_ms = 50;
+constexpr int strong_tries = 8;
+
+void ask_briefly(pg::GucScope &settings)
+{
+    const int wait = std::min(settings::lock_timeout_ms(), most_strong_wait_ms);
+    settings.set("privacy_scan.lock_timeout", (std::to_string(wait) + "ms").c_str());
+    settings.set("privacy_scan.lock_attempts",
+                 std::to_string(std::min(settings::lock_attempts(), strong_tries)).c_str());
+}
+
+} // namespace
+
+std::vector<std::string> hand_over(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives,
+                                   const std::vector<CheckedLeaf> &leaves, double &locked_ms)
+{
+    pg::GucScope settings;
+    ask_briefly(settings);
+    const std::vector<pg::OwnedTable> tables = tables_to_lock(spi, work, archives, leaves);
+    std::vector<Oid> relids;
+    for (const pg::OwnedTable &table : tables)
+        relids.push_back(table.relid);
+    std::vector<std::string> names;
+    TimestampTz begun = 0;
+    pg::LockWait wait;
+    auto failure = pg::try_with_locks(relids, wait, [&] {
+        names.clear();
+        begun = 0;
+        for (const pg::OwnedTable &table : tables) {
+            pg::lock_owned(table, AccessExclusiveLock);
+            begun = begun ? begun : GetCurrentTimestamp();
+        }
+        for (const CheckedLeaf &checked : leaves)
+            require_unchanged(checked);
+        for (const CheckedLeaf &checked : leaves)
+            names.push_back(hand_over_one(spi, work.family.members[checked.leaf->member],
+                                          checked.leaf->table.relid, archives[checked.leaf->member]));
+    });
+    if (failure)
+        pg::raise(*failure);
+    locked_ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+    return names;
+}
+
+} // namespace privacy_scan::retention

@@ -1,0 +1,34 @@
+// One pass over a leaf: its rows counted and digested, and the values by which they refer to their roots. Red
+// code throughout: per row, no guard, no destructor.
+#pragma once
+
+#include "retention/row_shape.hpp"
+
+extern "C" {
+#include <utils/hsearch.h>
+#include <utils/array.h>
+#include <utils/rel.h>
+}
+
+namespace privacy_scan::retention
+{
+
+// What several leaves refer to. Values are told apart by their bytes; equal ones of different bytes come
+// twice.
+struct RootValues {
+    HTAB *seen;
+    ArrayBuildState *values;
+    std::int64_t count;
+    std::int64_t missing; // rows that refer to nobody
+};
+
+// In the current memory context.
+RootValues make_root_values(Oid type);
+
+// Adds the leaf's rows as the active snapshot sees them. `column`: the one that refers to the root.
+RowTotal scan_leaf(Relation leaf, AttrNumber column, RootValues *roots);
+
+// An array of the values.
+Datum array_of(const RootValues *roots);
+
+} // namespace privacy_scan::retention

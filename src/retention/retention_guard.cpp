@@ -1,0 +1,108 @@
+// See retention_guard.hpp.
+#include "pg/postgres.hpp"
+
+#include "retention/retention_guard.hpp"
+
+#include "partition/partition_layout.hpp"
+#include "pg/ident.hpp"
+
+extern "C" {
+#include <utils/timestamp.h>
+}
+
+namespace privacy_scan::retention
+{
+
+namespace
+{
+
+constexpr std::int64_t days_31 = 31 * USECS_PER_DAY;
+
+// The width of a leaf by its bounds, where they are times.
+std::int64_t width_of(const Work &work, const Leaf &leaf)
+{
+    const Oid parent = work.family.members[leaf.member].table.relid;
+    const partition::PartitionKey key = pg::guarded([=] { return partition::partition_key(parent); });
+    if (key.columns != 1 || (key.type != TIMESTAMPOID && key.type != TIMESTAMPTZOID && key.type != DATEOID))
+        return days_31;
+    const partition::KeyAxis axis(key.type, partition::utc_zone());
+    const partition::Layout layout = partition::read_layout(parent, axis);
+    for (std::size_t i = 0; i < layout.partitions.size(); ++i) {
+        const partition::Cell &cell = layout.taken[i];
+        if (layout.partitions[i] == leaf.table.relid && cell.lower != partition::axis_min &&
+            cell.upper != partition::axis_max)
+            return cell.upper - cell.lower;
+    }
+    return days_31;
+}
+
+void check_clock(pg::Spi &spi, const Work &work, const std::vector<Window> &windows, std::int64_t at)
+{
+    const std::string key = pg::quote(work.policy.key);
+    pg::Rows newest = spi.run("SELECT max(t." + key + ")::timestamptz, max(t." + key + ")::text FROM " +
+                              work.family.root().from + " AS t WHERE isfinite(t." + key + ")");
+    std::int64_t width = 0;
+    for (const Window &window : windows)
+        width = std::max(width, width_of(work, window.leaves.front()));
+    if (newest.is_null(0, 1) || newest.int8(0, 1) >= at - width)
+        return;
+    pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+             "the newest row of " + work.family.root().name + " is more than one partition's width old",
+             "Its key is " + newest.text(0, 2) + " UTC. A clock that runs ahead would look the same.",
+             "If the clock is right, say force => true.");
+}
+
+bool is_first_run(pg::Spi &spi, Oid root)
+{
+    pg::CatalogScope scope;
+    return spi
+        .run("SELECT FROM privacy_scan.archive_ledger WHERE root = $1 LIMIT 1", {pg::regclass_param(root)})
+        .empty();
+}
+
+[[noreturn]] void refuse_half(const std::string &relation)
+{
+    pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+             "the first run of this policy would remove more than half of " + relation, {},
+             "Look at plan_retention(); if that is meant, say confirm => true.");
+}
+
+void check_half(pg::Spi &spi, const Work &work, const std::vector<Window> &windows)
+{
+    const Member &root = work.family.root();
+    const std::int64_t expired =
+        spi.run(work.sql.count_expired(root), {pg::datum_param(work.cutoff.type, work.cutoff.value)})
+            .int8(0, 1);
+    if (2 * expired > spi.run("SELECT count(*) FROM " + root.from).int8(0, 1))
+        refuse_half(root.name);
+    for (std::size_t i = 0; i < work.family.members.size(); ++i) {
+        std::int64_t going = 0;
+        for (const Window &window : windows)
+            for (const Leaf &leaf : window.leaves)
+                if (leaf.member == i)
+                    going += spi.run("SELECT pg_relation_size($1)", {pg::regclass_param(leaf.table.relid)})
+                                 .int8(0, 1);
+        const Member &member = work.family.members[i];
+        if (going > 0 &&
+            2 * going > spi.run("SELECT sum(pg_relation_size(relid))::bigint FROM pg_partition_tree($1)"
+                                " WHERE isleaf",
+                                {pg::regclass_param(member.table.relid)})
+                            .int8(0, 1))
+            refuse_half(member.name);
+    }
+}
+
+} // namespace
+
+void check_guards(pg::Spi &spi, const Work &work, const std::vector<Window> &windows, std::int64_t at,
+                  Said said)
+{
+    if (windows.empty())
+        return;
+    if (!said.force)
+        check_clock(spi, work, windows, at);
+    if (!said.confirm && is_first_run(spi, work.policy.root))
+        check_half(spi, work, windows);
+}
+
+} // namespace privacy_scan::retention

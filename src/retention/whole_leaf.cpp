@@ -1,0 +1,213 @@
+// See whole_leaf.hpp.
+#include "pg/postgres.hpp"
+
+#include "retention/whole_leaf.hpp"
+
+#include "pg/ident.hpp"
+#include "pg/lock.hpp"
+#include "pg/memory.hpp"
+#include "pg/relation.hpp"
+#include "pg/snapshot.hpp"
+#include "retention/archive_writer.hpp"
+#include "retention/leaf_handover.hpp"
+#include "retention/leaf_scan.hpp"
+#include "settings/settings.hpp"
+
+extern "C" {
+#include <utils/lsyscache.h>
+#include <utils/timestamp.h>
+}
+
+namespace privacy_scan::retention
+{
+
+namespace
+{
+
+// Its rows must go row by row, whoever waits.
+[[noreturn]] void by_rows(const std::string &reason)
+{
+    pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, reason);
+}
+
+const Link::Column &pair_of(const Work &work, const Window &window)
+{
+    return work.family.members[window.leaves.front().member].links.front().columns.front();
+}
+
+AttrNumber column_of(const Work &work, const Leaf &leaf)
+{
+    const char *name = work.family.members[leaf.member].links.front().columns.front().child.c_str();
+    const Oid relid = leaf.table.relid;
+    return pg::guarded([=] { return get_attnum(relid, name); });
+}
+
+// Where some pages aren't all-visible: with all writers gone for the moment of reading their marks, so that
+// what they wrote is committed or not. The lock is given back at once.
+LeafPages pages_without_writers(const Leaf &leaf)
+{
+    LeafPages pages{};
+    pg::Subtransaction moment;
+    pg::lock_owned(leaf.table, ShareLock);
+    {
+        const pg::RelationScope relation(leaf.table.relid, NoLock);
+        pages = pg::guarded([&] { return read_leaf_pages(relation.get()); });
+    }
+    moment.rollback();
+    return pages;
+}
+
+LeafPages pages_of(const Leaf &leaf)
+{
+    LeafPages pages{};
+    {
+        const pg::RelationScope relation(leaf.table.relid, NoLock);
+        if (!RelationNeedsWAL(relation.get()))
+            by_rows("it is unlogged");
+        pages = pg::guarded([&] { return read_leaf_pages(relation.get()); });
+    }
+    if (pages.unmarked > 0)
+        pages = pages_without_writers(leaf);
+    if (pages.unmarked > most_page_marks)
+        by_rows(std::to_string(pages.unmarked) + " pages are not all-visible, VACUUM it");
+    return pages;
+}
+
+// Reads the window's leaves once, as of now.
+std::vector<CheckedLeaf> check_leaves(const Work &work, const Window &window, RootValues &roots)
+{
+    std::vector<CheckedLeaf> checked;
+    for (const Leaf &leaf : window.leaves) {
+        pg::lock_owned(leaf.table, ShareUpdateExclusiveLock);
+        checked.push_back({&leaf, pages_of(leaf), {}});
+    }
+    const pg::SnapshotScope snapshot;
+    for (CheckedLeaf &leaf : checked) {
+        const AttrNumber column = column_of(work, *leaf.leaf);
+        const pg::RelationScope relation(leaf.leaf->table.relid, NoLock);
+        leaf.total = pg::guarded([&] { return scan_leaf(relation.get(), column, &roots); });
+    }
+    if (roots.missing > 0)
+        by_rows(std::to_string(roots.missing) + " of its rows refer to no root");
+    return checked;
+}
+
+// The roots, all of them, or an error that says how many others there are.
+Picked pick_roots(pg::Spi &spi, const Work &work, const Window &window, const RootValues &roots)
+{
+    const Member &member = work.family.members[window.leaves.front().member];
+    const Oid element = roots.values->element_type;
+    const pg::Param values = pg::guarded([&] {
+        return pg::Param{get_array_type(element), array_of(&roots), false};
+    });
+    Picked picked(spi.run(work.sql.pick_referenced(member),
+                          {pg::datum_param(work.cutoff.type, work.cutoff.value), values}),
+                  work.sql.columns());
+    std::vector<pg::Param> params = picked.params;
+    params.push_back(values);
+    const std::int64_t left =
+        picked.count ? spi.run(work.sql.count_unpicked(member), params).int8(0, 1) : roots.count;
+    if (left > 0)
+        by_rows(std::to_string(left) + " of its roots stay, or are in use");
+    return picked;
+}
+
+// How many roots one transaction takes at most.
+std::int64_t most_roots()
+{
+    return 10 * static_cast<std::int64_t>(settings::retention_batch_rows());
+}
+
+void add_whole(const Work &work, const std::vector<ArchiveTable> &archives,
+               const std::vector<CheckedLeaf> &leaves, const std::vector<std::string> &names, Batch &batch)
+{
+    for (std::size_t i = 0; i < leaves.size(); ++i) {
+        const std::size_t member = leaves[i].leaf->member;
+        const RowTotal &total = leaves[i].total;
+        batch.moved.push_back({work.family.members[member].table.relid,
+                               archives[member].name,
+                               total.rows,
+                               total.bytes,
+                               total.digest,
+                               0,
+                               {},
+                               names[i]});
+        batch.rows += total.rows;
+    }
+}
+
+Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives,
+                const Window &window, double &locked_ms)
+{
+    Batch batch;
+    {
+        pg::OwnerScope owner(work.family.root().table.owner);
+        spi.run("SET LOCAL work_mem = '64MB'"); // ends with the scope
+        if (!ArchiveWriter::can_write(archives.front().relid))
+            by_rows("the root's archive has rules for its rows");
+        pg::wait_for_older_snapshots(settings::lock_timeout_ms()); // in vain here, in vain later
+        const Oid type = pg::guarded([&] {
+            const Oid relid = window.leaves.front().table.relid;
+            return get_atttype(relid, get_attnum(relid, pair_of(work, window).child.c_str()));
+        });
+        RootValues roots = pg::guarded([=] { return make_root_values(type); });
+        const std::vector<CheckedLeaf> leaves = check_leaves(work, window, roots);
+        if (roots.count > most_roots())
+            by_rows("it has too many roots for one transaction");
+        if (roots.count == 0)
+            by_rows("it has no rows");
+        const Picked picked = pick_roots(spi, work, window, roots);
+        std::vector<std::string> spared;
+        for (const Leaf &leaf : window.leaves)
+            spared.push_back(leaf.name);
+        move_picked(spi, work, archives, picked, spared, batch);
+        pg::wait_for_older_snapshots(settings::lock_timeout_ms());
+        add_whole(work, archives, leaves, hand_over(spi, work, archives, leaves, locked_ms), batch);
+    }
+    batch.last = false;
+    write_ledger(spi, work, batch);
+    return batch;
+}
+
+// What was chosen may have been detached, or another table's archive changed, since.
+void require_still_so(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives,
+                      const Window &window)
+{
+    pg::OwnerScope owner(work.family.root().table.owner);
+    if (has_user_triggers(spi, work, archives))
+        by_rows("a trigger or rule of the family or its archives would be passed by");
+    for (const Leaf &leaf : window.leaves) {
+        const Member &member = work.family.members[leaf.member];
+        const std::string obstacle = obstacle_in_archive(spi, member, archives[leaf.member].relid);
+        if (!obstacle.empty())
+            by_rows(obstacle);
+        if (std::find(member.leaves.begin(), member.leaves.end(), leaf.name) == member.leaves.end())
+            by_rows("it is no partition any more");
+    }
+}
+
+constexpr int most_attempts = 2; // each reads the leaves
+
+} // namespace
+
+std::optional<std::string> move_window(pg::Spi &spi, Work &work, const Window &window, Batch &batch,
+                                       double &locked_ms)
+{
+    pg::require_read_committed("retention");
+    for (int attempt = 1;; ++attempt) {
+        pg::MemoryScope memory("window of run_retention");
+        auto failure = pg::try_in_subtransaction([&] {
+            const std::vector<ArchiveTable> archives = prepare_with_locks(spi, work);
+            require_still_so(spi, work, archives, window);
+            batch = move_once(spi, work, archives, window, locked_ms);
+        });
+        if (!failure)
+            return std::nullopt;
+        if (failure->sqlstate == "XX001")
+            pg::raise(*failure);
+        if (!is_busy(*failure) || attempt == most_attempts)
+            return failure->message;
+    }
+}
+
+} // namespace privacy_scan::retention
