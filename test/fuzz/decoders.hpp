@@ -17,10 +17,10 @@ using Decode = privacy_scan::json::Decoded (*)(privacy_scan::json::Decoding &, s
 // What a reference decoder makes of the source: the output, or nothing where it refuses.
 using Reference = std::optional<Bytes> (*)(const Bytes &source, std::uint32_t output_size);
 
-// The output as far as ours went. Every byte of it must be the reference's where that accepts the source, and
-// it must be complete.
-inline void compare(Decode decode, Reference reference, const Bytes &encoded, std::uint32_t output_size,
-                    Input &input)
+// Where the reference accepts the source, ours must be complete and the same; where it refuses, so must ours,
+// if the two are to refuse alike.
+inline void compare(Decode decode, Reference reference, bool refuses_alike, const Bytes &encoded,
+                    std::uint32_t output_size, Input &input)
 {
     using namespace privacy_scan::json;
     const std::unique_ptr<std::uint8_t[]> source(new std::uint8_t[encoded.size()]);
@@ -45,9 +45,15 @@ inline void compare(Decode decode, Reference reference, const Bytes &encoded, st
         check(state.output_done <= output_size && state.source_done <= state.source_ready);
         check(decoded == Decoded::damaged || state.output_done >= wanted);
     }
+    if (decoded != Decoded::damaged) { // what is left of the source must be looked at, too
+        state.source_ready = state.source_size;
+        decoded = decode(state, output_size);
+    }
     const std::optional<Bytes> expected = reference(encoded, output_size);
-    if (!expected)
+    if (!expected) {
+        check(!refuses_alike || decoded == Decoded::damaged);
         return;
+    }
     check(decoded == Decoded::enough && state.output_done == output_size);
     check(std::equal(expected->begin(), expected->end(), output.get()));
 }
