@@ -104,6 +104,7 @@ void scan_chunks(OpenToast &toast, const ExternalValue &value, std::int32_t firs
             report_missing(value, expected);
         memcpy(stored + begin, chunk.bytes, chunk.size);
         ++expected;
+        CHECK_FOR_INTERRUPTS();
     }
     if (expected <= last)
         report_missing(value, expected);

@@ -11,7 +11,7 @@ use PrivacyScanTest;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-my $seed = $ENV{PS_SEED} // time;
+my $seed = $ENV{PS_SEED} // 1; # the same damage each time
 srand($seed);
 note("PS_SEED=$seed");
 
@@ -45,11 +45,10 @@ for my $expression (q{privacy_scan.json_text(doc, 'list')}, q{privacy_scan.json_
 
 # A cancel by somebody else, timed by the server.
 my $best;
-for (1 .. 5)
+for (1 .. 3)
 {
-	local $ENV{PGAPPNAME} = 'reader';
 	my $err = '';
-	my $session = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c',
+	my $session = IPC::Run::start([ 'env', 'PGAPPNAME=reader', 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c',
 		q{SELECT sum(length(privacy_scan.json_text(doc, 'list'))) FROM large, generate_series(1, 1000)} ], '>', '/dev/null', '2>', \$err);
 	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'reader' AND state = 'active'})
 	  or die 'the reader does not read';
@@ -135,7 +134,8 @@ sub damage_chunks
 			my $word = unpack 'V', substr $bytes, $page + $pointer, 4;
 			my ($offset, $length) = ($word & 0x7fff, $word >> 17);
 			next if $length < 100 || rand() > $share;
-			my $at = $page + $offset + 24 + 8 + 4 + int rand($length - 40);
+			# Behind the tuple's header, the chunk's number and length, and how it was compressed.
+			my $at = $page + $offset + 24 + 8 + 4 + 4 + int rand($length - 44);
 			substr $bytes, $at, 1, chr(ord(substr $bytes, $at, 1) ^ 1 << int rand 8);
 			++$flipped;
 		}
