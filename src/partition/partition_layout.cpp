@@ -65,6 +65,8 @@ RelationFacts relation_facts(Oid relid)
     facts.is_temporary = rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP;
     facts.is_catalog = IsSystemRelation(rel);
     facts.extension = getExtensionOfObject(RelationRelationId, relid);
+    if (facts.extension == get_extension_oid("privacy_scan", true))
+        facts.extension = InvalidOid; // our own tables are ours to manage
     facts.key = partition_key(relid);
     relation_close(rel, AccessShareLock);
     return facts;
