@@ -64,7 +64,7 @@ std::vector<pg::Cell> cells_of(const StatisticsRow &row)
 // What was only sampled is no news.
 void notify(const StatisticsRow &row)
 {
-    const std::string name = OidIsValid(row.relid) ? pg::qualified_name(row.relid) : "samples";
+    const std::string name = pg::qualified_name(row.relid);
     const char *about = name.c_str(), *what = row.action.c_str(), *code = row.error.sqlstate.c_str(),
                *message = row.error.message.c_str();
     const double ms = row.ms;

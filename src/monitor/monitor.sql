@@ -94,14 +94,15 @@ COMMENT ON VIEW privacy_scan.database_samples IS
     'The samples of the whole database, for members of pg_read_all_stats: bytes, client connections of the server by state, age in transactions of the oldest snapshot or slot.';
 GRANT SELECT ON privacy_scan.database_samples TO PUBLIC;
 
--- Least squares over the last 30 days before a relation's newest sample. What is lost between two samples is
--- a removal: the line goes on from there as if it had not been, in the columns without net_.
+-- Least squares over the last 30 days before a relation's newest sample. Where less is there than at the sample
+-- before, something was removed: in the columns without net_ that stretch of time is left out, with what it
+-- took, and the line goes on as if it had not been.
 CREATE VIEW privacy_scan.growth WITH (security_barrier) AS
 WITH recent AS (
     SELECT m.id, m.relation, m.root_id, s.sampled_at, s.bytes, s.rows, s.inserted,
            (extract(epoch FROM s.sampled_at - max(s.sampled_at) OVER w) / 86400)::double precision AS day,
-           greatest(s.bytes - lag(s.bytes) OVER o, 0) AS more_bytes,
-           greatest(s.rows - lag(s.rows) OVER o, 0) AS more_rows,
+           (extract(epoch FROM s.sampled_at - lag(s.sampled_at) OVER o) / 86400)::double precision AS days,
+           s.bytes - lag(s.bytes) OVER o AS more_bytes, s.rows - lag(s.rows) OVER o AS more_rows,
            row_number() OVER (w ORDER BY s.sampled_at DESC) = 1 AS newest
     FROM privacy_scan.metric_relations m
     JOIN pg_class r ON r.oid = m.relation
@@ -110,14 +111,17 @@ WITH recent AS (
     JOIN privacy_scan.metric_samples s ON s.relation_id = m.id AND s.sampled_at >= n.at - interval '30 days'
     WINDOW w AS (PARTITION BY m.id), o AS (PARTITION BY m.id ORDER BY s.sampled_at)
 ), filled AS (
-    SELECT *, sum(more_bytes) OVER o AS filled_bytes, sum(more_rows) OVER o AS filled_rows
+    SELECT *, coalesce(sum(more_bytes) FILTER (WHERE more_bytes >= 0) OVER o, 0)::double precision AS filled_bytes,
+           coalesce(sum(days) FILTER (WHERE more_bytes >= 0) OVER o, 0) AS bytes_day,
+           coalesce(sum(more_rows) FILTER (WHERE more_rows >= 0) OVER o, 0)::double precision AS filled_rows,
+           coalesce(sum(days) FILTER (WHERE more_rows >= 0) OVER o, 0) AS rows_day
     FROM recent WINDOW o AS (PARTITION BY id ORDER BY sampled_at)
 ), line AS (
     SELECT id, relation, root_id, count(*) AS samples, min(sampled_at) AS first_at, max(sampled_at) AS last_at,
            max(bytes) FILTER (WHERE newest) AS bytes, max(rows) FILTER (WHERE newest) AS rows,
            count(*) >= 3 AND max(day) - min(day) >= 1 AS is_known,
-           regr_slope(coalesce(filled_bytes, 0)::double precision, day) AS bytes_per_day,
-           regr_slope(coalesce(filled_rows, 0)::double precision, day) FILTER (WHERE rows IS NOT NULL) AS rows_per_day,
+           regr_slope(filled_bytes, bytes_day) AS bytes_per_day,
+           regr_slope(filled_rows, rows_day) AS rows_per_day,
            regr_slope(bytes::double precision, day) AS net_bytes_per_day,
            regr_slope(rows::double precision, day) AS net_rows_per_day,
            regr_slope(inserted::double precision, day) AS inserted_per_day

@@ -8,6 +8,7 @@
 #include "pg/ident.hpp"
 
 extern "C" {
+#include <catalog/pg_inherits.h>
 #include <utils/lsyscache.h>
 #include <utils/timestamp.h>
 }
@@ -23,13 +24,23 @@ bool is_gone(Oid relid)
     return pg::guarded([=] { return get_rel_relkind(relid) == '\0'; });
 }
 
+// The relation and all below it, as far as they are there: where somebody's lock may be in the way.
+std::vector<Oid> tree_of(Oid relid)
+{
+    const List *relids = pg::guarded([=] { return find_all_inheritors(relid, NoLock, nullptr); });
+    std::vector<Oid> tree;
+    for (int i = 0; i < list_length(relids); ++i)
+        tree.push_back(list_nth_oid(relids, i));
+    return tree;
+}
+
 // Runs one step and keeps its row, if there is something to say.
 bool step(StatisticsReport &report, StatisticsRow row, const std::function<bool(StatisticsRow &)> &body)
 {
     const TimestampTz begun = GetCurrentTimestamp();
     bool is_news = true;
-    auto failure = pg::try_with_locks({row.relid}, row.wait, [&] { is_news = body(row); });
-    if (failure && OidIsValid(row.relid) && is_gone(row.relid))
+    auto failure = pg::try_with_locks(tree_of(row.relid), row.wait, [&] { is_news = body(row); });
+    if (failure && is_gone(row.relid))
         return false;
     if (failure) {
         row.action = "failed";
@@ -82,6 +93,7 @@ void run_one(pg::Spi &spi, const Watched &watched, std::int64_t at, StatisticsRe
 void run_own(pg::Spi &spi, std::int64_t at, bool with_database, StatisticsReport &report)
 {
     StatisticsRow own;
+    own.relid = samples_table();
     own.action = "dropped";
     step(report, own, [&](StatisticsRow &row) {
         forget_dropped(spi);

@@ -15,14 +15,14 @@ extern "C" {
 namespace privacy_scan::monitor
 {
 
-namespace
-{
-
 Oid samples_table()
 {
     return pg::guarded(
         [] { return get_relname_relid("metric_samples", get_namespace_oid("privacy_scan", false)); });
 }
+
+namespace
+{
 
 partition::Policy first_policy(Oid table)
 {
