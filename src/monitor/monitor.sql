@@ -28,7 +28,8 @@ COMMENT ON TABLE privacy_scan.metric_leaves IS
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.metric_leaves', 'WHERE false');
 
 -- A partition set of our own partition room, from the first run on; its partitions are no members of the
--- extension, so that pg_dump takes them along, and they go when this goes.
+-- extension, so that pg_dump takes them along, and they go when this goes. It has no key and no index: a restore
+-- attaches the partitions first, would get them from here, and fail at those of the dump. Each partition has its own.
 CREATE TABLE privacy_scan.metric_samples (
     sampled_at          timestamptz NOT NULL,
     relation_id         integer     NOT NULL,
@@ -39,8 +40,7 @@ CREATE TABLE privacy_scan.metric_samples (
     active              integer,
     idle_in_transaction integer,
     max_connections     integer,
-    oldest_xmin_age     bigint,
-    PRIMARY KEY (relation_id, sampled_at)
+    oldest_xmin_age     bigint
 ) PARTITION BY RANGE (sampled_at);
 COMMENT ON TABLE privacy_scan.metric_samples IS
     'The samples of run_statistics(), one row a relation and run; relation_id 0 is the database. Read privacy_scan.relation_samples and privacy_scan.database_samples instead.';

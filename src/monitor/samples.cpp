@@ -58,6 +58,20 @@ void make_partitions(pg::Spi &spi, Oid table, std::int64_t at)
     partition::maintain(spi, set, at, std::nullopt, partition::OnFailure::raise, actions);
 }
 
+// One sample of a relation at an instant, found by both.
+void make_indexes(pg::Spi &spi, Oid table)
+{
+    pg::Rows rows = spi.run("SELECT partition::oid FROM privacy_scan.partition_bounds($1)"
+                            " WHERE NOT EXISTS (SELECT FROM pg_index WHERE indrelid = partition)",
+                            {pg::regclass_param(table)});
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        const pg::OwnedTable partition = pg::require_owner(rows.oid(row, 1));
+        pg::OwnerScope owner(partition.owner);
+        spi.run("CREATE UNIQUE INDEX ON " + pg::qualified_name(partition.relid) +
+                " (relation_id, sampled_at)");
+    }
+}
+
 std::vector<Oid> expired_partitions(pg::Spi &spi, Oid table, std::int64_t at)
 {
     pg::Rows rows = spi.run(
@@ -78,6 +92,7 @@ std::int64_t maintain_samples(pg::Spi &spi, std::int64_t at)
     pg::CatalogScope scope;
     const Oid table = samples_table();
     make_partitions(spi, table, at);
+    make_indexes(spi, table);
     const std::vector<Oid> expired = expired_partitions(spi, table, at);
     if (expired.empty())
         return 0;
