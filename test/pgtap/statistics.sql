@@ -13,7 +13,7 @@ SELECT set_eq($$SELECT p.oid::regprocedure::text FROM pg_proc p
   'privacy_scan.collect_statistics(regclass,timestamp with time zone)',
   'privacy_scan.run_statistics(regclass,timestamp with time zone)',
   'privacy_scan.forecast_growth(regclass,bigint,boolean)'], 'the routines are the ones that were reviewed');
-SELECT volatility_is('privacy_scan', 'collect_statistics', ARRAY['regclass', 'timestamptz'], 'volatile');
+SELECT volatility_is('privacy_scan', 'collect_statistics', ARRAY['regclass', 'timestamp with time zone'], 'volatile');
 SELECT volatility_is('privacy_scan', 'forecast_growth', ARRAY['regclass', 'bigint', 'boolean'], 'stable');
 SELECT is_partitioned('privacy_scan', 'metric_samples', 'the samples are partitioned');
 SELECT is_empty($$SELECT FROM pg_index WHERE indrelid = 'privacy_scan.metric_samples'::regclass$$,
@@ -32,7 +32,7 @@ SELECT results_eq($$SELECT context, boot_val FROM pg_settings WHERE name = 'priv
   'how long samples are kept is a superuser''s to set');
 
 CREATE ROLE regress_ps_stranger;
-SELECT function_privs_are('privacy_scan', 'collect_statistics', ARRAY['regclass', 'timestamptz'], 'regress_ps_stranger', '{}'::name[]);
+SELECT function_privs_are('privacy_scan', 'collect_statistics', ARRAY['regclass', 'timestamp with time zone'], 'regress_ps_stranger', '{}'::name[]);
 SELECT table_privs_are('privacy_scan', t, 'regress_ps_stranger', '{}'::name[])
 FROM unnest('{metric_samples,metric_relations,metric_leaves}'::name[]) t;
 -- One superuser's run, then what a stranger sees of it, and one who may read all statistics.
