@@ -14,6 +14,7 @@ extern "C" {
 #include <catalog/dependency.h>
 #include <catalog/partition.h>
 #include <catalog/pg_partitioned_table.h>
+#include <catalog/namespace.h>
 #include <commands/extension.h>
 #include <partitioning/partbounds.h>
 #include <partitioning/partdesc.h>
@@ -65,6 +66,10 @@ RelationFacts relation_facts(Oid relid)
     facts.is_temporary = rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP;
     facts.is_catalog = IsSystemRelation(rel);
     facts.extension = getExtensionOfObject(RelationRelationId, relid);
+    // Our own are ours to manage: members that lie in our schema, not what was added to us from elsewhere.
+    if (facts.extension == get_extension_oid("privacy_scan", true) &&
+        get_rel_namespace(relid) == get_namespace_oid("privacy_scan", true))
+        facts.extension = InvalidOid;
     facts.key = partition_key(relid);
     relation_close(rel, AccessShareLock);
     return facts;

@@ -15,6 +15,7 @@ int job_history_value;
 int job_timeout_value;
 int lock_attempts_value;
 int lock_timeout_value;
+int monitor_sample_days_value;
 int partition_max_ahead_value;
 int partition_max_created_value;
 int retention_batch_rows_value;
@@ -47,6 +48,9 @@ constexpr IntSetting int_settings[] = {
     {"privacy_scan.lock_timeout", "How long one try waits for a lock on a user's table.",
      "Nobody waits behind the extension for longer than this.", &lock_timeout_value, 200, 10, 60000,
      PGC_USERSET, GUC_UNIT_MS},
+    {"privacy_scan.monitor_sample_days", "How many days samples are kept.",
+     "A month's partition of metric_samples goes when all of it is older.", &monitor_sample_days_value, 400,
+     31, 36500, PGC_SUSET, 0},
     {"privacy_scan.partition_max_ahead",
      "How many cells away from the clock a stray row may lie to get a partition.",
      "Rows of the DEFAULT partition that lie further away stay where they are and are reported.",
@@ -107,6 +111,10 @@ int lock_timeout_ms()
 int lock_attempts()
 {
     return lock_attempts_value;
+}
+int monitor_sample_days()
+{
+    return monitor_sample_days_value;
 }
 int partition_max_created()
 {

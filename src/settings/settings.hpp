@@ -11,6 +11,7 @@ int job_history();               // privacy_scan.job_history
 int job_timeout_ms();            // privacy_scan.job_timeout
 int lock_timeout_ms();           // privacy_scan.lock_timeout
 int lock_attempts();             // privacy_scan.lock_attempts
+int monitor_sample_days();       // privacy_scan.monitor_sample_days
 int partition_max_created();     // privacy_scan.partition_max_created
 int partition_max_ahead();       // privacy_scan.partition_max_ahead
 int retention_batch_rows();      // privacy_scan.retention_batch_rows
