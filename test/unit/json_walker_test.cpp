@@ -323,8 +323,9 @@ TEST(DamagedDocuments, AreReportedWhereTheyEndTooSoon)
 TEST(DamagedDocuments, LeaveNoMemoThatReachesOutside)
 {
     const std::string key(1000, 'x');
-    const std::uint32_t words[] = {0x20000003, 0x80000001, 0x800003e9, 0x80000002,
-                                   0x40000000, 0x40000000, 0x40000000, 0};
+    // Ends of four keys: 1, 1001 (the one that is looked for), 3000 (too long), 2.
+    const std::uint32_t words[] = {0x20000004, 0x80000001, 0x800003e9, 0x80000bb8, 0x80000002,
+                                   0x40000000, 0x40000000, 0x40000000, 0x40000000, 0};
     Bytes document(sizeof words);
     std::memcpy(document.data(), words, sizeof words);
     TestSource source(document);
