@@ -287,7 +287,7 @@ std::unique_ptr<KeyKind> make_snowflake(std::string_view text)
     take(text, " ");
     const std::optional<std::int64_t> shift = take_number(text);
     constexpr std::int64_t latest_epoch = 4102444800000; // 2100
-    if (!shift || text != ")" || *epoch > latest_epoch || *shift < 10 || *shift > 42)
+    if (!shift || text != ")" || *epoch > latest_epoch || *shift < 10 || *shift > 24)
         return nullptr;
     return std::make_unique<SnowflakeKind>(*epoch, static_cast<int>(*shift));
 }

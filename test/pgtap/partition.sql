@@ -15,8 +15,8 @@ FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::re
 JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'privacy_scan'
 WHERE p.proname ~ 'partition|drain|maintenance|default_rows';
 SELECT set_eq('SELECT signature FROM routines', ARRAY[
-  'privacy_scan.manage_partitions(regclass,name,interval,integer,text,boolean,timestamp with time zone)',
-  'privacy_scan.manage_partitions(regclass,name,text,integer,text,boolean,text)',
+  'privacy_scan.manage_partitions(regclass,name,interval,integer,text,boolean,timestamp with time zone,text)',
+  'privacy_scan.manage_partitions(regclass,name,text,integer,text,boolean,text,text)',
   'privacy_scan.manage_partitions(regclass,name,bigint,integer,boolean,bigint)',
   'privacy_scan.unmanage_partitions(regclass)',
   'privacy_scan.set_partitions(regclass,integer,interval,bigint,boolean)',
@@ -37,12 +37,12 @@ SELECT set_eq($$SELECT proname FROM routines, aclexplode(coalesce(proacl, acldef
   ARRAY['partition_bounds', 'count_default_rows']::name[], 'PUBLIC may execute what reads, nothing that writes');
 SELECT set_eq($$SELECT proname FROM routines WHERE prokind = 'p'$$, ARRAY['run_maintenance', 'run_drain']::name[], 'two procedures');
 SELECT has_table('privacy_scan', 'partition_policies', 'the policies are a table');
-SELECT columns_are('privacy_scan', 'partition_policies', ARRAY['relation', 'every', 'step', 'premake', 'time_zone', 'default_partition']);
+SELECT columns_are('privacy_scan', 'partition_policies', ARRAY['relation', 'every', 'step', 'premake', 'time_zone', 'default_partition', 'key_kind']);
 SELECT col_is_pk('privacy_scan', 'partition_policies', 'relation', 'one policy a relation');
 SELECT has_view('privacy_scan', 'partitions', 'view partitions');
 SELECT columns_are('privacy_scan', 'partitions', ARRAY['parent', 'partition', 'lower_bound', 'upper_bound', 'lower_at', 'upper_at', 'state', 'rows', 'bytes']);
 SELECT has_view('privacy_scan', 'partition_sets', 'view partition_sets');
-SELECT columns_are('privacy_scan', 'partition_sets', ARRAY['relation', 'key_column', 'every', 'step', 'premake', 'time_zone', 'default_partition', 'partitions', 'days_ahead', 'default_rows']);
+SELECT columns_are('privacy_scan', 'partition_sets', ARRAY['relation', 'key_column', 'key_kind', 'every', 'step', 'premake', 'time_zone', 'default_partition', 'partitions', 'days_ahead', 'default_rows']);
 SELECT has_composite('privacy_scan', 'partition_action', 'type partition_action');
 SELECT is_empty($$SELECT c FROM unnest('{partition_policies,partitions,partition_sets,partition_action}'::text[]) c
   WHERE coalesce(obj_description(('privacy_scan.' || c)::regclass, 'pg_class'), obj_description(('privacy_scan.' || c)::regtype, 'pg_type')) IS NULL$$, 'each has a comment');
