@@ -63,7 +63,7 @@ class DefaultRows
   private:
     static std::string fits_clause(const PartitionSet &set)
     {
-        return set.key().kind() ? fits_kind(*set.key().kind(), pg::quote(set.policy().key)) : "true";
+        return set.key().kind() ? fits_kind(set.policy().key_kind, pg::quote(set.policy().key)) : "true";
     }
     static Count count_of(const pg::Rows &rows) { return {rows.int8(0, 1), rows.int8(0, 2)}; }
     std::string counting() const { return "SELECT count(*), count(*) FILTER (WHERE " + fits_ + ")" + from_; }

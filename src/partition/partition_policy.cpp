@@ -18,10 +18,9 @@ extern "C" {
 namespace privacy_scan::partition
 {
 
-std::string fits_kind(const KeyKind &kind, const std::string &key)
+std::string fits_kind(const std::string &kind, const std::string &key)
 {
-    return "privacy_scan.key_instant(" + pg::quote_text(kind.name()) + ", " + key +
-           "::pg_catalog.text) IS NOT NULL";
+    return "privacy_scan.key_instant(" + pg::quote_text(kind) + ", " + key + "::pg_catalog.text) IS NOT NULL";
 }
 
 void refuse_width(const KeyAxis &key)

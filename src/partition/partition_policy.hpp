@@ -52,7 +52,7 @@ class PartitionSet
 };
 
 // As SQL: true where the key, a quoted column, is an id of the kind.
-std::string fits_kind(const KeyKind &kind, const std::string &key);
+std::string fits_kind(const std::string &kind, const std::string &key);
 
 // Refuses a step for a time key, an interval for an integer key. Error 22023.
 [[noreturn]] void refuse_width(const KeyAxis &key);

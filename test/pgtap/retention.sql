@@ -15,7 +15,7 @@ JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'privacy_scan'
 WHERE p.proname ~ 'retention|digest|cleanup';
 GRANT SELECT ON routines TO PUBLIC;
 SELECT set_eq('SELECT signature FROM routines', ARRAY[
-  'privacy_scan.set_retention(regclass,interval,name,text,text,name)',
+  'privacy_scan.set_retention(regclass,interval,name,text,text,name,text)',
   'privacy_scan.drop_retention(regclass)',
   'privacy_scan.plan_retention(regclass,timestamp with time zone)',
   'privacy_scan.apply_retention(regclass,timestamp with time zone,bigint,boolean)',
@@ -44,12 +44,12 @@ SELECT is((SELECT array_agg(attname || ' ' || format_type(atttypid, NULL) ORDER 
   '{relation regclass,action text,target text,rows bigint,bytes bigint,lock text,key_from text,key_to text,reason text,milliseconds double precision}', 'an action''s columns');
 SELECT is((SELECT array_agg(attname || ' ' || format_type(atttypid, NULL) ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'privacy_scan.row_set'::regclass),
   '{rows bigint,bytes bigint,digest text}', 'a row set''s columns');
-SELECT columns_are('privacy_scan', 'retention_rules', ARRAY['root', 'key_column', 'keep', 'condition', 'archive_schema']);
+SELECT columns_are('privacy_scan', 'retention_rules', ARRAY['root', 'key_column', 'keep', 'condition', 'archive_schema', 'key_kind']);
 SELECT col_is_pk('privacy_scan', 'retention_rules', 'root', 'one policy a root');
 SELECT columns_are('privacy_scan', 'archive_ledger', ARRAY['id', 'archived_at', 'root', 'relation', 'root_name', 'source', 'target', 'rows', 'bytes', 'digest', 'key_from', 'key_to', 'cutoff', 'leaf']);
 SELECT col_is_pk('privacy_scan', 'archive_ledger', 'id', 'the ledger is numbered');
 SELECT is_empty($$SELECT attname FROM pg_attribute WHERE attrelid = 'privacy_scan.archive_ledger'::regclass AND attnum > 0 AND NOT attnotnull$$, 'the ledger has no blanks');
-SELECT columns_are('privacy_scan', 'retention_policies', ARRAY['root', 'key', 'keep', 'condition', 'archive', 'archive_schema']);
+SELECT columns_are('privacy_scan', 'retention_policies', ARRAY['root', 'key', 'keep', 'condition', 'archive', 'archive_schema', 'key_kind']);
 SELECT columns_are('privacy_scan', 'archives', ARRAY['id', 'archived_at', 'root', 'relation', 'archive', 'rows', 'bytes', 'digest', 'key_from', 'key_to', 'cutoff', 'leaf']);
 SELECT is_empty($$SELECT c FROM unnest('{retention_policies,archives}'::text[]) c, pg_class r
   WHERE r.oid = ('privacy_scan.' || c)::regclass AND NOT coalesce(r.reloptions @> '{security_barrier=true}', false)$$, 'the views are security barriers');
