@@ -11,6 +11,16 @@ SET datestyle = 'ISO';
 CREATE FUNCTION cuid(at timestamptz, n int) RETURNS text LANGUAGE sql AS
 $$ SELECT privacy_scan.key_at('cuid', at) || lpad(n::text, 16, '0') $$;
 
+-- The partitions that a plan reads, whatever the way.
+CREATE FUNCTION touched(query text) RETURNS TABLE (partition text) LANGUAGE plpgsql AS $$
+DECLARE line text;
+BEGIN
+  FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+    partition := substring(line FROM 'on ("?[a-zA-Z]+_[a-z0-9_]+"?)');
+    IF partition IS NOT NULL AND partition !~ 'pkey' THEN RETURN NEXT; END IF;
+  END LOOP;
+END $$;
+
 SELECT privacy_scan.key_at('cuid', '2025-01-01 00:00+00'), privacy_scan.key_instant('cuid', 'cm5d4ruo00000abcdabcdabcd');
 SELECT k AS kind, privacy_scan.key_at(k, '2025-01-01 00:00:00.0005+00') FROM unnest('{uuidv7,ulid,ulid_lower,cuid,ksuid,objectid,"snowflake(1288834974657,22)"}'::text[]) k;
 SELECT privacy_scan.key_instant('uuidv7', '017f22e2-79b0-7cc3-98c4-dc0c0c07398f'), privacy_scan.key_instant('snowflake(1288834974657,22)', '1541815603606036480'),
@@ -49,9 +59,9 @@ INSERT INTO "Scan" VALUES (cuid('2025-02-01', 62), 'again', '2030-02-01');
 INSERT INTO "Evidence" VALUES ('e', cuid('2025-02-01', 63), 'no such scan');
 CREATE TABLE note (scan text REFERENCES "Scan");
 INSERT INTO note VALUES (cuid('2025-02-01', 62));
-EXPLAIN (COSTS OFF) SELECT * FROM "Scan" WHERE id = 'cm5d4ruo00000abcdabcdabcd';
+SELECT DISTINCT * FROM touched($$SELECT * FROM "Scan" WHERE id = 'cm5d4ruo00000abcdabcdabcd'$$);
 PREPARE by_id (text) AS SELECT count(*) FROM "Evidence" WHERE "scanId" = $1;
-EXPLAIN (COSTS OFF) EXECUTE by_id ('cm5d4ruo00000abcdabcdabcd');
+SELECT DISTINCT * FROM touched($$EXECUTE by_id ('cm5d4ruo00000abcdabcdabcd')$$);
 SELECT tableoid::regclass AS partition, count(*), min("createdAt"), max("createdAt") FROM "Scan" GROUP BY 1 ORDER BY 3;
 DELETE FROM note;
 
@@ -135,6 +145,38 @@ SELECT count(*) FROM privacy_scan.manage_partitions('foreign_bounds', 'id', '1 m
 CREATE TABLE foreign_bounds_1 PARTITION OF foreign_bounds FOR VALUES FROM ('a') TO ('b');
 SELECT action, sqlstate, message FROM privacy_scan.maintain_partitions('foreign_bounds');
 SELECT partition, lower_bound, upper_bound, lower_at FROM privacy_scan.partitions WHERE parent = 'foreign_bounds'::regclass ORDER BY 1;
+
+-- CHECKs on a time column, for who asks: queries by that time are pruned, too.
+-- A row that was back-dated before: the CHECK admits what is there.
+UPDATE "Scan" SET "createdAt" = '2024-06-01' WHERE id = cuid('2025-03-05 00:00', 126);
+SELECT count(*) FROM touched($$SELECT * FROM "Scan" WHERE "createdAt" >= '2025-04-10' AND "createdAt" < '2025-04-20'$$);
+CALL privacy_scan.add_time_checks('"Scan"', 'createdAt');
+SELECT conrelid::regclass AS partition, convalidated, pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'privacy_scan_time_check' ORDER BY conrelid::regclass::text COLLATE "C";
+SELECT * FROM touched($$SELECT * FROM "Scan" WHERE "createdAt" >= '2025-04-10' AND "createdAt" < '2025-04-20'$$) ORDER BY 1;
+SELECT * FROM touched($$SELECT * FROM "Scan" WHERE "createdAt" >= '2024-06-01' AND "createdAt" < '2024-06-02'$$) ORDER BY 1;
+-- Again: nothing to do. What it refuses, and what not.
+CALL privacy_scan.add_time_checks('"Scan"', 'createdAt');
+INSERT INTO "Scan" VALUES (cuid('2025-02-03', 77), 'clocks differ', '2025-01-31 12:00');
+INSERT INTO "Scan" VALUES (cuid('2025-02-03', 78), 'back-dated', '2024-01-31 12:00');
+UPDATE "Scan" SET "createdAt" = now() WHERE id = cuid('2025-02-03', 77);
+SELECT privacy_scan.drop_time_checks('"Scan"'), privacy_scan.drop_time_checks('"Scan"');
+UPDATE "Scan" SET "createdAt" = now() WHERE id = cuid('2025-02-03', 77);
+-- One that was left half-way is gone on with; one that its rows contradict by now goes.
+ALTER TABLE "Scan_2025_04" ADD CONSTRAINT privacy_scan_time_check CHECK ("createdAt" >= '2025-03-31' AND "createdAt" < '2025-05-02') NOT VALID;
+ALTER TABLE "Scan_2025_02" ADD CONSTRAINT privacy_scan_time_check CHECK ("createdAt" >= '2025-01-31' AND "createdAt" < '2025-03-02') NOT VALID;
+CALL privacy_scan.add_time_checks('"Scan"', 'createdAt');
+SELECT conrelid::regclass AS partition, convalidated FROM pg_constraint WHERE conname = 'privacy_scan_time_check' ORDER BY conrelid::regclass::text COLLATE "C";
+SELECT privacy_scan.drop_time_checks('"Scan"');
+-- Nothing is closed before its grace period; an infinity is left alone; other columns and relations are refused.
+CALL privacy_scan.add_time_checks('"Scan"', 'createdAt', grace => '1000 years');
+UPDATE "Scan" SET "createdAt" = 'infinity' WHERE id = cuid('2025-02-03', 77);
+CALL privacy_scan.add_time_checks('"Scan"', 'createdAt');
+SELECT privacy_scan.drop_time_checks('"Scan"');
+CALL privacy_scan.add_time_checks('"Scan"', 'status');
+CALL privacy_scan.add_time_checks('"Scan"', 'nothing');
+CALL privacy_scan.add_time_checks('"Scan"', 'createdAt', slack => '-1 day');
+CALL privacy_scan.add_time_checks('sums', 'digest');
+BEGIN; CALL privacy_scan.add_time_checks('"Scan"', 'createdAt'); ROLLBACK;
 
 -- Which kind it is.
 CREATE TABLE sample (cuid text, ulid text, uuid uuid, uuid4 uuid, words text, flake bigint, small bigint, at date);

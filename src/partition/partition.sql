@@ -138,6 +138,22 @@ COMMENT ON PROCEDURE privacy_scan.run_drain(regclass, integer) IS
     'Drains the DEFAULT partition batch by batch, committing each.';
 REVOKE EXECUTE ON PROCEDURE privacy_scan.run_drain(regclass, integer) FROM PUBLIC;
 
+CREATE PROCEDURE privacy_scan.add_time_checks(
+    relation regclass, "column" name, grace interval DEFAULT '7 days', slack interval DEFAULT '1 day')
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'ps_add_time_checks';
+COMMENT ON PROCEDURE privacy_scan.add_time_checks(regclass, name, interval, interval) IS
+    'Gives closed partitions a CHECK on a time column, so that queries by it are pruned: its window with slack on both sides. From then on a row of theirs with another time is refused.';
+REVOKE EXECUTE ON PROCEDURE privacy_scan.add_time_checks(regclass, name, interval, interval) FROM PUBLIC;
+
+CREATE FUNCTION privacy_scan.drop_time_checks(relation regclass)
+RETURNS integer
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_drop_time_checks';
+COMMENT ON FUNCTION privacy_scan.drop_time_checks(regclass) IS
+    'Drops the CHECKs that add_time_checks() made; returns their number.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.drop_time_checks(regclass) FROM PUBLIC;
+
 CREATE FUNCTION privacy_scan.partition_bounds(relation regclass)
 RETURNS TABLE (
     partition regclass, lower_bound text, upper_bound text, lower_at timestamptz, upper_at timestamptz, state text)

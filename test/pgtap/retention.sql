@@ -36,7 +36,7 @@ SELECT is_empty($$SELECT signature FROM routines, aclexplode(coalesce(proacl, ac
 SELECT set_eq($$SELECT proname FROM routines WHERE prokind = 'p'$$, ARRAY['run_retention']::name[], 'one procedure');
 SELECT is_aggregate('privacy_scan', 'row_digest', ARRAY['record'], 'row_digest() is an aggregate');
 SELECT function_returns('privacy_scan', 'cleanup_old_scans', ARRAY['integer'], 'integer', 'cleanup_old_scans() returns a number');
-SELECT function_returns('privacy_scan', 'set_retention', ARRAY['regclass', 'interval', 'name', 'text', 'text', 'name'], 'text', 'set_retention() returns words');
+SELECT function_returns('privacy_scan', 'set_retention', ARRAY['regclass', 'interval', 'name', 'text', 'text', 'name', 'text'], 'text', 'set_retention() returns words');
 SELECT function_returns('privacy_scan', 'drop_retention', ARRAY['regclass'], 'boolean', 'drop_retention() returns whether');
 SELECT function_returns('privacy_scan', f, a, 'setof privacy_scan.retention_action', f || '() returns actions')
 FROM (VALUES ('plan_retention', ARRAY['regclass', 'timestamp with time zone']), ('apply_retention', ARRAY['regclass', 'timestamp with time zone', 'bigint', 'boolean'])) v(f, a);
