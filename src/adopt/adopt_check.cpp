@@ -21,7 +21,8 @@ constexpr const char *checks[] = {
     "  'Run ALTER TABLE .. SET LOGGED first.'),"
     " (c.reloftype <> 0, 'it is a typed table', NULL, 'Run ALTER TABLE .. NOT OF first.'),"
     " (c.oid < 16384, 'it is a system relation', NULL, NULL),"
-    " (EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE $1 IN (inhrelid, inhparent)),"
+    " (NOT c.relispartition AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE $1 IN (inhrelid, "
+    "inhparent)),"
     "  'it takes part in inheritance', NULL, 'Run ALTER TABLE .. NO INHERIT first.'),"
     " (EXISTS (SELECT FROM pg_catalog.pg_depend WHERE classid = 'pg_class'::regclass AND objid = $1 AND "
     "deptype = 'e'),"
@@ -64,6 +65,11 @@ constexpr const char *checks[] = {
     "SELECT true, format('statistics object \"%s\" lies in another schema', stxname), NULL,"
     " 'Move it to the schema of the table.' FROM pg_catalog.pg_statistic_ext s JOIN pg_catalog.pg_class c"
     " ON c.oid = s.stxrelid WHERE s.stxrelid = $1 AND s.stxnamespace <> c.relnamespace",
+    "SELECT true, format('statistics object \"%s\" has another owner than it', stxname), NULL,"
+    " format('Run ALTER STATISTICS %I.%I OWNER TO %I.', n.nspname, stxname, c.relowner::regrole)"
+    " FROM pg_catalog.pg_statistic_ext s JOIN pg_catalog.pg_class c ON c.oid = s.stxrelid"
+    " JOIN pg_catalog.pg_namespace n ON n.oid = s.stxnamespace WHERE s.stxrelid = $1 AND s.stxowner <> "
+    "c.relowner",
     // What names the table by its OID and cannot be made anew in the switch.
     "SELECT true, format('materialized view %s reads it', c.oid::regclass),"
     " 'It follows the table''s OID and would miss every row that is not in the first partition.',"
@@ -121,16 +127,24 @@ constexpr const char *checks[] = {
     "SELECT true, format('it has a security label of provider \"%s\"', provider),"
     " 'Labels are not taken over.', 'Remove the label, and set it again after the switch.'"
     " FROM pg_catalog.pg_seclabel WHERE classoid = 'pg_class'::regclass AND objoid = $1",
-    // Everything else that depends on the table.
+    // Everything else that depends on the table: what is the table's own goes with it, what reads it was
+    // looked
+    // at above.
     "SELECT true, format('%s depends on it', pg_describe_object(d.classid, d.objid, d.objsubid)),"
     " 'It would stay with the first partition.', 'Drop it, and create it again after the switch.'"
-    " FROM pg_catalog.pg_depend d WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1"
-    " AND d.classid <> ALL (ARRAY['pg_rewrite', 'pg_proc', 'pg_policy', 'pg_trigger', 'pg_constraint', "
-    "'pg_attrdef',"
-    "  'pg_statistic_ext', 'pg_publication_rel', 'pg_type']::regclass[])"
-    " AND NOT (d.classid = 'pg_class'::regclass AND EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = "
-    "d.objid"
-    "  AND c.relkind IN ('i', 'S', 't')))",
+    " FROM pg_catalog.pg_depend d WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND NOT CASE "
+    "d.classid"
+    " WHEN 'pg_class'::regclass THEN EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = d.objid AND relkind "
+    "IN ('i', 'S', 't'))"
+    " WHEN 'pg_attrdef'::regclass THEN EXISTS (SELECT FROM pg_catalog.pg_attrdef WHERE oid = d.objid AND "
+    "adrelid = $1)"
+    " WHEN 'pg_constraint'::regclass THEN EXISTS (SELECT FROM pg_catalog.pg_constraint"
+    "  WHERE oid = d.objid AND (conrelid = $1 OR contype = 'f'))"
+    " WHEN 'pg_trigger'::regclass THEN EXISTS (SELECT FROM pg_catalog.pg_trigger"
+    "  WHERE oid = d.objid AND (tgrelid = $1 OR tgisinternal))"
+    " ELSE d.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_policy'::regclass, "
+    "'pg_type'::regclass,"
+    "  'pg_statistic_ext'::regclass, 'pg_publication_rel'::regclass) END",
 };
 
 // Our own policies name the table by its OID, too.

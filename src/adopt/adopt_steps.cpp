@@ -224,10 +224,10 @@ void validate(pg::Spi &spi, const Work &work, const Step &step)
                  "', correct them, and try again.");
 }
 
-void do_step(pg::Spi &spi, Work &work, const Step &step, std::int64_t now)
+void do_step(pg::Spi &spi, Work &work, const Step &step)
 {
     if (step.action == Action::switch_over) {
-        const Switched switched = switch_table(spi, work.candidate, work.adoption, work.scheme, now);
+        const Switched switched = switch_table(spi, work.candidate, work.adoption, work.scheme);
         store_switch(spi, work.adoption.relid, switched.parent, switched.lock_held_ms, switched.wait.tries);
         return;
     }
@@ -260,7 +260,7 @@ std::vector<StepRow> advance(pg::Spi &spi, Oid relid, bool &more)
     const Step step = *next_step(work);
     if (step.is_top_level)
         return rows_of(work);
-    do_step(spi, work, step, begun);
+    do_step(spi, work, step);
     more = step.action != Action::switch_over;
     std::vector<StepRow> rows = rows_of(work);
     for (StepRow &row : rows)

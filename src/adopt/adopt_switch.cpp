@@ -165,7 +165,7 @@ void register_set(pg::Spi &spi, const Scheme &scheme, Oid parent)
 } // namespace
 
 Switched switch_table(pg::Spi &spi, const Candidate &candidate, const Adoption &adoption,
-                      const Scheme &scheme, std::int64_t now)
+                      const Scheme &scheme)
 {
     const Oid relid = candidate.table.relid;
     const std::int64_t cutover = scheme.axis->axis_of_instant(adoption.cutover);
@@ -178,7 +178,7 @@ Switched switch_table(pg::Spi &spi, const Candidate &candidate, const Adoption &
         refuse_if_any(candidate, find_refusals(spi, candidate, caller));
         Switch work{candidate, scheme, cutover, {}, {}, fingerprint(spi, relid)};
         work.dependents = read_dependents(spi, relid, candidate.table.owner);
-        work.parent = make_parent(spi, candidate, scheme, cutover, scheme.axis->axis_of_instant(now));
+        work.parent = make_parent(spi, candidate, scheme, cutover);
         switched.parent = work.parent.relid;
         std::vector<Oid> relids = work.parent.referenced;
         relids.push_back(relid);

@@ -19,7 +19,7 @@ struct Switched {
 // checked that nothing changed meanwhile, and in the end that all is in place: a table that lacks its index
 // or its validated CHECK is never switched. Errors: 55000 not prepared, 55006 changed meanwhile, 55P03.
 Switched switch_table(pg::Spi &spi, const Candidate &candidate, const Adoption &adoption,
-                      const Scheme &scheme, std::int64_t now);
+                      const Scheme &scheme);
 
 // What it comes to, for the plan.
 std::string switch_in_words(const Candidate &candidate, const Scheme &scheme, std::int64_t cutover);

@@ -37,10 +37,6 @@ constexpr const char *after[] = {
     " JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = d.refobjsubid"
     " WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1"
     " AND d.deptype = 'a'",
-    "SELECT $2, format('ALTER TABLE %s REPLICA IDENTITY %s', $3, CASE c.relreplident WHEN 'f' THEN 'FULL'"
-    " WHEN 'n' THEN 'NOTHING' ELSE (SELECT format('USING INDEX %I', x.relname) FROM pg_catalog.pg_index i"
-    "  JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = $1 AND i.indisreplident) END)"
-    " FROM pg_catalog.pg_class c WHERE c.oid = $1 AND c.relreplident <> 'd'",
     "SELECT $2, format('COMMENT ON %s IS %L', o.what, o.comment) FROM ("
     " SELECT format('TABLE %s', $3) AS what, obj_description($1, 'pg_class') AS comment"
     " UNION ALL SELECT format('CONSTRAINT %I ON %s', conname, $3), obj_description(oid, 'pg_constraint')"

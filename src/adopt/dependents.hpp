@@ -17,7 +17,7 @@ struct Dependents {
     std::vector<RoleStatement> after;  // once the new one has it
 };
 
-// Triggers, owned sequences, replica identity, comments, views, SQL-standard function bodies, publications.
+// Triggers, owned sequences, comments, views, SQL-standard function bodies, publications.
 // Inside OwnerScope: names come out qualified.
 Dependents read_dependents(pg::Spi &spi, Oid relid, Oid owner);
 

@@ -94,6 +94,14 @@ void make_indexes(pg::Spi &spi, const Candidate &candidate, const std::string &s
     }
 }
 
+// $1 the table, $2 the parent's qualified name: no row where it is the default one.
+constexpr const char *replica_identity =
+    "SELECT format('ALTER TABLE %s REPLICA IDENTITY %s', $2, CASE c.relreplident WHEN 'f' THEN 'FULL' WHEN "
+    "'n' THEN 'NOTHING'"
+    "  ELSE (SELECT format('USING INDEX %I', x.relname) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x"
+    "   ON x.oid = i.indexrelid WHERE i.indrelid = $1 AND i.indisreplident) END)"
+    " FROM pg_catalog.pg_class c WHERE c.oid = $1 AND c.relreplident <> 'd'";
+
 // Those of the parent were made in the order of the table's, under names of PostgreSQL's choice.
 void name_statistics(pg::Spi &spi, const Candidate &candidate, Oid parent, const std::string &suffix)
 {
@@ -114,7 +122,7 @@ void name_statistics(pg::Spi &spi, const Candidate &candidate, Oid parent, const
 }
 
 void make_partitions(pg::Spi &spi, const Candidate &candidate, const Scheme &scheme, std::int64_t cutover,
-                     std::int64_t now, NewParent &parent)
+                     NewParent &parent)
 {
     partition::Policy policy = scheme.policy;
     policy.relid = parent.relid;
@@ -128,7 +136,7 @@ void make_partitions(pg::Spi &spi, const Candidate &candidate, const Scheme &sch
         partition::attach_table(spi, set, blueprint, relid, bounds);
         ++parent.partitions;
     };
-    const std::int64_t end = partition::step_cells(*scheme.grid, now, policy.premake + 1);
+    const std::int64_t end = partition::step_cells(*scheme.grid, cutover, policy.premake);
     const auto most = static_cast<std::size_t>(settings::partition_max_created());
     for (const partition::Cell &cell : partition::missing_pieces(*scheme.grid, {}, cutover, end, most))
         make(cell, scheme.grid->suffix(cell.lower));
@@ -161,17 +169,20 @@ std::string wide_name(const Candidate &candidate, const Scheme &scheme, std::int
     return partition::new_partition_name(candidate.table.relid, suffix_until(scheme, cutover));
 }
 
-NewParent make_parent(pg::Spi &spi, const Candidate &candidate, const Scheme &scheme, std::int64_t cutover,
-                      std::int64_t now)
+NewParent make_parent(pg::Spi &spi, const Candidate &candidate, const Scheme &scheme, std::int64_t cutover)
 {
     NewParent parent{};
     parent.relid = make_bare_parent(spi, candidate);
     parent.side_name = pg::qualified_name(parent.relid);
     parent.wide_name = wide_name(candidate, scheme, cutover);
     const std::string suffix = suffix_until(scheme, cutover);
+    const pg::Rows identity =
+        spi.run(replica_identity, {pg::oid_param(candidate.table.relid), pg::text_param(parent.side_name)});
     make_indexes(spi, candidate, suffix, parent);
+    if (!identity.empty()) // before there are partitions, which take after it
+        spi.run(identity.text(0, 1));
     name_statistics(spi, candidate, parent.relid, suffix);
-    make_partitions(spi, candidate, scheme, cutover, now, parent);
+    make_partitions(spi, candidate, scheme, cutover, parent);
     read_foreign_keys(spi, candidate, parent);
     return parent;
 }

@@ -18,8 +18,7 @@ struct NewParent {
 
 // Makes them in the caller's transaction, which holds SHARE UPDATE EXCLUSIVE on the table; its indexes give
 // their names to the parent's. Inside OwnerScope.
-NewParent make_parent(pg::Spi &spi, const Candidate &candidate, const Scheme &scheme, std::int64_t cutover,
-                      std::int64_t now);
+NewParent make_parent(pg::Spi &spi, const Candidate &candidate, const Scheme &scheme, std::int64_t cutover);
 
 // What the table will be called.
 std::string wide_name(const Candidate &candidate, const Scheme &scheme, std::int64_t cutover);
