@@ -99,7 +99,8 @@ SELECT kind, count(*) FROM before GROUP BY 1 ORDER BY 1;
 -- Adopted by a superuser, who may act for the owner of the view, too.
 SELECT kind, message FROM privacy_scan.plan_adoption('t') WHERE kind <> 'step';
 SELECT step, action, state FROM privacy_scan.adopt_table('t', 'at', '1 month');
-SELECT sql FROM privacy_scan.adopt_table('t') WHERE state = 'yours' \gexec
+SELECT sql AS build FROM privacy_scan.adopt_table('t') WHERE state = 'yours' \gset
+:build;
 CALL privacy_scan.run_adoption('t');
 SELECT relation, state, step, done, total, lock_held_ms BETWEEN 0 AND 2000 AS short FROM privacy_scan.adoptions;
 -- What became different: the key, and that the key column is NOT NULL.

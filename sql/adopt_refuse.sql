@@ -103,6 +103,10 @@ RESET allow_system_table_mods;
 SELECT privacy_scan.set_retention('t', '30 days', 'at') IS NOT NULL AS policy;
 SELECT * FROM reasons();
 SELECT privacy_scan.drop_retention('t');
+INSERT INTO t VALUES (100, 3);
+SELECT privacy_scan.hold('t', 'id = 100', 'a case') AS hold \gset
+SELECT * FROM reasons();
+SELECT privacy_scan.release_hold(:hold);
 
 -- Others' objects and tables.
 ALTER TABLE t OWNER TO ps_refuse_owner;

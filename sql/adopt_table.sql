@@ -48,7 +48,8 @@ UPDATE pg_index SET indisvalid = false WHERE indexrelid = (SELECT oid FROM pg_cl
 SELECT step, action, state FROM privacy_scan.adopt_table('"Evidence"');
 SELECT count(*) FROM changed;
 -- So is one of our name over other columns.
-SELECT format('CREATE UNIQUE INDEX %I ON "Evidence" ("createdAt", id)', 'privacy_scan_adoption_' || '"Evidence"'::regclass::oid) \gexec
+SELECT format('CREATE UNIQUE INDEX %I ON "Evidence" ("createdAt", id)', 'privacy_scan_adoption_' || '"Evidence"'::regclass::oid) AS other \gset
+:other;
 SELECT step, action, state FROM privacy_scan.adopt_table('"Evidence"');
 :build;
 -- One step a call.
@@ -124,7 +125,8 @@ SELECT * FROM privacy_scan.maintain_partitions('by_hour');
 -- A replica identity that was the primary key's index, by name.
 CREATE TABLE identified (id int PRIMARY KEY, at timestamp NOT NULL);
 ALTER TABLE identified REPLICA IDENTITY USING INDEX identified_pkey;
-SELECT sql FROM privacy_scan.adopt_table('identified', default_partition => false, premake => 1) WHERE state = 'yours' \gexec
+SELECT sql AS build FROM privacy_scan.adopt_table('identified', default_partition => false, premake => 1) WHERE state = 'yours' \gset
+:build;
 CALL privacy_scan.run_adoption('identified');
 SELECT DISTINCT c.relkind, c.relreplident, (SELECT indisprimary FROM pg_index WHERE indrelid = c.oid AND indisreplident) FROM pg_class c WHERE relname LIKE 'identified%' AND relkind IN ('r', 'p') ORDER BY 1;
 

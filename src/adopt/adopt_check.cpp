@@ -151,7 +151,10 @@ constexpr const char *checks[] = {
 constexpr const char *own_policies =
     "SELECT true, 'it has a retention policy', 'The policy would stay with the first partition.',"
     " 'Call privacy_scan.drop_retention(), and set the policy again after the switch.'"
-    " FROM privacy_scan.retention_rules WHERE root = $1";
+    " FROM privacy_scan.retention_rules WHERE root = $1 UNION ALL"
+    " SELECT true, 'it has a legal hold', 'The hold would stay with the first partition.',"
+    " 'Release the hold, and set it again after the switch.' FROM privacy_scan.hold_ledger"
+    " WHERE root = $1 AND released_at IS NULL AND coalesce(until > now(), true)";
 
 void add(std::vector<Refusal> &refusals, const pg::Rows &rows)
 {

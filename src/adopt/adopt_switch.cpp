@@ -22,7 +22,7 @@ namespace
 // A lock that isn't had soon is asked for again later, for everybody waits behind the request; and again for
 // longer than elsewhere, since all that went before would have to be made anew.
 constexpr int most_wait_ms = 50;
-constexpr int least_tries = 120;
+constexpr int more_tries = 6;
 
 void ask_briefly(pg::GucScope &settings)
 {
@@ -31,7 +31,7 @@ void ask_briefly(pg::GucScope &settings)
     settings.set_as_server("deadlock_timeout", (std::to_string(std::max(1, wait / 10)) + "ms").c_str());
     settings.set("client_min_messages", "warning"); // PostgreSQL tells of indexes that are renamed
     settings.set("privacy_scan.lock_attempts",
-                 std::to_string(std::max(settings::lock_attempts(), least_tries)).c_str());
+                 std::to_string(std::min(1000, settings::lock_attempts() * more_tries)).c_str());
 }
 
 struct Switch {
