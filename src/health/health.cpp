@@ -4,6 +4,7 @@
 
 #include "pg/entry.hpp"
 #include "pg/guc.hpp"
+#include "pg/ident.hpp"
 #include "pg/rowset.hpp"
 #include "pg/spi.hpp"
 #include "worker/worker.hpp"
@@ -55,6 +56,25 @@ Finding partition_sets(pg::Spi &spi)
     if (days < 0 || strays > 0)
         return {"partition sets", "attention", detail, "SELECT * FROM privacy_scan.maintain_partitions()"};
     return {"partition sets", "ok", detail, ""};
+}
+
+Finding adoptions(pg::Spi &spi)
+{
+    pg::Rows rows = spi.run("SELECT count(*) FILTER (WHERE state = 'preparing'), count(*),"
+                            " min(cutover) FILTER (WHERE state = 'preparing') < now() + interval '12 hours',"
+                            " count(last_error), min(relation::text) FILTER (WHERE state = 'preparing')"
+                            " FROM privacy_scan.adoptions");
+    const std::int64_t open = rows.int8(0, 1), all = rows.int8(0, 2);
+    if (all == 0)
+        return {"adoptions", "none", "no table of yours became a partition set here",
+                "SELECT * FROM privacy_scan.plan_adoption('\"Evidence\"')"};
+    const std::string detail = std::to_string(all - open) + " done, " + std::to_string(open) + " under way";
+    if (open == 0)
+        return {"adoptions", "ok", detail, ""};
+    // What was prepared refuses rows from its bound on.
+    const bool is_late = rows.boolean(0, 3) || rows.int8(0, 4) > 0;
+    return {"adoptions", is_late ? "attention" : "ok", detail,
+            "CALL privacy_scan.run_adoption(" + pg::quote_text(rows.text(0, 5)) + ")"};
 }
 
 Finding retention(pg::Spi &spi)
@@ -116,8 +136,8 @@ PS_FUNCTION(ps_health)
     pg::RowSink sink(fcinfo);
     pg::CatalogPath path; // whoever calls it: nobody else's functions count here
     pg::Spi spi;
-    for (const Finding &finding :
-         {version(spi), server(), partition_sets(spi), retention(spi), jobs(spi), schedule(spi)})
+    for (const Finding &finding : {version(spi), server(), partition_sets(spi), adoptions(spi),
+                                   retention(spi), jobs(spi), schedule(spi)})
         sink.put(
             {cell(finding.component), cell(finding.status), cell(finding.detail), cell(finding.next_step)});
     return Datum(0);

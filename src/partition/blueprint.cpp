@@ -106,9 +106,13 @@ Oid newest_plain_partition(const Layout &layout)
 
 Blueprint read_blueprint(pg::Spi &spi, const PartitionSet &set, const Layout &layout)
 {
-    const Oid parent = set.table().relid;
+    return read_blueprint(spi, set.table().relid, newest_plain_partition(layout));
+}
+
+Blueprint read_blueprint(pg::Spi &spi, Oid parent, Oid storage_model)
+{
     Blueprint blueprint;
-    pg::Rows row = spi.run(storage, {pg::oid_param(parent), pg::oid_param(newest_plain_partition(layout))});
+    pg::Rows row = spi.run(storage, {pg::oid_param(parent), pg::oid_param(storage_model)});
     blueprint.create_head = row.text(0, 2) == "u" ? "CREATE UNLOGGED TABLE " : "CREATE TABLE ";
     blueprint.create_tail = ")" + row.text(0, 1);
     blueprint.replica_identity = row.text(0, 3)[0];
@@ -219,13 +223,13 @@ void set_replica_identity(pg::Spi &spi, const Blueprint &blueprint, Oid parent, 
 
 } // namespace
 
-Oid create_table(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprint, const std::string &name,
+Oid create_table(pg::Spi &spi, Oid parent, const Blueprint &blueprint, const std::string &name,
                  WithIndexes indexes)
 {
-    const Oid parent = set.table().relid;
     const std::string partition = pg::quote(pg::schema_name(parent), name);
-    spi.run(blueprint.create_head + partition + " (LIKE " + set.name() + " INCLUDING ALL EXCLUDING IDENTITY" +
-            (indexes == WithIndexes::no ? " EXCLUDING INDEXES" : "") + blueprint.create_tail);
+    spi.run(blueprint.create_head + partition + " (LIKE " + pg::qualified_name(parent) +
+            " INCLUDING ALL EXCLUDING IDENTITY" + (indexes == WithIndexes::no ? " EXCLUDING INDEXES" : "") +
+            blueprint.create_tail);
     const Oid relid = relid_of(parent, name);
     if (blueprint.default_privileges)
         pg::undo_default_privileges(spi, relid);

@@ -28,9 +28,11 @@ struct Blueprint {
     std::vector<Oid> related; // by foreign keys, either way: attaching locks them against writers
 };
 
-// Reads the parent and, for what a partitioned parent can't hold (storage parameters, access method), its
-// newest partition. Runs inside OwnerScope: expressions are deparsed under its search_path.
-Blueprint read_blueprint(pg::Spi &spi, const PartitionSet &set, const Layout &layout);
+// Reads the parent and, for what a partitioned parent can't hold (storage parameters, access method), a table
+// that has it: one of its partitions, or InvalidOid. Runs inside OwnerScope: expressions are deparsed under
+// its search_path.
+Blueprint read_blueprint(pg::Spi &spi, Oid parent, Oid storage_model);
+Blueprint read_blueprint(pg::Spi &spi, const PartitionSet &set, const Layout &layout); // of the newest
 
 // A free name in the parent's schema.
 std::string new_partition_name(Oid parent, const std::string &suffix);
@@ -38,7 +40,7 @@ std::string new_partition_name(Oid parent, const std::string &suffix);
 enum class WithIndexes { yes, no };
 
 // Makes an unattached table of that (unqualified) name, dressed as a partition. Returns its OID.
-Oid create_table(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprint, const std::string &name,
+Oid create_table(pg::Spi &spi, Oid parent, const Blueprint &blueprint, const std::string &name,
                  WithIndexes indexes);
 
 // Attaches it. bounds empty: as the DEFAULT partition.

@@ -104,7 +104,7 @@ Made make_table(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprin
     const TimestampTz begun = GetCurrentTimestamp();
     const std::string suffix = bounds ? set.grid().suffix(bounds->lower) : "_default";
     const std::string name = new_partition_name(set.table().relid, suffix);
-    const Oid relid = create_table(spi, set, blueprint, name, WithIndexes::yes);
+    const Oid relid = create_table(spi, set.table().relid, blueprint, name, WithIndexes::yes);
     return {relid, pg::qualified_name(relid), bounds, ms_since(begun)};
 }
 

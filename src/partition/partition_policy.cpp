@@ -111,6 +111,8 @@ void check_collation(Oid relid, const PartitionKeyColumn &column, const KeyKind 
         "Declare the column itself with COLLATE \"C\".");
 }
 
+} // namespace
+
 std::unique_ptr<Grid> make_grid(const KeyAxis &key, const Policy &policy)
 {
     if (key.kind())
@@ -134,8 +136,6 @@ void check_premake(std::int32_t premake)
                  "It is the number of partitions kept ready ahead of the clock; the limit is "
                  "privacy_scan.partition_max_created.");
 }
-
-} // namespace
 
 PartitionSet::PartitionSet(pg::OwnedTable table, Policy policy) : table_(table), policy_(std::move(policy))
 {
@@ -193,6 +193,8 @@ Policy policy_of_row(const pg::Rows &rows, std::size_t row)
     return policy;
 }
 
+} // namespace
+
 pg::Param interval_param(const std::optional<IntervalFields> &fields)
 {
     if (!fields)
@@ -207,6 +209,9 @@ pg::Param interval_param(const std::optional<IntervalFields> &fields)
     });
     return pg::datum_param(INTERVALOID, value);
 }
+
+namespace
+{
 
 std::vector<pg::Param> params_of(const Policy &policy)
 {

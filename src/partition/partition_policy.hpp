@@ -54,8 +54,15 @@ class PartitionSet
 // As SQL: true where the key, a quoted column, is an id of the kind.
 std::string fits_kind(const std::string &kind, const std::string &key);
 
+// What a policy says, for a relation that may not be partitioned yet. Errors 22023.
+std::unique_ptr<Grid> make_grid(const KeyAxis &key, const Policy &policy);
+void check_premake(std::int32_t premake);
+
 // Refuses a step for a time key, an interval for an integer key. Error 22023.
 [[noreturn]] void refuse_width(const KeyAxis &key);
+
+// NULL where there is none.
+pg::Param interval_param(const std::optional<IntervalFields> &fields);
 
 std::optional<Policy> find_policy(pg::Spi &spi, Oid relid);
 Policy require_policy(pg::Spi &spi, Oid relid);   // error 42704 where the relation isn't managed

@@ -1,0 +1,303 @@
+// The room's SQL functions. Each checks its arguments and the caller's rights before it takes a lock.
+#include "pg/postgres.hpp"
+
+#include "adopt/adopt_check.hpp"
+#include "adopt/adopt_steps.hpp"
+#include "pg/arguments.hpp"
+#include "pg/entry.hpp"
+#include "pg/ident.hpp"
+#include "pg/rowset.hpp"
+#include "pg/subxact.hpp"
+
+extern "C" {
+#include <catalog/pg_class.h>
+#include <utils/lsyscache.h>
+#include <utils/timestamp.h>
+}
+
+using namespace privacy_scan;
+using namespace privacy_scan::adopt;
+
+namespace
+{
+
+// relation, key, every, premake, time_zone, default_partition: what is NULL is not asked for.
+struct Wishes {
+    Oid relid;
+    std::string key;
+    std::optional<partition::IntervalFields> every;
+    std::optional<std::int32_t> premake;
+    std::string time_zone;
+    std::optional<bool> default_partition;
+};
+
+Wishes wishes_of(FunctionCallInfo fcinfo)
+{
+    const pg::Arguments args(fcinfo);
+    Wishes wishes{args.relation(0), {}, {}, {}, args.text_or_empty(4), {}};
+    if (!args.is_null(1))
+        wishes.key = NameStr(*DatumGetName(args.datum(1)));
+    if (!args.is_null(2)) {
+        const Interval *every = DatumGetIntervalP(args.datum(2));
+        wishes.every = partition::IntervalFields{every->month, every->day, every->time};
+    }
+    if (!args.is_null(3))
+        wishes.premake = DatumGetInt32(args.datum(3));
+    if (!args.is_null(5))
+        wishes.default_partition = DatumGetBool(args.datum(5));
+    return wishes;
+}
+
+partition::Policy policy_of(const Wishes &wishes)
+{
+    partition::Policy policy;
+    policy.relid = wishes.relid;
+    policy.every = wishes.every.value_or(partition::IntervalFields{1, 0, 0});
+    policy.premake = wishes.premake.value_or(policy.premake);
+    policy.time_zone = wishes.time_zone.empty() ? policy.time_zone : wishes.time_zone;
+    policy.default_partition = wishes.default_partition.value_or(policy.default_partition);
+    return policy;
+}
+
+std::int64_t cutover_of(const Scheme &scheme)
+{
+    const std::optional<std::int64_t> cutover =
+        choose_cutover(*scheme.grid, scheme.axis->axis_of_instant(GetCurrentTimestamp()));
+    if (!cutover)
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "partition interval is too long",
+                 "No partition of that width lies within the years 1 to 9999.", "Take a shorter one.");
+    return *cutover;
+}
+
+// --- the plan --------------------------------------------------------------------------------------
+
+using pg::cell;
+
+void put_key(pg::RowSink &sink, const Candidate &candidate)
+{
+    sink.put({cell("key"), pg::null_cell(), cell(candidate.key), pg::null_cell(), pg::null_cell(),
+              pg::null_cell(), cell("partition key " + pg::quote(candidate.key)), cell(candidate.key_reason),
+              pg::null_cell()});
+}
+
+void put_steps(pg::RowSink &sink, const std::vector<Step> &steps)
+{
+    std::int32_t number = 0;
+    for (const Step &step : steps)
+        sink.put({cell("step"),
+                  {Int32GetDatum(++number), false},
+                  cell(to_string(step.action)),
+                  cell(step.sql),
+                  cell(step.lock),
+                  cell(step.seconds),
+                  cell(step.is_top_level ? "a statement by itself, outside a transaction block" : ""),
+                  cell("For the application: " + step.effect + "."),
+                  pg::null_cell()});
+}
+
+void put_line(pg::RowSink &sink, const char *kind, const std::string &message, const std::string &detail,
+              const std::string &hint)
+{
+    sink.put({cell(kind), pg::null_cell(), pg::null_cell(), pg::null_cell(), pg::null_cell(), pg::null_cell(),
+              cell(message), cell(detail), cell(hint)});
+}
+
+// $1 the table, $2 the key's number. What the application may notice after the switch.
+constexpr const char *changes =
+    "SELECT v.message, v.detail, v.hint FROM (VALUES"
+    " (EXISTS (SELECT FROM pg_catalog.pg_index WHERE indrelid = $1 AND indisprimary"
+    "   AND NOT $2 = ANY (indkey::pg_catalog.int2[])),"
+    "  'the primary key gets the partition key as its last column',"
+    "  'INSERT .. ON CONFLICT over the old columns fails, and they alone are no longer proven unique.',"
+    "  'Name the partition key in ON CONFLICT, too.'),"
+    " (EXISTS (SELECT FROM pg_catalog.pg_index WHERE indrelid = $1),"
+    "  'look-ups that do not name the partition key probe each partition', NULL, 'Name the key where it is "
+    "known.'),"
+    " (EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum = $2 AND NOT attnotnull),"
+    "  'the partition key is NOT NULL from the first strong lock on', NULL, NULL),"
+    " (EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal AND tgtype & 1 = 1),"
+    "  'row triggers run on the partitions', 'TG_TABLE_NAME and TG_RELID are those of the partition.', NULL),"
+    " (EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attidentity <> ''),"
+    "  'the sequence of the identity column is made anew and goes on where it stood',"
+    "  'A session''s currval() is unknown until its next row.', NULL),"
+    " (EXISTS (SELECT FROM pg_catalog.pg_publication_rel WHERE prrelid = $1),"
+    "  'subscribers have to be told', NULL, 'Run ALTER SUBSCRIPTION .. REFRESH PUBLICATION WITH (copy_data = "
+    "false) there.'))"
+    " AS v (applies, message, detail, hint) WHERE v.applies";
+
+void put_changes(pg::Spi &spi, pg::RowSink &sink, const Candidate &candidate)
+{
+    pg::Rows rows = spi.run(changes, {pg::oid_param(candidate.table.relid),
+                                      pg::datum_param(INT2OID, Int16GetDatum(candidate.key_number))});
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        put_line(sink, "change", rows.text(row, 1), rows.text(row, 2), rows.text(row, 3));
+}
+
+// --- steps -----------------------------------------------------------------------------------------
+
+void put_rows(pg::RowSink &sink, const std::vector<StepRow> &rows)
+{
+    for (const StepRow &row : rows)
+        sink.put({{Int32GetDatum(row.number), false},
+                  cell(row.action),
+                  cell(row.state),
+                  cell(row.sql),
+                  row.ms ? cell(*row.ms) : pg::null_cell(),
+                  cell(row.message)});
+}
+
+void require_same(const Adoption &adoption, const Wishes &wishes)
+{
+    const partition::Policy &policy = adoption.policy;
+    const Oid relid = adoption.relid;
+    const AttrNumber number = adoption.key_number;
+    const char *name = pg::guarded([=] { return get_attname(relid, number, true); });
+    const bool same_every = !wishes.every || (wishes.every->months == policy.every->months &&
+                                              wishes.every->days == policy.every->days &&
+                                              wishes.every->usecs == policy.every->usecs);
+    if (same_every && (wishes.key.empty() || (name && wishes.key == name)) &&
+        wishes.premake.value_or(policy.premake) == policy.premake &&
+        (wishes.time_zone.empty() || wishes.time_zone == policy.time_zone) &&
+        wishes.default_partition.value_or(policy.default_partition) == policy.default_partition)
+        return;
+    pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+             "relation \"" + pg::relation_name(wishes.relid) + "\" is being adopted with other settings",
+             "The view privacy_scan.adoptions shows them.",
+             "Leave the arguments out to go on, or call privacy_scan.cancel_adoption() first.");
+}
+
+void register_adoption(pg::Spi &spi, const Wishes &wishes)
+{
+    const pg::OwnedTable table = pg::require_owner(wishes.relid);
+    const Candidate candidate = read_candidate(spi, table, wishes.key);
+    const Scheme scheme = make_scheme(candidate, policy_of(wishes));
+    {
+        const Oid caller = GetUserId();
+        pg::OwnerScope owner(table.owner);
+        refuse_if_any(candidate, find_refusals(spi, candidate, caller));
+    }
+    Adoption adoption;
+    adoption.relid = wishes.relid;
+    adoption.key_number = candidate.key_number;
+    adoption.policy = scheme.policy;
+    adoption.cutover = scheme.axis->instant_of_axis(cutover_of(scheme));
+    insert_adoption(spi, adoption);
+}
+
+void notice(const StepRow &row)
+{
+    const char *action = row.action.c_str();
+    if (row.state == "done now") {
+        const double ms = row.ms.value_or(0);
+        pg::guarded([=] { ereport(NOTICE, (errmsg("%s: done in %.0f ms", action, ms))); });
+    } else if (row.state == "yours") {
+        const char *sql = row.sql.c_str();
+        pg::guarded([=] {
+            ereport(NOTICE, (errmsg("%s: a statement for you to run", action), errdetail("%s;", sql),
+                             errhint("Run it by itself, then call run_adoption() again.")));
+        });
+    }
+}
+
+} // namespace
+
+// privacy_scan.plan_adoption(relation regclass, key name, every interval, premake int, time_zone text,
+// default_partition boolean): rows of what adopt_table() would do and of every reason why not; takes no lock.
+// VOLATILE (sizes, clock). Errors: 22004, 42501 not the owner, 42809 not an ordinary table, 42703 and 42P16
+// key, 22023 interval, premake, zone.
+PS_FUNCTION(ps_plan_adoption)
+{
+    const Wishes wishes = wishes_of(fcinfo);
+    pg::RowSink sink(fcinfo);
+    pg::Spi spi;
+    const pg::OwnedTable table = pg::require_owner(wishes.relid);
+    const Candidate candidate = read_candidate(spi, table, wishes.key);
+    const Scheme scheme = make_scheme(candidate, policy_of(wishes));
+    const std::int64_t cutover = cutover_of(scheme);
+    const Oid caller = GetUserId();
+    pg::OwnerScope owner(table.owner);
+    put_key(sink, candidate);
+    put_steps(sink, steps_of(candidate, scheme, read_progress(spi, candidate, scheme.axis->text_of(cutover)),
+                             cutover));
+    put_changes(spi, sink, candidate);
+    for (const Refusal &refusal : find_refusals(spi, candidate, caller))
+        put_line(sink, "refusal", refusal.message, refusal.detail, refusal.hint);
+    return Datum(0);
+}
+
+// privacy_scan.adopt_table(...): the same arguments. Registers the adoption (NULL: 1 month, 4, UTC, a DEFAULT
+// partition) or goes on with it: one step a call, in the caller's transaction. Returns all steps. VOLATILE.
+// Errors: those of plan_adoption(); 0A000 a reason why not, 55000 other settings than before, 23514 rows that
+// don't fit, 55P03 a lock that could not be had, 55006 something changed during the switch.
+PS_FUNCTION(ps_adopt_table)
+{
+    const Wishes wishes = wishes_of(fcinfo);
+    pg::require_owner(wishes.relid);
+    pg::require_writable("adopt_table()");
+    pg::require_read_committed("adopt_table()");
+    pg::RowSink sink(fcinfo);
+    pg::Spi spi;
+    const std::optional<Adoption> adoption = find_adoption(spi, wishes.relid);
+    if (adoption)
+        require_same(*adoption, wishes);
+    else
+        register_adoption(spi, wishes);
+    bool more = false;
+    put_rows(sink, advance(spi, wishes.relid, more));
+    return Datum(0);
+}
+
+// CALL privacy_scan.run_adoption(relation regclass): step after step of a registered adoption, a transaction
+// each, as far as it can; a NOTICE per step. A step that fails is kept in the view adoptions, and raised.
+// Errors as adopt_table(), 42704 not registered, 2D000 inside a transaction block.
+PS_FUNCTION(ps_run_adoption)
+{
+    const pg::Arguments args(fcinfo);
+    const Oid relid = args.relation(0);
+    pg::require_owner(relid);
+    pg::require_writable("run_adoption()");
+    pg::require_read_committed("run_adoption()");
+    pg::Spi spi(fcinfo);
+    const Oid table = require_adoption(spi, relid).relid;
+    for (bool more = true; more;) {
+        std::vector<StepRow> rows;
+        const auto failure = pg::try_in_subtransaction([&] { rows = advance(spi, table, more); });
+        if (failure && find_adoption(spi, table))
+            store_error(spi, table, *failure);
+        spi.commit();
+        if (failure)
+            pg::raise(*failure);
+        for (const StepRow &row : rows)
+            notice(row);
+    }
+    return Datum(0);
+}
+
+// privacy_scan.cancel_adoption(relation regclass): drops what was prepared, and forgets the adoption. A row
+// per statement. VOLATILE. Errors: 42704 not registered, 55000 after the switch, 55P03.
+PS_FUNCTION(ps_cancel_adoption)
+{
+    const pg::Arguments args(fcinfo);
+    const Oid relid = args.relation(0);
+    pg::require_owner(relid);
+    pg::require_writable("cancel_adoption()");
+    pg::RowSink sink(fcinfo);
+    pg::Spi spi;
+    put_rows(sink, cancel(spi, relid));
+    return Datum(0);
+}
+
+// privacy_scan.adoption_progress(relation regclass): the next step, how many are done, of how many. STABLE.
+// Errors: 42501, 42704.
+PS_FUNCTION(ps_adoption_progress)
+{
+    const pg::Arguments args(fcinfo);
+    const Oid relid = args.relation(0);
+    pg::RowSink sink(fcinfo);
+    pg::Spi spi;
+    pg::require_owner(relid);
+    const Standing standing = standing_of(spi, relid);
+    sink.put(
+        {cell(standing.step), {Int32GetDatum(standing.done), false}, {Int32GetDatum(standing.total), false}});
+    return Datum(0);
+}

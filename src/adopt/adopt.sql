@@ -1,0 +1,101 @@
+-- adopt: a live plain table becomes a partition set.
+CREATE TABLE privacy_scan.adoption_states (
+    relation          regclass PRIMARY KEY,
+    key_number        smallint    NOT NULL,
+    every             interval    NOT NULL,
+    premake           integer     NOT NULL,
+    time_zone         text        NOT NULL,
+    default_partition boolean     NOT NULL,
+    cutover           timestamptz NOT NULL,
+    parent            regclass,
+    started_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    switched_at       timestamptz,
+    lock_held_ms      double precision,
+    lock_tries        integer,
+    last_error        text,
+    last_error_at     timestamptz,
+    CHECK (num_nonnulls(parent, switched_at, lock_held_ms, lock_tries) IN (0, 4))
+);
+COMMENT ON TABLE privacy_scan.adoption_states IS
+    'The adoptions under way and done, one row a table; parent: what has its name since the switch. Read privacy_scan.adoptions instead; written by adopt_table(), run_adoption() and cancel_adoption() alone.';
+-- Which steps are done is read from the catalog, which a dump brings along; a bare OID could come to mean another table.
+SELECT pg_catalog.pg_extension_config_dump('privacy_scan.adoption_states',
+    'WHERE relation::oid IN (SELECT oid FROM pg_catalog.pg_class)');
+
+CREATE TYPE privacy_scan.adoption_line AS (
+    kind       text,
+    step       integer,
+    action     text,
+    sql        text,
+    lock       text,
+    seconds    double precision,
+    message    text,
+    detail     text,
+    hint       text
+);
+COMMENT ON TYPE privacy_scan.adoption_line IS
+    'A line of a plan: kind (key, step, change, refusal), for a step its number, action, SQL, lock and expected seconds; message, detail and hint.';
+
+CREATE TYPE privacy_scan.adoption_step AS (
+    step         integer,
+    action       text,
+    state        text,
+    sql          text,
+    milliseconds double precision,
+    message      text
+);
+COMMENT ON TYPE privacy_scan.adoption_step IS
+    'A step of an adoption: state (done, done now, yours, next, waiting), SQL, time taken now, and what is to be known of it.';
+
+CREATE FUNCTION privacy_scan.plan_adoption(
+    relation regclass, key name DEFAULT NULL, every interval DEFAULT '1 month', premake integer DEFAULT 4,
+    time_zone text DEFAULT 'UTC', default_partition boolean DEFAULT true)
+RETURNS SETOF privacy_scan.adoption_line
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_plan_adoption';
+COMMENT ON FUNCTION privacy_scan.plan_adoption(regclass, name, interval, integer, text, boolean) IS
+    'What adopt_table() would do, changing nothing: the key and why, each step with SQL, lock and expected time, what changes for the application, and every reason why not.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.plan_adoption(regclass, name, interval, integer, text, boolean) FROM PUBLIC;
+
+CREATE FUNCTION privacy_scan.adopt_table(
+    relation regclass, key name DEFAULT NULL, every interval DEFAULT NULL, premake integer DEFAULT NULL,
+    time_zone text DEFAULT NULL, default_partition boolean DEFAULT NULL)
+RETURNS SETOF privacy_scan.adoption_step
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_adopt_table';
+COMMENT ON FUNCTION privacy_scan.adopt_table(regclass, name, interval, integer, text, boolean) IS
+    'Makes a live table a partition set without copying: registers the adoption at the first call, does its next step at each, and returns all steps. Statements that must run by themselves are returned for the caller.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.adopt_table(regclass, name, interval, integer, text, boolean) FROM PUBLIC;
+
+CREATE PROCEDURE privacy_scan.run_adoption(relation regclass)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'ps_run_adoption';
+COMMENT ON PROCEDURE privacy_scan.run_adoption(regclass) IS
+    'Goes on with an adoption as far as it can, a transaction for each step; NOTICEs say what was done and which statement is the caller''s.';
+REVOKE EXECUTE ON PROCEDURE privacy_scan.run_adoption(regclass) FROM PUBLIC;
+
+CREATE FUNCTION privacy_scan.cancel_adoption(relation regclass)
+RETURNS SETOF privacy_scan.adoption_step
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_cancel_adoption';
+COMMENT ON FUNCTION privacy_scan.cancel_adoption(regclass) IS
+    'Ends an adoption before its switch: what was prepared on the table is dropped, which is then as it was.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.cancel_adoption(regclass) FROM PUBLIC;
+
+CREATE FUNCTION privacy_scan.adoption_progress(relation regclass)
+RETURNS TABLE (step text, done integer, total integer)
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'ps_adoption_progress';
+COMMENT ON FUNCTION privacy_scan.adoption_progress(regclass) IS
+    'The next step of an adoption, the number of steps done and of all, as the view adoptions shows them.';
+
+CREATE VIEW privacy_scan.adoptions WITH (security_barrier) AS
+SELECT coalesce(s.parent, s.relation) AS relation, CASE WHEN s.parent IS NULL THEN 'preparing' ELSE 'adopted' END AS state,
+       p.step, p.done, p.total, s.started_at AS since, s.switched_at, s.cutover, s.last_error, s.last_error_at,
+       s.lock_held_ms, s.lock_tries
+FROM privacy_scan.adoption_states s
+JOIN pg_class r ON r.oid = s.relation AND pg_has_role(r.relowner, 'USAGE'),
+     LATERAL privacy_scan.adoption_progress(s.relation) p;
+COMMENT ON VIEW privacy_scan.adoptions IS
+    'The adoptions of the reader''s own tables: next step, steps done and of all, last error, bound of the first partition, time that the switch held its strong lock.';
+GRANT SELECT ON privacy_scan.adoptions TO PUBLIC;

@@ -1,0 +1,21 @@
+// Every reason why a table cannot be adopted.
+#pragma once
+
+#include "adopt/candidate.hpp"
+
+namespace privacy_scan::adopt
+{
+
+struct Refusal {
+    std::string message, detail, hint;
+};
+
+// Looks at the catalog alone. What depends on the table in a way that isn't known here is a refusal, too: it
+// would go on with the first partition alone and miss every new row without a word. Inside OwnerScope;
+// caller: the role in whose name views and functions of other roles would be made anew.
+std::vector<Refusal> find_refusals(pg::Spi &spi, const Candidate &candidate, Oid caller);
+
+// Throws the first: 0A000.
+void refuse_if_any(const Candidate &candidate, const std::vector<Refusal> &refusals);
+
+} // namespace privacy_scan::adopt
