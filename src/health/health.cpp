@@ -84,13 +84,32 @@ Finding jobs(pg::Spi &spi)
     const std::int64_t all = rows.int8(0, 1), paused = rows.int8(0, 2), failing = rows.int8(0, 3),
                        overdue = rows.int8(0, 4);
     if (all == 0)
-        return {"jobs", "none", "a job comes with each partition set and retention policy", ""};
+        return {"jobs", "none",
+                "a job comes with each partition set and retention policy, and one for their statistics", ""};
     const std::string detail = std::to_string(all) + " jobs, " + std::to_string(failing) + " failing, " +
                                std::to_string(paused) + " paused, " + std::to_string(overdue) + " overdue" +
                                (rows.is_null(0, 5) ? "" : ", last start at " + rows.text(0, 5));
     if (paused + failing + overdue > 0)
         return {"jobs", "attention", detail, "SELECT * FROM privacy_scan.jobs WHERE state <> 'idle'"};
     return {"jobs", "ok", detail, ""};
+}
+
+Finding statistics(pg::Spi &spi)
+{
+    pg::Rows rows = spi.run("SELECT EXISTS (SELECT FROM privacy_scan.partition_sets"
+                            "  WHERE relation <> 'privacy_scan.metric_samples'::regclass)"
+                            " OR EXISTS (SELECT FROM privacy_scan.retention_policies),"
+                            " count(DISTINCT relation), to_char(max(sampled_at), 'YYYY-MM-DD HH24:MI TZ')"
+                            " FROM privacy_scan.relation_samples WHERE sampled_at > now() - interval '2 days'"
+                            " AND relation <> 'privacy_scan.metric_samples'::regclass");
+    if (!rows.boolean(0, 1))
+        return {"statistics", "none",
+                "collected of partition sets, families with a policy and their archives", ""};
+    if (rows.int8(0, 2) == 0)
+        return {"statistics", "attention", "no relation of yours was sampled in the last two days",
+                "CALL privacy_scan.run_statistics()"};
+    return {"statistics", "ok",
+            std::to_string(rows.int8(0, 2)) + " relations sampled, last at " + rows.text(0, 3), ""};
 }
 
 // Who runs the jobs: the worker, or, where it isn't active, pg_cron or somebody else.
@@ -116,8 +135,8 @@ PS_FUNCTION(ps_health)
     pg::RowSink sink(fcinfo);
     pg::CatalogPath path; // whoever calls it: nobody else's functions count here
     pg::Spi spi;
-    for (const Finding &finding :
-         {version(spi), server(), partition_sets(spi), retention(spi), jobs(spi), schedule(spi)})
+    for (const Finding &finding : {version(spi), server(), partition_sets(spi), retention(spi),
+                                   statistics(spi), jobs(spi), schedule(spi)})
         sink.put(
             {cell(finding.component), cell(finding.status), cell(finding.detail), cell(finding.next_step)});
     return Datum(0);

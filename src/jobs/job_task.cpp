@@ -3,7 +3,9 @@
 
 #include "jobs/job_task.hpp"
 
+#include "monitor/monitor.hpp"
 #include "partition/partition_maintain.hpp"
+#include "pg/ident.hpp"
 #include "retention/retention_run.hpp"
 #include "settings/settings.hpp"
 
@@ -67,12 +69,43 @@ class RetentionTask : public Task
     retention::RootRun run_;
 };
 
+// Relation by relation, ANALYZE with the rights of each one's owner.
+class StatisticsTask : public Task
+{
+  public:
+    StatisticsTask(pg::Spi &spi, Instant at) : run_(spi, InvalidOid, at) {}
+
+    bool step(pg::Spi &spi) override
+    {
+        for (const monitor::StatisticsRow &row : run_.step(spi)) {
+            tally_.lock_wait_ms += row.wait.waited_ms;
+            if (!row.error.sqlstate.empty() && !partial_failure_)
+                partial_failure_ = about(row);
+        }
+        return !run_.is_done();
+    }
+
+  private:
+    // The error with the relation's name, which the job's own does not tell.
+    static pg::ErrorText about(const monitor::StatisticsRow &row)
+    {
+        pg::ErrorText text = row.error;
+        text.message = pg::qualified_name(row.relid) + ": " + text.message;
+        text.error.message = text.message;
+        return text;
+    }
+
+    monitor::StatisticsRun run_;
+};
+
 } // namespace
 
 std::unique_ptr<Task> make_task(pg::Spi &spi, JobKey key, Instant at)
 {
     if (key.kind == Kind::partitions)
         return std::make_unique<PartitionsTask>(key.relid, at);
+    if (key.kind == Kind::statistics)
+        return std::make_unique<StatisticsTask>(spi, at);
     retention::refuse_future(at);
     return std::make_unique<RetentionTask>(spi, key.relid, at);
 }

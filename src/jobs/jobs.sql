@@ -1,6 +1,6 @@
 -- jobs: what is to run when, and how it went.
 CREATE TABLE privacy_scan.job_schedules (
-    kind         text     NOT NULL CHECK (kind IN ('partitions', 'retention')),
+    kind         text     NOT NULL CHECK (kind IN ('partitions', 'retention', 'statistics')),
     relation     regclass NOT NULL,
     every        interval,
     at           time,
@@ -70,16 +70,23 @@ SELECT p.kind, p.number, p.relation, c.relowner AS owner, format('%s %I.%I', p.k
        EXISTS (SELECT FROM privacy_scan.job_run_log l
                WHERE l.kind = p.kind AND l.relation = p.relation AND l.outcome = 'requested') AS requested
 FROM (SELECT 'partitions' AS kind, 1 AS number, relation FROM privacy_scan.partition_policies
-      UNION ALL SELECT 'retention', 2, root FROM privacy_scan.retention_rules) p
+      WHERE relation <> 'privacy_scan.metric_samples'::regclass
+      UNION ALL SELECT 'retention', 2, root FROM privacy_scan.retention_rules
+      -- One for all that is watched. Its object is where the samples go, whose partitions it makes itself.
+      UNION ALL SELECT 'statistics', 3, 'privacy_scan.metric_samples'
+      WHERE EXISTS (SELECT FROM privacy_scan.partition_policies o JOIN pg_class r ON r.oid = o.relation
+                    WHERE o.relation <> 'privacy_scan.metric_samples'::regclass)
+         OR EXISTS (SELECT FROM privacy_scan.retention_rules o JOIN pg_class r ON r.oid = o.root)) p
 JOIN (VALUES ('partitions', interval '5 minutes', NULL::time, 'UTC', interval '30 seconds', true),
-             ('retention', interval '1 day', time '03:00', 'UTC', interval '15 minutes', false))
+             ('retention', interval '1 day', time '03:00', 'UTC', interval '15 minutes', false),
+             ('statistics', interval '1 hour', NULL, 'UTC', interval '5 minutes', true))
      d (kind, every, at, time_zone, jitter, at_once) ON d.kind = p.kind
 JOIN pg_class c ON c.oid = p.relation
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN privacy_scan.job_schedules s ON s.kind = p.kind AND s.relation = p.relation
 LEFT JOIN privacy_scan.job_states t ON t.kind = p.kind AND t.relation = p.relation;
 COMMENT ON VIEW privacy_scan.job_definitions IS
-    'Every job with its schedule and state: one for each partition set and retention policy. Read privacy_scan.jobs instead.';
+    'Every job with its schedule and state: one for each partition set and retention policy, and one for the statistics of all. Read privacy_scan.jobs instead.';
 
 CREATE VIEW privacy_scan.jobs WITH (security_barrier) AS
 SELECT j.job, j.kind, j.relation AS object, pg_get_userbyid(j.owner) AS owner,
