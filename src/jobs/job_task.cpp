@@ -31,7 +31,14 @@ class PartitionsTask : public Task
             add(row);
         }
         actions.finish();
-        return drained && !partial_failure_;
+        drains_ = drained && !partial_failure_;
+        return drains_;
+    }
+
+    Progress progress() const override
+    {
+        return drains_ ? Progress{"draining", relid_, tally_.rows, std::nullopt}
+                       : Progress{"creating ahead", relid_, tally_.partitions, std::nullopt};
     }
 
   private:
@@ -47,17 +54,21 @@ class PartitionsTask : public Task
 
     Oid relid_;
     Instant at_;
+    bool drains_ = false;
 };
 
 class RetentionTask : public Task
 {
   public:
-    RetentionTask(pg::Spi &spi, Oid root, Instant at) : run_(spi, root, at, settings::retention_batch_rows())
+    RetentionTask(pg::Spi &spi, Oid root, Instant at)
+        : root_(root), run_(spi, root, at, settings::retention_batch_rows())
     {
     }
 
     bool step(pg::Spi &spi) override
     {
+        if (!std::exchange(is_counted_, true))
+            run_.count_families(spi);
         run_.step(spi);
         tally_.rows = run_.rows();
         return !run_.is_done();
@@ -65,8 +76,15 @@ class RetentionTask : public Task
 
     void finish(pg::Spi &spi) override { run_.analyze(spi); }
 
+    Progress progress() const override
+    {
+        return {run_.is_done() ? "analyzing" : run_.phase(), root_, run_.rows(), run_.estimated_rows()};
+    }
+
   private:
+    Oid root_;
     retention::RootRun run_;
+    bool is_counted_ = false;
 };
 
 // Relation by relation, ANALYZE with the rights of each one's owner.
@@ -83,6 +101,13 @@ class StatisticsTask : public Task
                 partial_failure_ = about(row);
         }
         return !run_.is_done();
+    }
+
+    Progress progress() const override
+    {
+        const Oid next = run_.next_relation();
+        return {"sampling", OidIsValid(next) ? next : monitor::samples_table(),
+                static_cast<std::int64_t>(run_.done()), static_cast<std::int64_t>(run_.total())};
     }
 
   private:

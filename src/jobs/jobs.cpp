@@ -3,12 +3,16 @@
 
 #include "jobs/job_runner.hpp"
 #include "partition/key_axis.hpp"
+#include "jobs/progress.hpp"
 #include "pg/arguments.hpp"
+#include "pg/compat.hpp"
 #include "pg/entry.hpp"
 #include "pg/owner.hpp"
+#include "pg/rowset.hpp"
 
 extern "C" {
 #include <utils/date.h>
+#include <utils/syscache.h>
 }
 
 using namespace privacy_scan;
@@ -106,6 +110,26 @@ PS_FUNCTION(ps_resume_job)
     pg::Spi spi;
     const JobKey key = job_argument(spi, args, "resume_job()");
     return BoolGetDatum(resume(spi, key));
+}
+
+// privacy_scan.list_progress(): a row for each running job of the caller's relations in this database that is
+// in shared memory; none where the library is not preloaded. STABLE. No errors.
+PS_FUNCTION(ps_list_progress)
+{
+    pg::RowSink sink(fcinfo);
+    const Oid caller = GetUserId();
+    for (const ProgressEntry &entry : running_jobs()) {
+        const Oid object = entry.object;
+        if (!pg::guarded([=] {
+                return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(object)) &&
+                       pg::compat::owns_relation(object, caller);
+            }))
+            continue;
+        sink.put({pg::cell(to_string(entry.kind)), pg::cell_oid(object), pg::cell(entry.phase),
+                  pg::cell_oid(entry.relation), pg::cell(entry.done),
+                  entry.total < 0 ? pg::null_cell() : pg::cell(entry.total)});
+    }
+    return Datum(0);
 }
 
 namespace

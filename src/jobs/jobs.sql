@@ -26,10 +26,14 @@ CREATE TABLE privacy_scan.job_states (
     run        bigint,
     failures   integer  NOT NULL DEFAULT 0,
     crashes    integer  NOT NULL DEFAULT 0,
+    phase          text,
+    phase_relation oid,
+    done           bigint,
+    total          bigint,
     PRIMARY KEY (kind, relation)
 );
 COMMENT ON TABLE privacy_scan.job_states IS
-    'Where each job stands: next start, failures and crashes in a row, and, while it runs, the number of its run. Read privacy_scan.jobs instead.';
+    'Where each job stands: next start, failures and crashes in a row, and, while it runs, the number of its run and, without shared memory, how far it is. Read privacy_scan.jobs and privacy_scan.progress instead.';
 -- A start mark belongs to the server that set it: elsewhere it would be counted as a crash.
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.job_states', 'WHERE false');
 
@@ -46,6 +50,7 @@ CREATE TABLE privacy_scan.job_run_log (
     partitions   bigint,
     wal_bytes    bigint,
     lock_wait_ms double precision,
+    blocked_others_ms double precision,
     pid          integer,
     sqlstate     text,
     message      text
@@ -66,6 +71,11 @@ SELECT p.kind, p.number, p.relation, c.relowner AS owner, format('%s %I.%I', p.k
        CASE WHEN s.every IS NULL THEN d.time_zone ELSE s.time_zone END AS time_zone,
        s.days, CASE WHEN s.every IS NULL THEN d.jitter ELSE s.jitter END AS jitter, s.timeout,
        s.paused_at, s.pause_reason, t.next_start, d.at_once AND t.next_start IS NULL AS at_once, t.run,
+       t.run IS NOT NULL AND EXISTS (
+           SELECT FROM pg_locks l
+           WHERE l.locktype = 'object' AND l.granted AND l.classid = 'privacy_scan.job_states'::regclass
+             AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+             AND l.objid = p.relation AND l.objsubid = p.number) AS is_running,
        coalesce(t.failures, 0) AS failures, coalesce(t.crashes, 0) AS crashes,
        EXISTS (SELECT FROM privacy_scan.job_run_log l
                WHERE l.kind = p.kind AND l.relation = p.relation AND l.outcome = 'requested') AS requested
@@ -92,11 +102,7 @@ CREATE VIEW privacy_scan.jobs WITH (security_barrier) AS
 SELECT j.job, j.kind, j.relation AS object, pg_get_userbyid(j.owner) AS owner,
        concat_ws(' ', 'every', j.every, 'at ' || to_char(j.at, 'HH24:MI:SS'), CASE WHEN j.at IS NOT NULL THEN j.time_zone END,
                  'on ' || j.days) AS schedule,
-       CASE WHEN j.run IS NOT NULL AND EXISTS (
-                SELECT FROM pg_locks l
-                WHERE l.locktype = 'object' AND l.granted AND l.classid = 'privacy_scan.job_states'::regclass
-                  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-                  AND l.objid = j.relation AND l.objsubid = j.number) THEN 'running'
+       CASE WHEN j.is_running THEN 'running'
             WHEN j.paused_at IS NOT NULL THEN 'paused'
             WHEN j.failures > 0 OR j.run IS NOT NULL THEN 'failing'
             WHEN j.at_once OR j.requested OR j.next_start <= now() THEN 'due'
@@ -114,13 +120,40 @@ GRANT SELECT ON privacy_scan.jobs TO PUBLIC;
 
 CREATE VIEW privacy_scan.job_runs WITH (security_barrier) AS
 SELECT l.id, j.job, l.kind, l.relation AS object, l.requested_at, l.started_at, l.finished_at, l.outcome, l.runs, l.rows,
-       l.partitions, l.wal_bytes, l.lock_wait_ms, l.pid, l.sqlstate, l.message
+       l.partitions, l.wal_bytes, l.lock_wait_ms, l.blocked_others_ms, l.pid, l.sqlstate, l.message
 FROM privacy_scan.job_run_log l
 JOIN privacy_scan.job_definitions j ON j.kind = l.kind AND j.relation = l.relation
 WHERE pg_has_role(j.owner, 'USAGE');
 COMMENT ON VIEW privacy_scan.job_runs IS
-    'How the jobs of the reader''s relations went, the newest privacy_scan.job_history runs of each: outcome (requested, running, done, failed, crashed, cancelled), rows moved, partitions made, WAL written in bytes, time lost waiting for locks. runs: identical failures in a row are one row, of which started_at and finished_at are the last''s.';
+    'How the jobs of the reader''s relations went, the newest privacy_scan.job_history runs of each: outcome (requested, running, done, failed, crashed, cancelled), rows moved, partitions made, WAL written in bytes, time lost waiting for locks, the longest time that others can have waited for a lock of the run. runs: identical failures in a row are one row, of which started_at and finished_at are the last''s.';
 GRANT SELECT ON privacy_scan.job_runs TO PUBLIC;
+
+CREATE FUNCTION privacy_scan.list_progress()
+RETURNS TABLE (kind text, object oid, phase text, relation oid, done bigint, total bigint)
+LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'ps_list_progress';
+COMMENT ON FUNCTION privacy_scan.list_progress() IS
+    'How far the running jobs of the caller''s relations are, by shared memory, as the view progress shows it.';
+
+CREATE VIEW privacy_scan.progress WITH (security_barrier) AS
+SELECT j.job, r.pid, coalesce(p.phase, 'starting') AS phase, coalesce(p.relation, j.relation)::regclass AS relation,
+       coalesce(p.done, 0) AS done, p.total, s.rate,
+       clock_timestamp() + (p.total - p.done) / nullif(s.rate, 0) * interval '1 second' AS estimated_end,
+       'pid ' || nullif(array_to_string(pg_blocking_pids(r.pid), ', pid '), '') AS waiting_on
+FROM privacy_scan.job_definitions j
+JOIN privacy_scan.job_run_log r ON r.id = j.run
+LEFT JOIN LATERAL (
+    SELECT l.phase, l.relation, l.done, l.total, 1 AS place FROM privacy_scan.list_progress() l
+    WHERE l.kind = j.kind AND l.object = j.relation
+    UNION ALL SELECT t.phase, t.phase_relation, t.done, t.total, 2 FROM privacy_scan.job_states t
+    WHERE t.kind = j.kind AND t.relation = j.relation
+    ORDER BY place LIMIT 1) p ON true
+CROSS JOIN LATERAL (
+    SELECT p.done / extract(epoch FROM greatest(clock_timestamp() - r.started_at, '1 millisecond'))::double precision AS rate) s
+WHERE j.is_running AND pg_has_role(j.owner, 'USAGE');
+COMMENT ON VIEW privacy_scan.progress IS
+    'The jobs of the reader''s relations that run now: phase and relation, how much is done of how much (partitions: made, or rows drained; retention: rows archived of an estimate; statistics: relations), rate per second since the run began, when it would end at that rate, and whose locks it waits for.';
+GRANT SELECT ON privacy_scan.progress TO PUBLIC;
 
 CREATE PROCEDURE privacy_scan.run_job(job text, at timestamptz DEFAULT now())
 LANGUAGE c

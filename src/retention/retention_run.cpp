@@ -117,6 +117,34 @@ void RootRun::step(pg::Spi &spi)
     }
 }
 
+void RootRun::count_families(pg::Spi &spi)
+{
+    const Member &root = work_.family.root();
+    pg::OwnerScope owner(root.table.owner);
+    expired_ =
+        spi.run(work_.sql.count_expired(root), {pg::datum_param(work_.cutoff.type, work_.cutoff.value)})
+            .int8(0, 1);
+}
+
+const char *RootRun::phase() const
+{
+    return !windows_                         ? "choosing partitions"
+           : next_window_ < windows_->size() ? "archiving partitions"
+                                             : "archiving rows";
+}
+
+std::optional<std::int64_t> RootRun::estimated_rows() const
+{
+    const std::int64_t gone = summary_.roots();
+    if (is_done_)
+        return rows_;
+    if (!expired_ || (gone == 0 && *expired_ > 0))
+        return std::nullopt;
+    const double rows_per_root = gone > 0 ? static_cast<double>(rows_) / static_cast<double>(gone) : 0;
+    return rows_ + static_cast<std::int64_t>(
+                       static_cast<double>(std::max<std::int64_t>(0, *expired_ - gone)) * rows_per_root);
+}
+
 void RootRun::analyze(pg::Spi &spi) const
 {
     if (summary_.roots() > 0)

@@ -2,7 +2,7 @@
 // under one LWLock that is held for a few instructions. Red throughout.
 #pragma once
 
-#include "pg/postgres.hpp"
+#include "jobs/progress.hpp"
 
 extern "C" {
 #include <datatype/timestamp.h>
@@ -34,6 +34,7 @@ struct State {
     TimestampTz last_tick;
     TimestampTz starved_at; // no worker slot was free; 0: never
     Database databases[most_databases];
+    jobs::ProgressBoard progress; // under a lock of its own
 };
 
 // Null where the library was not preloaded.

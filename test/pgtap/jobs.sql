@@ -4,7 +4,7 @@ SET LOCAL client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS privacy_scan;
 SET LOCAL search_path = public, pg_catalog;
-SELECT plan(29);
+SELECT plan(30);
 DO $$ BEGIN PERFORM privacy_scan.health(); END $$; -- loads the library, which defines the settings
 
 CREATE TEMPORARY VIEW routines AS
@@ -29,10 +29,10 @@ SELECT function_returns('privacy_scan', 'pause_job', ARRAY['text', 'text'], 'boo
 SELECT function_returns('privacy_scan', 'resume_job', ARRAY['text'], 'boolean', 'resume_job() returns whether');
 SELECT function_returns('privacy_scan', 'schedule_job', ARRAY['text', 'interval', 'time without time zone', 'text', 'text', 'interval', 'interval'], 'timestamp with time zone', 'schedule_job() returns the next start');
 SELECT columns_are('privacy_scan', 'jobs', ARRAY['job', 'kind', 'object', 'owner', 'schedule', 'state', 'last_start', 'duration', 'last_outcome', 'next_start', 'failures', 'sqlstate', 'message', 'pause_reason']);
-SELECT columns_are('privacy_scan', 'job_runs', ARRAY['id', 'job', 'kind', 'object', 'requested_at', 'started_at', 'finished_at', 'outcome', 'runs', 'rows', 'partitions', 'wal_bytes', 'lock_wait_ms', 'pid', 'sqlstate', 'message']);
-SELECT is_empty($$SELECT c FROM unnest('{jobs,job_runs}'::text[]) c, pg_class r
+SELECT columns_are('privacy_scan', 'job_runs', ARRAY['id', 'job', 'kind', 'object', 'requested_at', 'started_at', 'finished_at', 'outcome', 'runs', 'rows', 'partitions', 'wal_bytes', 'lock_wait_ms', 'blocked_others_ms', 'pid', 'sqlstate', 'message']);
+SELECT is_empty($$SELECT c FROM unnest('{jobs,job_runs,progress}'::text[]) c, pg_class r
   WHERE r.oid = ('privacy_scan.' || c)::regclass AND NOT coalesce(r.reloptions @> '{security_barrier=true}', false)$$, 'the views are security barriers');
-SELECT is_empty($$SELECT c FROM unnest('{job_schedules,job_states,job_run_log,job_definitions,jobs,job_runs}'::text[]) c
+SELECT is_empty($$SELECT c FROM unnest('{job_schedules,job_states,job_run_log,job_definitions,jobs,job_runs,progress}'::text[]) c
   WHERE obj_description(('privacy_scan.' || c)::regclass, 'pg_class') IS NULL$$, 'each relation has a comment');
 SELECT is_empty($$SELECT c FROM unnest('{job_schedules,job_states,job_run_log,job_definitions}'::text[]) c, pg_class r, aclexplode(coalesce(relacl, acldefault('r', relowner))) a
   WHERE r.oid = ('privacy_scan.' || c)::regclass AND a.grantee <> r.relowner$$, 'nobody else reads or writes the tables behind them');
@@ -46,6 +46,7 @@ SELECT col_is_pk('privacy_scan', 'job_schedules', ARRAY['kind', 'relation'], 'on
 SELECT col_is_pk('privacy_scan', 'job_states', ARRAY['kind', 'relation'], 'one state a job');
 SELECT col_is_pk('privacy_scan', 'job_run_log', 'id', 'runs are numbered');
 
+SELECT columns_are('privacy_scan', 'progress', ARRAY['job', 'pid', 'phase', 'relation', 'done', 'total', 'rate', 'estimated_end', 'waiting_on']);
 SELECT columns_are('privacy_scan', 'workers', ARRAY['kind', 'pid', 'database', 'state', 'last_start', 'last_tick', 'next_start', 'detail']);
 SELECT is((SELECT context FROM pg_settings WHERE name = 'privacy_scan.databases'), 'sighup', 'which databases are visited is the configuration file''s to say');
 
