@@ -38,10 +38,18 @@ FamilySql::FamilySql(const Family &family, const Policy &policy)
 }
 
 // Over the alias t, as the stored condition is.
-std::string FamilySql::expired() const
+std::string FamilySql::expired_but_for_holds() const
 {
     std::string text = key_ + " < $1 AND isfinite(" + key_ + ")";
     return policy_.condition.empty() ? text : text + " AND (" + policy_.condition + ")";
+}
+
+std::string FamilySql::expired() const
+{
+    std::string text = expired_but_for_holds();
+    for (const Hold &hold : policy_.holds)
+        text += " AND (" + hold.condition + ") IS NOT TRUE";
+    return text;
 }
 
 std::string FamilySql::pick(const std::string &condition, const std::string &limit) const
@@ -179,6 +187,12 @@ std::string FamilySql::count_expired(const Member &member) const
         return "SELECT count(*), min(" + key_ + ")::text, max(" + key_ + ")::text FROM " + member.from +
                " AS t WHERE " + expired();
     return "SELECT count(*) FROM " + member.from + " AS t WHERE " + belongs(member, "t", Roots::expired);
+}
+
+std::string FamilySql::count_held(const Hold &hold) const
+{
+    return "SELECT count(*) FROM " + family_.root().from + " AS t WHERE " + expired_but_for_holds() +
+           " AND (" + hold.condition + ")";
 }
 
 // The places of rows that no one condition finds, as a common table expression: those of the picked roots,

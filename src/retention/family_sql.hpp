@@ -54,8 +54,12 @@ class FamilySql
     // least and greatest key as text.
     std::string count_expired(const Member &member) const;
 
+    // Likewise: count of the roots that have expired but for a hold.
+    std::string count_held(const Hold &hold) const;
+
   private:
     enum class Roots { picked, expired };
+    std::string expired_but_for_holds() const;
     std::string expired() const;
     std::string pick(const std::string &condition, const std::string &limit) const;
     std::string number(const std::string &root_column) const;
