@@ -2,6 +2,7 @@
 // and for the one who is woken at night. Reads the public views, so each reader is told of what is theirs.
 #include "pg/postgres.hpp"
 
+#include "jobs/pg_cron.hpp"
 #include "pg/entry.hpp"
 #include "pg/guc.hpp"
 #include "pg/rowset.hpp"
@@ -74,7 +75,7 @@ Finding retention(pg::Spi &spi)
     return {"retention", "ok", detail, ""};
 }
 
-Finding jobs(pg::Spi &spi)
+Finding jobs_of_reader(pg::Spi &spi)
 {
     pg::Rows rows = spi.run("SELECT count(*), count(*) FILTER (WHERE state = 'paused'),"
                             " count(*) FILTER (WHERE state = 'failing'),"
@@ -112,9 +113,19 @@ Finding statistics(pg::Spi &spi)
             std::to_string(rows.int8(0, 2)) + " relations sampled, last at " + rows.text(0, 3), ""};
 }
 
+Finding pg_cron(pg::Spi &spi)
+{
+    if (jobs::cron_job_here(spi) == jobs::CronJob::missing)
+        return {"schedule", "attention", "pg_cron is to run the jobs, and has no entry for this database",
+                "SELECT privacy_scan.use_pg_cron(), or SELECT privacy_scan.use_worker()"};
+    return {"schedule", "ok", "pg_cron runs the jobs, from the database " + jobs::pg_cron_database(), ""};
+}
+
 // Who runs the jobs: the worker, or, where it isn't active, pg_cron or somebody else.
 Finding schedule(pg::Spi &spi)
 {
+    if (jobs::runner_of_database(spi) == jobs::Runner::pg_cron)
+        return pg_cron(spi);
     const worker::Condition worker = worker::condition();
     if (worker.status == "ok" || worker.status == "attention")
         return {"schedule", worker.status, worker.detail, worker.next_step};
@@ -122,7 +133,7 @@ Finding schedule(pg::Spi &spi)
     if (!pg_cron)
         return {"schedule", "manual", worker.detail, worker.next_step};
     return {"schedule", "pg_cron", worker.detail + "; pg_cron is installed in this database",
-            "SELECT cron.schedule('privacy_scan', '* * * * *', 'CALL privacy_scan.run_due_jobs()')"};
+            "SELECT privacy_scan.use_pg_cron()"};
 }
 
 } // namespace
@@ -136,7 +147,7 @@ PS_FUNCTION(ps_health)
     pg::CatalogPath path; // whoever calls it: nobody else's functions count here
     pg::Spi spi;
     for (const Finding &finding : {version(spi), server(), partition_sets(spi), retention(spi),
-                                   statistics(spi), jobs(spi), schedule(spi)})
+                                   statistics(spi), jobs_of_reader(spi), schedule(spi)})
         sink.put(
             {cell(finding.component), cell(finding.status), cell(finding.detail), cell(finding.next_step)});
     return Datum(0);

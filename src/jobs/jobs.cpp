@@ -3,6 +3,7 @@
 
 #include "jobs/job_runner.hpp"
 #include "partition/key_axis.hpp"
+#include "jobs/pg_cron.hpp"
 #include "jobs/progress.hpp"
 #include "pg/arguments.hpp"
 #include "pg/compat.hpp"
@@ -65,16 +66,24 @@ PS_FUNCTION(ps_run_job)
     return Datum(0);
 }
 
-// CALL privacy_scan.run_due_jobs(at timestamptz): runs the caller's jobs that are due at the instant or were
-// requested, one after the other. A job that fails is a WARNING and a row in privacy_scan.job_runs; the
-// others go on. Errors: 22004, 22008, 25006, 2D000, 25001 not READ COMMITTED, 57014 cancelled.
+// CALL privacy_scan.run_due_jobs(at timestamptz, runner text): runs the caller's jobs that are due at the
+// instant or were requested, one after the other. A job that fails is a WARNING and a row in
+// privacy_scan.job_runs; the others go on. runner 'pg_cron' notes who runs them, so that the worker leaves
+// them alone: by the extension's owner only. Errors: 22004, 22008, 22023 another runner, 42501, 25006, 2D000,
+// 25001 not READ COMMITTED, 57014 cancelled.
 PS_FUNCTION(ps_run_due_jobs)
 {
     pg::Arguments args(fcinfo);
     const Instant at = instant_argument(args, 0);
+    const std::string runner = args.text_or_empty(1);
+    if (!runner.empty() && runner != "pg_cron")
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "there is no runner \"" + runner + "\"", {},
+                 "Say 'pg_cron', or leave it out.");
     pg::require_writable("run_due_jobs()");
     pg::Spi spi(fcinfo);
     pg::require_read_committed("run_due_jobs()");
+    if (runner == "pg_cron")
+        choose_pg_cron(spi);
     run_due(spi, at);
     return Datum(0);
 }

@@ -62,6 +62,16 @@ SELECT pg_catalog.pg_extension_config_dump('privacy_scan.job_run_log',
     'WHERE finished_at IS NOT NULL AND relation::oid IN (SELECT oid FROM pg_catalog.pg_class)');
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.job_run_log_id_seq', '');
 
+CREATE TABLE privacy_scan.job_runner (
+    is_only  boolean     PRIMARY KEY DEFAULT true CHECK (is_only),
+    database name        NOT NULL,
+    since    timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE privacy_scan.job_runner IS
+    'One row where pg_cron runs the jobs in the worker''s place, with the name of the database, as pg_cron knows it; written by use_pg_cron() and use_worker().';
+SELECT pg_catalog.pg_extension_config_dump('privacy_scan.job_runner', '');
+GRANT SELECT ON privacy_scan.job_runner TO PUBLIC;
+
 -- Which jobs there are follows from the policies alone. Created with no right for anybody: it is read by the
 -- library and by the views below.
 CREATE VIEW privacy_scan.job_definitions AS
@@ -162,12 +172,12 @@ COMMENT ON PROCEDURE privacy_scan.run_job(text, timestamptz) IS
     'Runs one job now, in this session, committing on its way; raises what it failed with.';
 REVOKE EXECUTE ON PROCEDURE privacy_scan.run_job(text, timestamptz) FROM PUBLIC;
 
-CREATE PROCEDURE privacy_scan.run_due_jobs(at timestamptz DEFAULT now())
+CREATE PROCEDURE privacy_scan.run_due_jobs(at timestamptz DEFAULT now(), runner text DEFAULT NULL)
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'ps_run_due_jobs';
-COMMENT ON PROCEDURE privacy_scan.run_due_jobs(timestamptz) IS
-    'Runs the caller''s jobs that are due at the instant, each in transactions of its own; one that fails is a WARNING and a row in privacy_scan.job_runs.';
-REVOKE EXECUTE ON PROCEDURE privacy_scan.run_due_jobs(timestamptz) FROM PUBLIC;
+COMMENT ON PROCEDURE privacy_scan.run_due_jobs(timestamptz, text) IS
+    'Runs the caller''s jobs that are due at the instant, each in transactions of its own; one that fails is a WARNING and a row in privacy_scan.job_runs. runner ''pg_cron'': notes that pg_cron runs the jobs from now on.';
+REVOKE EXECUTE ON PROCEDURE privacy_scan.run_due_jobs(timestamptz, text) FROM PUBLIC;
 
 CREATE FUNCTION privacy_scan.request_job(job text)
 RETURNS bigint
@@ -203,3 +213,19 @@ COMMENT ON FUNCTION privacy_scan.schedule_job(text, interval, time, text, text, 
     'Sets the schedule of a job: every interval, on the clock of a time zone where at is given, on some days (mon to sun) only, with jitter; timeout ends a run. Returns the next start.';
 REVOKE EXECUTE ON FUNCTION privacy_scan.schedule_job(text, interval, time, text, text, interval, interval) FROM PUBLIC;
 
+
+CREATE FUNCTION privacy_scan.use_pg_cron(schedule text DEFAULT '*/5 * * * *', database text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_use_pg_cron';
+COMMENT ON FUNCTION privacy_scan.use_pg_cron(text, text) IS
+    'Has pg_cron run the due jobs of this database, or of another, where pg_cron lives in this one; the worker leaves them alone from then on. Returns the number of the entry in cron.job.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.use_pg_cron(text, text) FROM PUBLIC;
+
+CREATE FUNCTION privacy_scan.use_worker(database text DEFAULT NULL)
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_use_worker';
+COMMENT ON FUNCTION privacy_scan.use_worker(text) IS
+    'Takes the jobs back from pg_cron, for the worker or whoever runs them. False where nothing was to be changed.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.use_worker(text) FROM PUBLIC;

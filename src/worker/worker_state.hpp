@@ -15,7 +15,7 @@ namespace privacy_scan::worker
 constexpr int most_databases = 256;
 
 enum class Visit : int { none, starting, running, ended };
-enum class Verdict : int { unknown, served, no_extension, other_version, failed };
+enum class Verdict : int { unknown, served, left_alone, no_extension, other_version, failed };
 
 // A database as the launcher sees it.
 struct Database {

@@ -11,14 +11,16 @@ CREATE TEMPORARY VIEW routines AS
 SELECT p.oid, p.oid::regprocedure::text AS signature, p.proname, p.prokind, p.provolatile, p.proparallel, p.prosecdef, p.proacl, p.proowner
 FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
 JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'privacy_scan'
-WHERE p.proname ~ '_jobs?$';
+WHERE p.proname ~ '_jobs?$|^use_';
 SELECT set_eq('SELECT signature FROM routines', ARRAY[
   'privacy_scan.run_job(text,timestamp with time zone)',
-  'privacy_scan.run_due_jobs(timestamp with time zone)',
+  'privacy_scan.run_due_jobs(timestamp with time zone,text)',
   'privacy_scan.request_job(text)',
   'privacy_scan.pause_job(text,text)',
   'privacy_scan.resume_job(text)',
-  'privacy_scan.schedule_job(text,interval,time without time zone,text,text,interval,interval)'], 'the routines are the ones that were reviewed');
+  'privacy_scan.schedule_job(text,interval,time without time zone,text,text,interval,interval)',
+  'privacy_scan.use_pg_cron(text,text)',
+  'privacy_scan.use_worker(text)'], 'the routines are the ones that were reviewed');
 SELECT is_empty($$SELECT signature FROM routines WHERE obj_description(oid, 'pg_proc') IS NULL$$, 'each routine has a comment');
 SELECT is_empty($$SELECT signature FROM routines WHERE prosecdef$$, 'none is SECURITY DEFINER');
 SELECT is_empty($$SELECT signature FROM routines WHERE provolatile <> 'v' OR proparallel <> 'u'$$, 'all are VOLATILE and PARALLEL UNSAFE');
@@ -37,7 +39,7 @@ SELECT is_empty($$SELECT c FROM unnest('{job_schedules,job_states,job_run_log,jo
 SELECT is_empty($$SELECT c FROM unnest('{job_schedules,job_states,job_run_log,job_definitions}'::text[]) c, pg_class r, aclexplode(coalesce(relacl, acldefault('r', relowner))) a
   WHERE r.oid = ('privacy_scan.' || c)::regclass AND a.grantee <> r.relowner$$, 'nobody else reads or writes the tables behind them');
 SELECT set_has($$SELECT c::regclass::text FROM pg_extension, unnest(extconfig) c WHERE extname = 'privacy_scan'$$,
-  $$VALUES ('privacy_scan.job_schedules'), ('privacy_scan.job_states'), ('privacy_scan.job_run_log'), ('privacy_scan.job_run_log_id_seq')$$, 'pg_dump knows of the tables');
+  $$VALUES ('privacy_scan.job_schedules'), ('privacy_scan.job_states'), ('privacy_scan.job_run_log'), ('privacy_scan.job_run_log_id_seq'), ('privacy_scan.job_runner')$$, 'pg_dump knows of the tables');
 SELECT is(current_setting('privacy_scan.job_history'), '100', 'a hundred runs are kept');
 SELECT is(current_setting('privacy_scan.job_timeout'), '1h', 'a run has an hour');
 SELECT is((SELECT context FROM pg_settings WHERE name = 'privacy_scan.job_history'), 'superuser', 'nobody shortens the history but a superuser');
