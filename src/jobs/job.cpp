@@ -155,7 +155,8 @@ std::vector<JobKey> due_jobs(pg::Spi &spi, Instant at)
     pg::CatalogScope scope;
     pg::Rows rows = spi.run("SELECT number, relation::oid FROM privacy_scan.job_definitions"
                             " WHERE run IS NOT NULL OR paused_at IS NULL"
-                            " AND (next_start IS NULL OR next_start <= $1 OR requested)"
+                            " AND (next_start IS NULL OR next_start <= $1 OR requested"
+                            " OR next_start > $1 + 2 * every + interval '8 days')"
                             " ORDER BY next_start NULLS FIRST, number, job",
                             {pg::timestamptz_param(at)});
     for (std::size_t row = 0; row < rows.size(); ++row) {
@@ -177,6 +178,11 @@ pg::ObjectTag lock_of(pg::Spi &spi, JobKey key)
     pg::CatalogScope scope;
     const pg::Rows rows = spi.run("SELECT 'privacy_scan.job_states'::regclass::oid");
     return {rows.oid(0, 1), key.relid, static_cast<std::uint16_t>(key.kind)};
+}
+
+bool is_misplaced(const Job &job, Instant at)
+{
+    return job.next_start && *job.next_start > at + 2 * job.schedule.every + 8 * one_day;
 }
 
 Instant next_start_of(const Job &job, Instant after)

@@ -46,10 +46,13 @@ JobKey job_of_caller(pg::Spi &spi, const std::string &name);
 
 std::optional<Job> find_job(pg::Spi &spi, JobKey key);
 
-// Jobs of the caller's that are worth a look at the instant: due, requested, or with a start mark. Longest
-// overdue first.
+// Jobs of the caller's that are worth a look at the instant: due, requested, misplaced, or with a start mark.
+// Longest overdue first.
 std::vector<JobKey> due_jobs(pg::Spi &spi, Instant at);
 bool is_due(const Job &job, Instant at);
+
+// Is the next start further off than its schedule can put it? The clock has been set back since.
+bool is_misplaced(const Job &job, Instant at);
 
 // What every runner takes before it looks at a job, so that no two run one.
 pg::ObjectTag lock_of(pg::Spi &spi, JobKey key);

@@ -128,7 +128,7 @@ RunReport run_locked(pg::Spi &spi, JobKey key, Instant at, Asked asked, const An
         if (announce)
             announce(job->name);
         report.attempt = run(spi, *job, at);
-    } else if (!job->next_start) {
+    } else if (!job->next_start || is_misplaced(*job, at)) {
         store_next_start(spi, key, next_start_of(*job, at));
     }
     return report;

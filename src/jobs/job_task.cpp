@@ -67,8 +67,10 @@ class RetentionTask : public Task
 
     bool step(pg::Spi &spi) override
     {
-        if (!std::exchange(is_counted_, true))
+        if (!std::exchange(is_begun_, true)) {
+            run_.refuse_quiet(spi);
             run_.count_families(spi);
+        }
         run_.step(spi);
         tally_.rows = run_.rows();
         return !run_.is_done();
@@ -84,7 +86,7 @@ class RetentionTask : public Task
   private:
     Oid root_;
     retention::RootRun run_;
-    bool is_counted_ = false;
+    bool is_begun_ = false;
 };
 
 // Relation by relation, ANALYZE with the rights of each one's owner.

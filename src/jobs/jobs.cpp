@@ -6,6 +6,7 @@
 #include "jobs/pg_cron.hpp"
 #include "jobs/progress.hpp"
 #include "pg/arguments.hpp"
+#include "pg/clock.hpp"
 #include "pg/compat.hpp"
 #include "pg/entry.hpp"
 #include "pg/owner.hpp"
@@ -182,7 +183,7 @@ PS_FUNCTION(ps_schedule_job)
     pg::Spi spi;
     job.key = job_argument(spi, args, "schedule_job()");
     check(job);
-    const Instant start = next_start_of(job, GetCurrentTimestamp());
+    const Instant start = next_start_of(job, pg::now());
     store_schedule(spi, job);
     store_next_start(spi, job.key, start);
     return TimestampTzGetDatum(start);

@@ -3,6 +3,7 @@
 
 #include "retention/retention_run.hpp"
 
+#include "pg/clock.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
@@ -15,7 +16,7 @@ namespace privacy_scan::retention
 // A clock that runs ahead must not empty the store.
 void refuse_future(std::int64_t at)
 {
-    if (at > GetCurrentTimestamp())
+    if (at > pg::now())
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"at\" lies in the future",
                  "Rows would go that have not expired yet.",
                  "plan_retention() shows what will expire by then.");
@@ -115,6 +116,11 @@ void RootRun::step(pg::Spi &spi)
         news_.push_back(work_.family.root().name + ": stopped at privacy_scan.retention_run_rows = " +
                         std::to_string(settings::retention_run_rows()) + ", the next run goes on");
     }
+}
+
+void RootRun::refuse_quiet(pg::Spi &spi) const
+{
+    check_quiet(spi, work_, at_);
 }
 
 void RootRun::count_families(pg::Spi &spi)

@@ -34,6 +34,9 @@ class RootRun
 
     std::int64_t rows() const { return rows_; }
 
+    // Before the first step of a run that nobody watches. Error: 55000.
+    void refuse_quiet(pg::Spi &spi) const;
+
     // Counts the expired families, before the first step, for estimated_rows(). Reads the root.
     void count_families(pg::Spi &spi);
 

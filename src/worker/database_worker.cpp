@@ -6,6 +6,7 @@
 
 #include "jobs/job_runner.hpp"
 #include "jobs/pg_cron.hpp"
+#include "pg/clock.hpp"
 #include "pg/entry.hpp"
 #include "pg/memory.hpp"
 #include "worker/worker.hpp"
@@ -135,7 +136,7 @@ void open_portal()
 void run_jobs(pg::Spi &spi)
 {
     try {
-        jobs::run_due(spi, GetCurrentTimestamp(), announce);
+        jobs::run_due(spi, pg::now(), announce);
         verdict = Verdict::served;
     } catch (const pg::Error &error) {
         verdict = error.sqlstate == ERRCODE_QUERY_CANCELED ? Verdict::served : Verdict::failed;

@@ -9,7 +9,7 @@ use PrivacyScanTest;
 use Test::More;
 
 my $node = new_server('main', q{shared_preload_libraries = 'privacy_scan'}, 'privacy_scan.worker_naptime = 1s',
-	'privacy_scan.retention_batch_rows = 10', 'autovacuum = off');
+	'privacy_scan.retention_batch_rows = 10', 'privacy_scan.lock_timeout = 60s', 'autovacuum = off');
 $node->safe_psql('postgres', q{
 	CREATE ROLE stranger;
 	CREATE TABLE scan (id int PRIMARY KEY, at timestamptz NOT NULL);
