@@ -17,7 +17,8 @@ struct Hold {
 bool operator==(const Hold &a, const Hold &b);
 
 // The condition that names roots by their ids, an array of text: over the root's primary key, of which the
-// partition key is left out. Errors: 0A000 where that isn't one column.
+// partition key is left out. Errors: 22004 and 22023 for ids that are NULL or none, 0A000 where that isn't
+// one column.
 std::string condition_of_ids(pg::Spi &spi, const pg::OwnedTable &root, Datum ids);
 
 // Places a hold; once that is committed no batch takes what it holds. Waits for the batches under way, in
