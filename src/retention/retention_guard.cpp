@@ -5,6 +5,7 @@
 
 #include "partition/partition_policy.hpp"
 #include "pg/ident.hpp"
+#include "settings/settings.hpp"
 
 extern "C" {
 #include <utils/timestamp.h>
@@ -52,17 +53,30 @@ std::string newest_root(const Work &work)
            " ORDER BY " + key + " DESC LIMIT 1) AS n";
 }
 
+struct Newest {
+    std::optional<std::int64_t> instant; // none: the root is empty
+    std::string text;
+};
+
+Newest newest_key(pg::Spi &spi, const Work &work)
+{
+    const pg::Rows rows = spi.run(newest_root(work));
+    if (rows.is_null(0, 1))
+        return {};
+    return {rows.int8(0, 1), rows.text(0, 2)};
+}
+
 void check_clock(pg::Spi &spi, const Work &work, const std::vector<Window> &windows, std::int64_t at)
 {
-    const pg::Rows newest = spi.run(newest_root(work));
+    const Newest newest = newest_key(spi, work);
     std::int64_t width = 0;
     for (const Window &window : windows)
         width = std::max(width, width_of(spi, work, window.leaves.front()));
-    if (newest.is_null(0, 1) || newest.int8(0, 1) >= at - width)
+    if (!newest.instant || *newest.instant >= at - width)
         return;
     pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
              "the newest row of " + work.family.root().name + " is more than one partition's width old",
-             "Its key is " + newest.text(0, 2) + " UTC. A clock that runs ahead would look the same.",
+             "Its key is " + newest.text + " UTC. A clock that runs ahead would look the same.",
              "If the clock is right, say force => true.");
 }
 
@@ -117,6 +131,23 @@ void check_guards(pg::Spi &spi, const Work &work, const std::vector<Window> &win
         check_clock(spi, work, windows, at);
     if (!said.confirm && is_first_run(spi, work.policy.root))
         check_half(spi, work, windows);
+}
+
+void check_quiet(pg::Spi &spi, const Work &work, std::int64_t at)
+{
+    const int days = settings::retention_quiet_days();
+    if (days == 0)
+        return;
+    pg::OwnerScope owner(work.family.root().table.owner);
+    const Newest newest = newest_key(spi, work);
+    if (!newest.instant || *newest.instant >= at - days * USECS_PER_DAY)
+        return;
+    pg::fail(
+        ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        "the newest row of " + work.family.root().name + " is more than " + std::to_string(days) +
+            " days old",
+        "Its key is " + newest.text + " UTC. A clock that runs ahead would look the same.",
+        "If the clock is right, call privacy_scan.run_retention() or set privacy_scan.retention_quiet_days.");
 }
 
 } // namespace privacy_scan::retention
