@@ -127,6 +127,7 @@ constexpr const char *changes =
 
 void put_changes(pg::Spi &spi, pg::RowSink &sink, const Candidate &candidate)
 {
+    pg::CatalogPath path;
     pg::Rows rows = spi.run(changes, {pg::oid_param(candidate.table.relid),
                                       pg::datum_param(INT2OID, Int16GetDatum(candidate.key_number))});
     for (std::size_t row = 0; row < rows.size(); ++row)
@@ -171,11 +172,7 @@ void register_adoption(pg::Spi &spi, const Wishes &wishes)
     const pg::OwnedTable table = pg::require_owner(wishes.relid);
     const Candidate candidate = read_candidate(spi, table, wishes.key);
     const Scheme scheme = make_scheme(candidate, policy_of(wishes));
-    {
-        const Oid caller = GetUserId();
-        pg::OwnerScope owner(table.owner);
-        refuse_if_any(candidate, find_refusals(spi, candidate, caller));
-    }
+    refuse_if_any(candidate, find_refusals(spi, candidate, GetUserId()));
     Adoption adoption;
     adoption.relid = wishes.relid;
     adoption.key_number = candidate.key_number;
@@ -214,13 +211,11 @@ PS_FUNCTION(ps_plan_adoption)
     const Candidate candidate = read_candidate(spi, table, wishes.key);
     const Scheme scheme = make_scheme(candidate, policy_of(wishes));
     const std::int64_t cutover = cutover_of(scheme);
-    const Oid caller = GetUserId();
-    pg::OwnerScope owner(table.owner);
     put_key(sink, candidate);
     put_steps(sink, steps_of(candidate, scheme, read_progress(spi, candidate, scheme.axis->text_of(cutover)),
                              cutover));
     put_changes(spi, sink, candidate);
-    for (const Refusal &refusal : find_refusals(spi, candidate, caller))
+    for (const Refusal &refusal : find_refusals(spi, candidate, GetUserId()))
         put_line(sink, "refusal", refusal.message, refusal.detail, refusal.hint);
     return Datum(0);
 }

@@ -94,8 +94,8 @@ SELECT coalesce(s.parent, s.relation) AS relation, CASE WHEN s.parent IS NULL TH
        p.step, p.done, p.total, s.started_at AS since, s.switched_at, s.cutover, s.last_error, s.last_error_at,
        s.lock_held_ms, s.lock_tries
 FROM privacy_scan.adoption_states s
-JOIN pg_class r ON r.oid = s.relation AND pg_has_role(r.relowner, 'USAGE'),
-     LATERAL privacy_scan.adoption_progress(s.relation) p;
+JOIN pg_class r ON r.oid = coalesce(s.parent, s.relation) AND pg_has_role(r.relowner, 'USAGE'),
+     LATERAL privacy_scan.adoption_progress(r.oid::regclass) p;
 COMMENT ON VIEW privacy_scan.adoptions IS
     'The adoptions of the reader''s own tables: next step, steps done and of all, last error, bound of the first partition, time that the switch held its strong lock.';
 GRANT SELECT ON privacy_scan.adoptions TO PUBLIC;

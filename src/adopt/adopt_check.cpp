@@ -96,6 +96,13 @@ constexpr const char *checks[] = {
     " 'Drop it, and create it again after the switch.'"
     " FROM pg_catalog.pg_type t JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_type'::regclass"
     " AND d.refobjid IN (t.oid, t.typarray) WHERE t.typrelid = $1 AND d.deptype <> 'i'",
+    "SELECT true, 'a temporary view of another session reads it', NULL,"
+    " 'End that session, or have it drop the view.'"
+    " FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND "
+    "r.oid = d.objid"
+    " JOIN pg_catalog.pg_class c ON c.oid = r.ev_class WHERE d.refclassid = 'pg_class'::regclass AND "
+    "d.refobjid = $1"
+    " AND pg_is_other_temp_schema(c.relnamespace) GROUP BY c.oid",
     // Those that are made anew, by a role that the caller may not act for.
     "SELECT true, format('%s belongs to role \"%s\"', pg_describe_object(x.classid, x.objid, 0), "
     "x.owner::regrole),"
@@ -119,6 +126,10 @@ constexpr const char *checks[] = {
     "n"
     " ON n.oid = c.relnamespace JOIN pg_catalog.pg_publication_tables t ON t.pubname = p.pubname"
     " AND t.schemaname = n.nspname AND t.tablename = c.relname WHERE NOT p.pubviaroot",
+    "SELECT true, format('publication \"%s\" belongs to a role that may not add the table', p.pubname), NULL,"
+    " 'Make its owner a member of the table''s owner.' FROM pg_catalog.pg_publication_rel r"
+    " JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid JOIN pg_catalog.pg_class c ON c.oid = r.prrelid"
+    " WHERE r.prrelid = $1 AND NOT pg_has_role(p.pubowner, c.relowner, 'USAGE')",
     "SELECT true, format('publication \"%s\" has a row filter or a column list for it', p.pubname), NULL,"
     " 'Take the table out of the publication, and add it again after the switch.'"
     " FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid WHERE "
@@ -168,6 +179,7 @@ std::vector<Refusal> find_refusals(pg::Spi &spi, const Candidate &candidate, Oid
 {
     std::vector<Refusal> refusals;
     const Oid relid = candidate.table.relid;
+    pg::CatalogPath path;
     for (const char *sql : checks)
         add(refusals,
             spi.run(sql, {pg::oid_param(relid), pg::datum_param(INT2OID, Int16GetDatum(candidate.key_number)),

@@ -112,7 +112,6 @@ std::string key_name(const Adoption &adoption)
 
 void read_steps(pg::Spi &spi, Work &work)
 {
-    pg::OwnerScope owner(work.candidate.table.owner);
     work.progress = read_progress(spi, work.candidate, work.scheme.axis->text_of(work.cutover));
     work.steps = steps_of(work.candidate, work.scheme, work.progress, work.cutover);
 }
@@ -140,7 +139,6 @@ std::vector<StepRow> rows_of_done(const Adoption &adoption)
              {}}};
 }
 
-// The first step that isn't done: done_now where it has just been done.
 std::vector<StepRow> rows_of(const Work &work)
 {
     std::vector<StepRow> rows;
@@ -244,17 +242,16 @@ std::vector<StepRow> advance(pg::Spi &spi, Oid relid, bool &more)
 {
     more = false;
     const TimestampTz begun = GetCurrentTimestamp();
-    const Adoption adoption = require_adoption(spi, relid);
+    Adoption adoption = require_adoption(spi, relid);
+    if (!adoption.is_done()) {
+        pg::LockWait wait;
+        pg::lock_in_tries(pg::require_owner(adoption.relid), ShareUpdateExclusiveLock, wait);
+        adoption = require_adoption(spi, relid); // as whoever had the lock before left it
+    }
     if (adoption.is_done())
         return rows_of_done(adoption);
-    pg::LockWait wait;
-    pg::lock_in_tries(pg::require_owner(adoption.relid), ShareUpdateExclusiveLock, wait);
-    Work work = read_work(spi, require_adoption(spi, relid));
-    {
-        const Oid caller = GetUserId();
-        pg::OwnerScope owner(work.candidate.table.owner);
-        refuse_if_any(work.candidate, find_refusals(spi, work.candidate, caller));
-    }
+    Work work = read_work(spi, adoption);
+    refuse_if_any(work.candidate, find_refusals(spi, work.candidate, GetUserId()));
     renew_cutover(spi, work, begun);
     drop_invalid_index(spi, work);
     const Step step = *next_step(work);
@@ -273,14 +270,17 @@ std::vector<StepRow> advance(pg::Spi &spi, Oid relid, bool &more)
 
 std::vector<StepRow> cancel(pg::Spi &spi, Oid relid)
 {
-    const Adoption adoption = require_adoption(spi, relid);
+    Adoption adoption = require_adoption(spi, relid);
+    if (!adoption.is_done()) {
+        pg::LockWait wait;
+        pg::lock_in_tries(pg::require_owner(adoption.relid), ShareUpdateExclusiveLock, wait);
+        adoption = require_adoption(spi, relid);
+    }
     if (adoption.is_done())
         pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                  "relation \"" + pg::relation_name(relid) + "\" has been adopted already", {},
                  "After the switch there is nothing to cancel.");
-    pg::LockWait wait;
-    pg::lock_in_tries(pg::require_owner(adoption.relid), ShareUpdateExclusiveLock, wait);
-    const Work work = read_work(spi, require_adoption(spi, relid));
+    const Work work = read_work(spi, adoption);
     std::vector<StepRow> rows;
     auto undo = [&](const std::string &sql) {
         run_locked(spi, work, sql);

@@ -51,6 +51,8 @@ void insert_adoption(pg::Spi &spi, const Adoption &adoption)
 {
     pg::CatalogScope scope;
     const partition::Policy &policy = adoption.policy;
+    spi.run("DELETE FROM privacy_scan.adoption_states s WHERE NOT EXISTS"
+            " (SELECT FROM pg_catalog.pg_class c WHERE c.oid = coalesce(s.parent, s.relation))");
     spi.run("INSERT INTO privacy_scan.adoption_states"
             " (relation, key_number, every, premake, time_zone, default_partition, cutover)"
             " VALUES ($1, $2, $3, $4, $5, $6, $7)",

@@ -19,7 +19,7 @@ struct Adoption {
 std::optional<Adoption> find_adoption(pg::Spi &spi, Oid relid);
 Adoption require_adoption(pg::Spi &spi, Oid relid); // error 42704 where there is none
 
-void insert_adoption(pg::Spi &spi, const Adoption &adoption);
+void insert_adoption(pg::Spi &spi, const Adoption &adoption); // forgets those of dropped tables, too
 bool delete_adoption(pg::Spi &spi, Oid relid);
 void store_cutover(pg::Spi &spi, Oid relid, std::int64_t cutover);
 void store_switch(pg::Spi &spi, Oid relid, Oid parent, double lock_held_ms, int tries);
