@@ -8,6 +8,7 @@ CREATE TABLE privacy_scan.adoption_states (
     default_partition boolean     NOT NULL,
     cutover           timestamptz NOT NULL,
     parent            regclass,
+    key_added         boolean     NOT NULL DEFAULT false,
     started_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     switched_at       timestamptz,
     lock_held_ms      double precision,
@@ -81,6 +82,14 @@ AS 'MODULE_PATHNAME', 'ps_cancel_adoption';
 COMMENT ON FUNCTION privacy_scan.cancel_adoption(regclass) IS
     'Ends an adoption before its switch: what was prepared on the table is dropped, which is then as it was.';
 REVOKE EXECUTE ON FUNCTION privacy_scan.cancel_adoption(regclass) FROM PUBLIC;
+
+CREATE FUNCTION privacy_scan.undo_adoption(relation regclass, max_rows bigint DEFAULT 10000)
+RETURNS SETOF privacy_scan.adoption_step
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_undo_adoption';
+COMMENT ON FUNCTION privacy_scan.undo_adoption(regclass, bigint) IS
+    'Makes an adopted set a plain table again, while at most max_rows rows lie beyond its first partition, which are moved under lock. The index of the old primary key is returned for the caller to build.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.undo_adoption(regclass, bigint) FROM PUBLIC;
 
 CREATE FUNCTION privacy_scan.adoption_progress(relation regclass)
 RETURNS TABLE (step text, done integer, total integer)

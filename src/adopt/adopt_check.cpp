@@ -21,7 +21,8 @@ constexpr const char *checks[] = {
     "  'Run ALTER TABLE .. SET LOGGED first.'),"
     " (c.reloftype <> 0, 'it is a typed table', NULL, 'Run ALTER TABLE .. NOT OF first.'),"
     " (c.oid < 16384, 'it is a system relation', NULL, NULL),"
-    " (NOT c.relispartition AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE $1 IN (inhrelid, "
+    " (c.relkind = 'r' AND NOT c.relispartition AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE $1 IN "
+    "(inhrelid, "
     "inhparent)),"
     "  'it takes part in inheritance', NULL, 'Run ALTER TABLE .. NO INHERIT first.'),"
     " (EXISTS (SELECT FROM pg_catalog.pg_depend WHERE classid = 'pg_class'::regclass AND objid = $1 AND "
@@ -145,8 +146,8 @@ constexpr const char *checks[] = {
     " 'It would stay with the first partition.', 'Drop it, and create it again after the switch.'"
     " FROM pg_catalog.pg_depend d WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND NOT CASE "
     "d.classid"
-    " WHEN 'pg_class'::regclass THEN EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = d.objid AND relkind "
-    "IN ('i', 'S', 't'))"
+    " WHEN 'pg_class'::regclass THEN d.objid = $1 OR EXISTS (SELECT FROM pg_catalog.pg_class"
+    "  WHERE oid = d.objid AND (relkind IN ('i', 'I', 'S', 't') OR relispartition))"
     " WHEN 'pg_attrdef'::regclass THEN EXISTS (SELECT FROM pg_catalog.pg_attrdef WHERE oid = d.objid AND "
     "adrelid = $1)"
     " WHEN 'pg_constraint'::regclass THEN EXISTS (SELECT FROM pg_catalog.pg_constraint"
@@ -189,7 +190,7 @@ std::vector<Refusal> find_refusals(pg::Spi &spi, const Candidate &candidate, Oid
     return refusals;
 }
 
-void refuse_if_any(const Candidate &candidate, const std::vector<Refusal> &refusals)
+void refuse_if_any(const std::string &what, const std::vector<Refusal> &refusals)
 {
     if (refusals.empty())
         return;
@@ -199,8 +200,7 @@ void refuse_if_any(const Candidate &candidate, const std::vector<Refusal> &refus
         detail += (detail.empty() ? "" : " ") + std::string("There are ") +
                   std::to_string(refusals.size() - 1) +
                   " more reasons; privacy_scan.plan_adoption() shows them.";
-    pg::fail(ERRCODE_FEATURE_NOT_SUPPORTED,
-             "cannot adopt relation \"" + candidate.relname + "\": " + first.message, detail, first.hint);
+    pg::fail(ERRCODE_FEATURE_NOT_SUPPORTED, what + ": " + first.message, detail, first.hint);
 }
 
 } // namespace privacy_scan::adopt

@@ -226,7 +226,8 @@ void do_step(pg::Spi &spi, Work &work, const Step &step)
 {
     if (step.action == Action::switch_over) {
         const Switched switched = switch_table(spi, work.candidate, work.adoption, work.scheme);
-        store_switch(spi, work.adoption.relid, switched.parent, switched.lock_held_ms, switched.wait.tries);
+        store_switch(spi, work.adoption.relid, switched.parent, switched.lock_held_ms, switched.wait.tries,
+                     work.candidate.needs_index());
         return;
     }
     if (step.action == Action::validate_limit)
@@ -251,7 +252,8 @@ std::vector<StepRow> advance(pg::Spi &spi, Oid relid, bool &more)
     if (adoption.is_done())
         return rows_of_done(adoption);
     Work work = read_work(spi, adoption);
-    refuse_if_any(work.candidate, find_refusals(spi, work.candidate, GetUserId()));
+    refuse_if_any("cannot adopt relation \"" + work.candidate.relname + "\"",
+                  find_refusals(spi, work.candidate, GetUserId()));
     renew_cutover(spi, work, begun);
     drop_invalid_index(spi, work);
     const Step step = *next_step(work);
