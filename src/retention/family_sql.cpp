@@ -81,6 +81,16 @@ std::string FamilySql::pick_referenced(const Member &member) const
                 "");
 }
 
+std::string FamilySql::pick_where(const std::string &condition) const
+{
+    return pick(condition, "");
+}
+
+std::string FamilySql::count_where(const std::string &condition) const
+{
+    return "SELECT count(*) FROM " + family_.root().from + " AS t WHERE " + condition;
+}
+
 std::string FamilySql::count_unpicked(const Member &member) const
 {
     const Link::Column &pair = member.links.front().columns.front();
@@ -211,12 +221,17 @@ std::string FamilySql::hits(const Member &member) const
     return "hit AS MATERIALIZED (" + join(hits, " UNION ") + ")";
 }
 
+// True of the alias t's row that belongs to the picked roots; behind hits().
+std::string FamilySql::is_found(const Member &member) const
+{
+    return member.links.size() == 1 ? through(member.links.front(), "t", Roots::picked)
+                                    : "t.ctid = ANY (ARRAY(SELECT c FROM hit)) AND (t.tableoid, t.ctid) IN "
+                                      "(SELECT o, c FROM hit)";
+}
+
 std::string FamilySql::deletion(const Member &member) const
 {
-    return "DELETE FROM " + member.from + " AS t WHERE " +
-           (member.links.size() == 1 ? through(member.links.front(), "t", Roots::picked)
-                                     : "t.ctid = ANY (ARRAY(SELECT c FROM hit)) AND (t.tableoid, t.ctid) IN "
-                                       "(SELECT o, c FROM hit)");
+    return "DELETE FROM " + member.from + " AS t WHERE " + is_found(member);
 }
 
 std::string FamilySql::delete_rows(const Member &member, const std::string &columns) const
@@ -236,6 +251,27 @@ std::string FamilySql::move_rows(const Member &member, const std::string &archiv
            " SELECT (g.d).rows, (g.d).bytes, (g.d).digest, (k.d).rows, (k.d).digest"
            " FROM (SELECT privacy_scan.row_digest(gone.*) AS d FROM gone) AS g,"
            " (SELECT privacy_scan.row_digest(kept.*) AS d FROM kept) AS k";
+}
+
+std::string FamilySql::copy_rows(const Member &member, const std::string &target,
+                                 const std::string &insert_columns, const std::string &columns) const
+{
+    const std::string found = hits(member);
+    return "WITH " + (found.empty() ? "" : found + ", ") + "back AS (INSERT INTO " + target + " (" +
+           insert_columns + ") OVERRIDING SYSTEM VALUE SELECT " + insert_columns + " FROM " + member.from +
+           " AS t WHERE " + is_found(member) + " RETURNING " + columns +
+           ") SELECT (privacy_scan.row_digest(back.*)).* FROM back";
+}
+
+std::string FamilySql::remove_rows(const Member &member, const std::string &columns) const
+{
+    const std::string found = hits(member);
+    return "WITH " + (found.empty() ? "" : found + ", ") + "gone AS (" + deletion(member) +
+           " RETURNING t.tableoid AS \"privacy_scan source\", " + columns +
+           "), source AS (SELECT DISTINCT \"privacy_scan source\" AS o FROM gone) SELECT o, (d).rows, "
+           "(d).bytes,"
+           " (d).digest FROM source, LATERAL (SELECT privacy_scan.row_digest(r.*) AS d FROM (SELECT " +
+           columns + " FROM gone WHERE \"privacy_scan source\" = o) AS r) AS digested";
 }
 
 } // namespace privacy_scan::retention

@@ -9,6 +9,7 @@
 
 extern "C" {
 #include <fmgr.h>
+#include <utils/array.h>
 #include <utils/fmgroids.h>
 }
 
@@ -17,6 +18,15 @@ namespace privacy_scan::retention
 
 namespace
 {
+
+void refuse_no_ids(Datum ids)
+{
+    const ArrayType *array = pg::guarded([=] { return DatumGetArrayTypeP(ids); });
+    if (pg::guarded([=] { return array_contains_nulls(const_cast<ArrayType *>(array)); }))
+        pg::fail(ERRCODE_NULL_VALUE_NOT_ALLOWED, "argument \"ids\" contains NULL");
+    if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) == 0)
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"ids\" is empty");
+}
 
 struct IdColumn {
     std::string name, type; // both quoted
@@ -90,6 +100,7 @@ bool operator==(const Hold &a, const Hold &b)
 
 std::string condition_of_ids(pg::Spi &spi, const pg::OwnedTable &root, Datum ids)
 {
+    refuse_no_ids(ids);
     const IdColumn column = id_column(spi, root.relid);
     const std::string text = pg::guarded([=] { return OidOutputFunctionCall(F_ARRAY_OUT, ids); });
     return column.name + " = ANY (" + pg::quote_text(text) + "::" + column.type + "[])";

@@ -8,7 +8,6 @@
 #include "retention/hold.hpp"
 
 extern "C" {
-#include <utils/array.h>
 #include <utils/timestamp.h>
 }
 
@@ -36,15 +35,6 @@ std::string reason_argument(const pg::Arguments &args, int n)
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"reason\" is empty", {},
                  "Say why the rows are held, such as the name of a case.");
     return reason;
-}
-
-void refuse_no_ids(Datum ids)
-{
-    const ArrayType *array = pg::guarded([=] { return DatumGetArrayTypeP(ids); });
-    if (pg::guarded([=] { return array_contains_nulls(const_cast<ArrayType *>(array)); }))
-        pg::fail(ERRCODE_NULL_VALUE_NOT_ALLOWED, "argument \"ids\" contains NULL");
-    if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) == 0)
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"ids\" is empty");
 }
 
 std::string held_rows_in_words(pg::Spi &spi, const pg::OwnedTable &root, const std::string &condition)
@@ -93,7 +83,6 @@ PS_FUNCTION(ps_hold_ids)
     pg::Arguments args(fcinfo);
     const pg::OwnedTable root = pg::require_owner(args.relation(0, "root"));
     const Datum ids = args.required(1, "ids");
-    refuse_no_ids(ids);
     const std::string reason = reason_argument(args, 2);
     const std::optional<std::int64_t> until = until_argument(args, 3);
     pg::require_writable("hold()");

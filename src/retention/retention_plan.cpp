@@ -205,9 +205,9 @@ void Summary::add(const Batch &batch)
 void put(pg::RowSink &sink, const ActionRow &row)
 {
     using pg::cell;
-    const std::string lock = row.action == "archive"         ? "ROW EXCLUSIVE"
-                             : row.action == "archive whole" ? "ACCESS EXCLUSIVE"
-                                                             : "";
+    const std::string lock = row.action == "archive" || row.action == "restore" ? "ROW EXCLUSIVE"
+                             : row.action == "archive whole"                    ? "ACCESS EXCLUSIVE"
+                                                                                : "";
     sink.put({pg::cell_oid(row.relid), cell(row.action), cell(row.target), cell(row.rows), cell(row.bytes),
               cell(lock), cell(row.key_from), cell(row.key_to), cell(row.reason), cell(row.ms)});
 }
