@@ -103,7 +103,10 @@ std::string key_name(const Adoption &adoption)
 {
     const Oid relid = adoption.relid;
     const AttrNumber number = adoption.key_number;
-    const char *name = pg::guarded([=] { return get_attname(relid, number, true); });
+    // A dropped column keeps a name of sorts, but no type.
+    const char *name = pg::guarded([=]() -> const char * {
+        return OidIsValid(get_atttype(relid, number)) ? get_attname(relid, number, true) : nullptr;
+    });
     if (!name)
         pg::fail(ERRCODE_UNDEFINED_COLUMN, "the key of the adoption does not exist any more", {},
                  "Call privacy_scan.cancel_adoption().");
@@ -160,6 +163,7 @@ std::vector<StepRow> rows_of(const Work &work)
     return rows;
 }
 
+// Never null: the switch is never done in an adoption under way.
 const Step *next_step(const Work &work)
 {
     for (const Step &step : work.steps)
@@ -169,11 +173,11 @@ const Step *next_step(const Work &work)
 }
 
 // A short strong lock, in tries, for one statement.
-void run_locked(pg::Spi &spi, const Work &work, const std::string &sql)
+void run_locked(pg::Spi &spi, Oid relid, const std::string &sql)
 {
-    pg::OwnerScope owner(work.candidate.table.owner);
+    pg::OwnerScope owner(pg::require_owner(relid).owner);
     pg::LockWait wait;
-    auto failure = pg::try_with_locks({work.adoption.relid}, wait, [&] { spi.run(sql); });
+    auto failure = pg::try_with_locks({relid}, wait, [&] { spi.run(sql); });
     if (failure)
         pg::raise(*failure);
 }
@@ -183,12 +187,14 @@ void drop_invalid_index(pg::Spi &spi, const Work &work)
 {
     if (work.progress.index.empty() || work.progress.index_valid)
         return;
-    run_locked(spi, work, "DROP INDEX " + pg::quote(work.candidate.schema, work.progress.index));
+    run_locked(spi, work.adoption.relid,
+               "DROP INDEX " + pg::quote(work.candidate.schema, work.progress.index));
 }
 
 void drop_limit(pg::Spi &spi, const Work &work)
 {
-    run_locked(spi, work, "ALTER TABLE " + work.candidate.name + " DROP CONSTRAINT " + check_name);
+    run_locked(spi, work.adoption.relid,
+               "ALTER TABLE " + work.candidate.name + " DROP CONSTRAINT " + check_name);
 }
 
 // The bound must not come so near that rows of the present would be refused.
@@ -233,7 +239,7 @@ void do_step(pg::Spi &spi, Work &work, const Step &step)
     if (step.action == Action::validate_limit)
         validate(spi, work, step);
     else
-        run_locked(spi, work, step.sql);
+        run_locked(spi, work.adoption.relid, step.sql);
     read_steps(spi, work);
 }
 
@@ -270,6 +276,30 @@ std::vector<StepRow> advance(pg::Spi &spi, Oid relid, bool &more)
     return rows;
 }
 
+namespace
+{
+
+// What drops all that an adoption prepared; also where its key is gone, or the table is none to adopt any
+// more.
+std::vector<std::string> leftovers(pg::Spi &spi, Oid relid)
+{
+    pg::CatalogPath path;
+    std::vector<std::string> statements;
+    pg::Rows rows = spi.run(
+        "SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', $2, conname) FROM pg_catalog.pg_constraint"
+        " WHERE conrelid = $1 AND conname = $3::name UNION ALL"
+        " SELECT format('DROP INDEX %s', i.indexrelid::regclass) FROM pg_catalog.pg_index i"
+        " JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid"
+        " WHERE i.indrelid = $1 AND starts_with(x.relname::text, $4)",
+        {pg::oid_param(relid), pg::text_param(pg::qualified_name(relid)), pg::text_param(check_name),
+         pg::text_param(index_prefix)});
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        statements.push_back(rows.text(row, 1));
+    return statements;
+}
+
+} // namespace
+
 std::vector<StepRow> cancel(pg::Spi &spi, Oid relid)
 {
     Adoption adoption = require_adoption(spi, relid);
@@ -282,16 +312,11 @@ std::vector<StepRow> cancel(pg::Spi &spi, Oid relid)
         pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                  "relation \"" + pg::relation_name(relid) + "\" has been adopted already", {},
                  "After the switch there is nothing to cancel.");
-    const Work work = read_work(spi, adoption);
     std::vector<StepRow> rows;
-    auto undo = [&](const std::string &sql) {
-        run_locked(spi, work, sql);
+    for (const std::string &sql : leftovers(spi, adoption.relid)) {
+        run_locked(spi, adoption.relid, sql);
         rows.push_back({static_cast<int>(rows.size()) + 1, "undo", "done now", sql, "", {}});
-    };
-    if (work.progress.check_exists)
-        undo("ALTER TABLE " + work.candidate.name + " DROP CONSTRAINT " + check_name);
-    if (!work.progress.index.empty())
-        undo("DROP INDEX " + pg::quote(work.candidate.schema, work.progress.index));
+    }
     delete_adoption(spi, adoption.relid);
     return rows;
 }
@@ -301,12 +326,15 @@ Standing standing_of(pg::Spi &spi, Oid relid)
     const Adoption adoption = require_adoption(spi, relid);
     if (adoption.is_done())
         return {"", 1, 1};
-    const Work work = read_work(spi, adoption);
-    const Step *next = next_step(work);
-    int done = 0;
-    for (const Step &step : work.steps)
-        done += step.is_done;
-    return {next ? to_string(next->action) : "", done, static_cast<int>(work.steps.size())};
+    try {
+        const Work work = read_work(spi, adoption);
+        int done = 0;
+        for (const Step &step : work.steps)
+            done += step.is_done;
+        return {to_string(next_step(work)->action), done, static_cast<int>(work.steps.size())};
+    } catch (const pg::Error &error) { // the view goes on to show the others
+        return {error.message, 0, 0};
+    }
 }
 
 } // namespace privacy_scan::adopt

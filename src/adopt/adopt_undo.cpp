@@ -254,6 +254,27 @@ void merge(pg::Spi &spi, const Undo &work, std::int64_t max_rows)
         pg::raise(*failure);
 }
 
+StepRow index_row(const Undo &work)
+{
+    return {1,
+            to_string(Action::build_index),
+            work.index_valid ? "done" : "yours",
+            "CREATE UNIQUE INDEX CONCURRENTLY " +
+                pg::quote(index_prefix + std::to_string(work.adoption.relid)) + " ON " + work.wide + " (" +
+                work.old_key + ")",
+            work.index_valid ? "" : "run it by itself, outside a transaction block, and call again",
+            {}};
+}
+
+// Before anything is locked strongly, or built: too many rows; an index that an interruption left invalid.
+void prepare(pg::Spi &spi, const Undo &work, std::int64_t max_rows)
+{
+    pg::OwnerScope owner(work.set.owner);
+    count_few(spi, work, max_rows);
+    if (!work.index.empty() && !work.index_valid)
+        spi.run("DROP INDEX " + pg::quote(work.schema, work.index));
+}
+
 } // namespace
 
 std::vector<StepRow> undo(pg::Spi &spi, Oid relid, std::int64_t max_rows)
@@ -267,34 +288,20 @@ std::vector<StepRow> undo(pg::Spi &spi, Oid relid, std::int64_t max_rows)
     pg::LockWait wait;
     pg::lock_in_tries(pg::require_owner(adoption.parent), ShareUpdateExclusiveLock, wait);
     const Undo work = read_undo(spi, require_adoption(spi, relid));
-    {
-        pg::OwnerScope owner(work.set.owner);
-        count_few(spi, work, max_rows);
-        if (!work.index.empty() && !work.index_valid)
-            spi.run("DROP INDEX " + pg::quote(work.schema, work.index));
-    }
+    prepare(spi, work, max_rows);
     std::vector<StepRow> rows;
-    if (!work.old_key.empty()) {
-        const std::string sql = "CREATE UNIQUE INDEX CONCURRENTLY " +
-                                pg::quote(index_prefix + std::to_string(adoption.relid)) + " ON " +
-                                work.wide + " (" + work.old_key + ")";
-        rows.push_back(
-            {1,
-             "build index",
-             work.index_valid ? "done" : "yours",
-             sql,
-             work.index_valid ? "" : "run it by itself, outside a transaction block, and call again",
-             {}});
+    if (!work.old_key.empty())
+        rows.push_back(index_row(work));
+    const int number = static_cast<int>(rows.size()) + 1;
+    if (!work.old_key.empty() && !work.index_valid) {
+        rows.push_back({number, "merge", "waiting", "", "", {}});
+        return rows;
     }
-    const bool can_merge = work.old_key.empty() || work.index_valid;
-    StepRow last{static_cast<int>(rows.size()) + 1, "merge", can_merge ? "done now" : "waiting", "", "", {}};
-    if (can_merge) {
-        merge(spi, work, max_rows);
-        partition::delete_policy(spi, adoption.parent);
-        delete_adoption(spi, adoption.relid);
-        last.ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
-    }
-    rows.push_back(last);
+    merge(spi, work, max_rows);
+    partition::delete_policy(spi, adoption.parent);
+    delete_adoption(spi, adoption.relid);
+    rows.push_back(
+        {number, "merge", "done now", "", "", static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0});
     return rows;
 }
 
