@@ -2,6 +2,7 @@
 \set VERBOSITY terse
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS privacy_scan;
+DELETE FROM privacy_scan.hold_ledger;
 ALTER SEQUENCE privacy_scan.hold_ledger_id_seq RESTART;
 CREATE ROLE regress_hold_owner;
 CREATE ROLE regress_hold_other;

@@ -2,6 +2,7 @@
 // and for the one who is woken at night. Reads the public views, so each reader is told of what is theirs.
 #include "pg/postgres.hpp"
 
+#include "jobs/pg_cron.hpp"
 #include "pg/entry.hpp"
 #include "pg/guc.hpp"
 #include "pg/ident.hpp"
@@ -94,7 +95,7 @@ Finding retention(pg::Spi &spi)
     return {"retention", "ok", detail, ""};
 }
 
-Finding jobs(pg::Spi &spi)
+Finding jobs_of_reader(pg::Spi &spi)
 {
     pg::Rows rows = spi.run("SELECT count(*), count(*) FILTER (WHERE state = 'paused'),"
                             " count(*) FILTER (WHERE state = 'failing'),"
@@ -104,7 +105,8 @@ Finding jobs(pg::Spi &spi)
     const std::int64_t all = rows.int8(0, 1), paused = rows.int8(0, 2), failing = rows.int8(0, 3),
                        overdue = rows.int8(0, 4);
     if (all == 0)
-        return {"jobs", "none", "a job comes with each partition set and retention policy", ""};
+        return {"jobs", "none",
+                "a job comes with each partition set and retention policy, and one for their statistics", ""};
     const std::string detail = std::to_string(all) + " jobs, " + std::to_string(failing) + " failing, " +
                                std::to_string(paused) + " paused, " + std::to_string(overdue) + " overdue" +
                                (rows.is_null(0, 5) ? "" : ", last start at " + rows.text(0, 5));
@@ -113,9 +115,37 @@ Finding jobs(pg::Spi &spi)
     return {"jobs", "ok", detail, ""};
 }
 
+Finding statistics(pg::Spi &spi)
+{
+    pg::Rows rows = spi.run("SELECT EXISTS (SELECT FROM privacy_scan.partition_sets"
+                            "  WHERE relation <> 'privacy_scan.metric_samples'::regclass)"
+                            " OR EXISTS (SELECT FROM privacy_scan.retention_policies),"
+                            " count(DISTINCT relation), to_char(max(sampled_at), 'YYYY-MM-DD HH24:MI TZ')"
+                            " FROM privacy_scan.relation_samples WHERE sampled_at > now() - interval '2 days'"
+                            " AND relation <> 'privacy_scan.metric_samples'::regclass");
+    if (!rows.boolean(0, 1))
+        return {"statistics", "none",
+                "collected of partition sets, families with a policy and their archives", ""};
+    if (rows.int8(0, 2) == 0)
+        return {"statistics", "attention", "no relation of yours was sampled in the last two days",
+                "CALL privacy_scan.run_statistics()"};
+    return {"statistics", "ok",
+            std::to_string(rows.int8(0, 2)) + " relations sampled, last at " + rows.text(0, 3), ""};
+}
+
+Finding pg_cron(pg::Spi &spi)
+{
+    if (jobs::cron_job_here(spi) == jobs::CronJob::missing)
+        return {"schedule", "attention", "pg_cron is to run the jobs, and has no entry for this database",
+                "SELECT privacy_scan.use_pg_cron(), or SELECT privacy_scan.use_worker()"};
+    return {"schedule", "ok", "pg_cron runs the jobs, from the database " + jobs::pg_cron_database(), ""};
+}
+
 // Who runs the jobs: the worker, or, where it isn't active, pg_cron or somebody else.
 Finding schedule(pg::Spi &spi)
 {
+    if (jobs::runner_of_database(spi) == jobs::Runner::pg_cron)
+        return pg_cron(spi);
     const worker::Condition worker = worker::condition();
     if (worker.status == "ok" || worker.status == "attention")
         return {"schedule", worker.status, worker.detail, worker.next_step};
@@ -123,7 +153,7 @@ Finding schedule(pg::Spi &spi)
     if (!pg_cron)
         return {"schedule", "manual", worker.detail, worker.next_step};
     return {"schedule", "pg_cron", worker.detail + "; pg_cron is installed in this database",
-            "SELECT cron.schedule('privacy_scan', '* * * * *', 'CALL privacy_scan.run_due_jobs()')"};
+            "SELECT privacy_scan.use_pg_cron()"};
 }
 
 } // namespace
@@ -137,7 +167,7 @@ PS_FUNCTION(ps_health)
     pg::CatalogPath path; // whoever calls it: nobody else's functions count here
     pg::Spi spi;
     for (const Finding &finding : {version(spi), server(), partition_sets(spi), adoptions(spi),
-                                   retention(spi), jobs(spi), schedule(spi)})
+                                   retention(spi), statistics(spi), jobs_of_reader(spi), schedule(spi)})
         sink.put(
             {cell(finding.component), cell(finding.status), cell(finding.detail), cell(finding.next_step)});
     return Datum(0);

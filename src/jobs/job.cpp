@@ -20,7 +20,7 @@ namespace privacy_scan::jobs
 
 const char *to_string(Kind kind)
 {
-    return kind == Kind::partitions ? "partitions" : "retention";
+    return kind == Kind::partitions ? "partitions" : kind == Kind::retention ? "retention" : "statistics";
 }
 
 Micros micros_of(const Interval &interval)
@@ -63,9 +63,25 @@ Oid relation_of_name(const char *name)
     return DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(name)));
 }
 
+// What makes a job of that kind.
+const char *hint_of_missing(Kind kind)
+{
+    switch (kind) {
+    case Kind::partitions:
+        return "Call privacy_scan.manage_partitions() first.";
+    case Kind::retention:
+        return "Call privacy_scan.set_retention() first.";
+    case Kind::statistics:
+        break;
+    }
+    return "Its only name is 'statistics privacy_scan.metric_samples'; it is there once a relation is "
+           "managed or "
+           "has a retention policy.";
+}
+
 Kind kind_of_name(const std::string &name)
 {
-    for (Kind kind : {Kind::partitions, Kind::retention})
+    for (Kind kind : {Kind::partitions, Kind::retention, Kind::statistics})
         if (name == to_string(kind))
             return kind;
     pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "there is no kind of job \"" + name + "\"", {},
@@ -116,9 +132,7 @@ JobKey job_of_caller(pg::Spi &spi, const std::string &name)
     const JobKey key{kind, pg::guarded([=] { return relation_of_name(text); })};
     pg::require_owner(key.relid);
     if (!find_job(spi, key))
-        pg::fail(ERRCODE_UNDEFINED_OBJECT, "there is no job \"" + name + "\"", {},
-                 kind == Kind::partitions ? "Call privacy_scan.manage_partitions() first."
-                                          : "Call privacy_scan.set_retention() first.");
+        pg::fail(ERRCODE_UNDEFINED_OBJECT, "there is no job \"" + name + "\"", {}, hint_of_missing(kind));
     return key;
 }
 
@@ -141,7 +155,8 @@ std::vector<JobKey> due_jobs(pg::Spi &spi, Instant at)
     pg::CatalogScope scope;
     pg::Rows rows = spi.run("SELECT number, relation::oid FROM privacy_scan.job_definitions"
                             " WHERE run IS NOT NULL OR paused_at IS NULL"
-                            " AND (next_start IS NULL OR next_start <= $1 OR requested)"
+                            " AND (next_start IS NULL OR next_start <= $1 OR requested"
+                            " OR next_start > $1 + 2 * every + interval '8 days')"
                             " ORDER BY next_start NULLS FIRST, number, job",
                             {pg::timestamptz_param(at)});
     for (std::size_t row = 0; row < rows.size(); ++row) {
@@ -163,6 +178,11 @@ pg::ObjectTag lock_of(pg::Spi &spi, JobKey key)
     pg::CatalogScope scope;
     const pg::Rows rows = spi.run("SELECT 'privacy_scan.job_states'::regclass::oid");
     return {rows.oid(0, 1), key.relid, static_cast<std::uint16_t>(key.kind)};
+}
+
+bool is_misplaced(const Job &job, Instant at)
+{
+    return job.next_start && *job.next_start > at + 2 * job.schedule.every + 8 * one_day;
 }
 
 Instant next_start_of(const Job &job, Instant after)

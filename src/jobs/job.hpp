@@ -1,6 +1,6 @@
-// Jobs: one for each partition set and each retention policy, with its schedule and state. Which jobs there
-// are follows from the policies; our own tables hold only what differs from a kind's default, and where a job
-// stands.
+// Jobs: one for each partition set and each retention policy, and one for the statistics of all of them, with
+// schedule and state. Which jobs there are follows from the policies; our own tables hold only what differs
+// from a kind's default, and where a job stands.
 #pragma once
 
 #include "jobs/job_schedule.hpp"
@@ -14,7 +14,7 @@ extern "C" {
 namespace privacy_scan::jobs
 {
 
-enum class Kind : std::uint16_t { partitions = 1, retention = 2 };
+enum class Kind : std::uint16_t { partitions = 1, retention = 2, statistics = 3 };
 
 struct JobKey {
     Kind kind;
@@ -46,10 +46,13 @@ JobKey job_of_caller(pg::Spi &spi, const std::string &name);
 
 std::optional<Job> find_job(pg::Spi &spi, JobKey key);
 
-// Jobs of the caller's that are worth a look at the instant: due, requested, or with a start mark. Longest
-// overdue first.
+// Jobs of the caller's that are worth a look at the instant: due, requested, misplaced, or with a start mark.
+// Longest overdue first.
 std::vector<JobKey> due_jobs(pg::Spi &spi, Instant at);
 bool is_due(const Job &job, Instant at);
+
+// Is the next start further off than its schedule can put it? The clock has been set back since.
+bool is_misplaced(const Job &job, Instant at);
 
 // What every runner takes before it looks at a job, so that no two run one.
 pg::ObjectTag lock_of(pg::Spi &spi, JobKey key);

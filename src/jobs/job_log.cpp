@@ -45,11 +45,12 @@ void write_end(pg::Spi &spi, std::int64_t run, Outcome outcome, const Tally &tal
                const pg::ErrorText &failure)
 {
     spi.run("UPDATE privacy_scan.job_run_log SET finished_at = clock_timestamp(), outcome = $2, rows = $3,"
-            " partitions = $4, wal_bytes = $5, lock_wait_ms = $6, sqlstate = $7, message = $8 WHERE id = $1",
+            " partitions = $4, wal_bytes = $5, lock_wait_ms = $6, blocked_others_ms = $7, sqlstate = $8, "
+            "message = $9 WHERE id = $1",
             {pg::int8_param(run), pg::text_param(to_string(outcome)), pg::int8_param(tally.rows),
              pg::int8_param(tally.partitions), pg::int8_param(tally.wal_bytes),
-             pg::float8_param(tally.lock_wait_ms), pg::text_or_null(failure.sqlstate),
-             pg::text_or_null(failure.message)});
+             pg::float8_param(tally.lock_wait_ms), pg::float8_param(tally.blocked_others_ms),
+             pg::text_or_null(failure.sqlstate), pg::text_or_null(failure.message)});
 }
 
 // Adds a failure to the row before it, where that says the same and neither was asked for.
@@ -65,7 +66,9 @@ void fold(pg::Spi &spi, JobKey key, std::int64_t run)
             " AND before.sqlstate = this.sqlstate AND before.message = this.message RETURNING l.*)"
             " UPDATE privacy_scan.job_run_log l SET runs = gone.runs + 1, rows = l.rows + gone.rows,"
             " partitions = l.partitions + gone.partitions, wal_bytes = l.wal_bytes + gone.wal_bytes,"
-            " lock_wait_ms = l.lock_wait_ms + gone.lock_wait_ms FROM gone WHERE l.id = $3",
+            " lock_wait_ms = l.lock_wait_ms + gone.lock_wait_ms,"
+            " blocked_others_ms = greatest(l.blocked_others_ms, gone.blocked_others_ms)"
+            " FROM gone WHERE l.id = $3",
             params);
 }
 
@@ -102,7 +105,8 @@ std::int64_t begin_run(pg::Spi &spi, const Job &job)
     params = params_of(job.key);
     params.push_back(pg::int8_param(run));
     spi.run("INSERT INTO privacy_scan.job_states (kind, relation, run) VALUES ($1, $2, $3)"
-            " ON CONFLICT (kind, relation) DO UPDATE SET run = $3",
+            " ON CONFLICT (kind, relation) DO UPDATE SET run = $3, phase = NULL, phase_relation = NULL, done "
+            "= NULL, total = NULL",
             params);
     return run;
 }

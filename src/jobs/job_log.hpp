@@ -15,6 +15,7 @@ struct Tally {
     std::int64_t partitions = 0; // made
     std::int64_t wal_bytes = 0;
     double lock_wait_ms = 0;
+    double blocked_others_ms = 0; // at most, see pg/strong_lock.hpp
 };
 
 enum class Outcome { done, failed, cancelled };

@@ -8,6 +8,7 @@
 #include "pg/deadline.hpp"
 #include "pg/memory.hpp"
 #include "pg/owner.hpp"
+#include "pg/strong_lock.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
@@ -53,11 +54,15 @@ pg::Attempt work(pg::Spi &spi, const Job &job, Instant at, Tally &tally)
 {
     const std::int64_t timeout = timeout_ms(job);
     pg::Deadline deadline(timeout);
+    ProgressReport report(job.key);
     std::unique_ptr<Task> task;
     pg::Attempt result = attempt(deadline, timeout, [&] { task = make_task(spi, job.key, at); });
+    if (task)
+        report.show(spi, task->progress());
     for (bool more = task != nullptr; more && !result.failure;) {
         pg::MemoryScope memory("step of a job");
         result = attempt(deadline, timeout, [&] { more = task->step(spi); });
+        report.show(spi, task->progress());
         spi.commit();
     }
     if (!task)
@@ -91,10 +96,13 @@ pg::Attempt run(pg::Spi &spi, const Job &job, Instant at)
 {
     const TimestampTz begun = GetCurrentTimestamp();
     const std::uint64_t wal_before = pgWalUsage.wal_bytes;
+    pg::forget_strong_locks();
     const std::int64_t number = begin_run(spi, job);
     spi.commit();
     Tally tally;
     const pg::Attempt result = work(spi, job, at, tally);
+    spi.commit(); // what is still held ends here
+    tally.blocked_others_ms = pg::longest_strong_lock_ms();
     tally.wal_bytes = static_cast<std::int64_t>(pgWalUsage.wal_bytes - wal_before);
     const Outcome outcome = outcome_of(result);
     const Instant finished = at + (GetCurrentTimestamp() - begun);
@@ -120,7 +128,7 @@ RunReport run_locked(pg::Spi &spi, JobKey key, Instant at, Asked asked, const An
         if (announce)
             announce(job->name);
         report.attempt = run(spi, *job, at);
-    } else if (!job->next_start) {
+    } else if (!job->next_start || is_misplaced(*job, at)) {
         store_next_start(spi, key, next_start_of(*job, at));
     }
     return report;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "jobs/job_log.hpp"
+#include "jobs/progress.hpp"
 
 #include <memory>
 
@@ -19,6 +20,9 @@ class Task
 
     // After the last step, also where one has failed.
     virtual void finish(pg::Spi &) {}
+
+    // What the next step is about to do.
+    virtual Progress progress() const = 0;
 
     const Tally &tally() const { return tally_; }
 

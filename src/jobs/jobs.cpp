@@ -3,12 +3,18 @@
 
 #include "jobs/job_runner.hpp"
 #include "partition/key_axis.hpp"
+#include "jobs/pg_cron.hpp"
+#include "jobs/progress.hpp"
 #include "pg/arguments.hpp"
+#include "pg/clock.hpp"
+#include "pg/compat.hpp"
 #include "pg/entry.hpp"
 #include "pg/owner.hpp"
+#include "pg/rowset.hpp"
 
 extern "C" {
 #include <utils/date.h>
+#include <utils/syscache.h>
 }
 
 using namespace privacy_scan;
@@ -61,16 +67,24 @@ PS_FUNCTION(ps_run_job)
     return Datum(0);
 }
 
-// CALL privacy_scan.run_due_jobs(at timestamptz): runs the caller's jobs that are due at the instant or were
-// requested, one after the other. A job that fails is a WARNING and a row in privacy_scan.job_runs; the
-// others go on. Errors: 22004, 22008, 25006, 2D000, 25001 not READ COMMITTED, 57014 cancelled.
+// CALL privacy_scan.run_due_jobs(at timestamptz, runner text): runs the caller's jobs that are due at the
+// instant or were requested, one after the other. A job that fails is a WARNING and a row in
+// privacy_scan.job_runs; the others go on. runner 'pg_cron' notes who runs them, so that the worker leaves
+// them alone: by the extension's owner only. Errors: 22004, 22008, 22023 another runner, 42501, 25006, 2D000,
+// 25001 not READ COMMITTED, 57014 cancelled.
 PS_FUNCTION(ps_run_due_jobs)
 {
     pg::Arguments args(fcinfo);
     const Instant at = instant_argument(args, 0);
+    const std::string runner = args.text_or_empty(1);
+    if (!runner.empty() && runner != "pg_cron")
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "there is no runner \"" + runner + "\"", {},
+                 "Say 'pg_cron', or leave it out.");
     pg::require_writable("run_due_jobs()");
     pg::Spi spi(fcinfo);
     pg::require_read_committed("run_due_jobs()");
+    if (runner == "pg_cron")
+        choose_pg_cron(spi);
     run_due(spi, at);
     return Datum(0);
 }
@@ -106,6 +120,26 @@ PS_FUNCTION(ps_resume_job)
     pg::Spi spi;
     const JobKey key = job_argument(spi, args, "resume_job()");
     return BoolGetDatum(resume(spi, key));
+}
+
+// privacy_scan.list_progress(): a row for each running job of the caller's relations in this database that is
+// in shared memory; none where the library is not preloaded. STABLE. No errors.
+PS_FUNCTION(ps_list_progress)
+{
+    pg::RowSink sink(fcinfo);
+    const Oid caller = GetUserId();
+    for (const ProgressEntry &entry : running_jobs()) {
+        const Oid object = entry.object;
+        if (!pg::guarded([=] {
+                return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(object)) &&
+                       pg::compat::owns_relation(object, caller);
+            }))
+            continue;
+        sink.put({pg::cell(to_string(entry.kind)), pg::cell_oid(object), pg::cell(entry.phase),
+                  pg::cell_oid(entry.relation), pg::cell(entry.done),
+                  entry.total < 0 ? pg::null_cell() : pg::cell(entry.total)});
+    }
+    return Datum(0);
 }
 
 namespace
@@ -149,7 +183,7 @@ PS_FUNCTION(ps_schedule_job)
     pg::Spi spi;
     job.key = job_argument(spi, args, "schedule_job()");
     check(job);
-    const Instant start = next_start_of(job, GetCurrentTimestamp());
+    const Instant start = next_start_of(job, pg::now());
     store_schedule(spi, job);
     store_next_start(spi, job.key, start);
     return TimestampTzGetDatum(start);

@@ -99,8 +99,9 @@ PS_FUNCTION(ps_collect_statistics)
     }
     pg::require_writable("collect_statistics()");
     pg::Spi spi;
-    for (const StatisticsRow &row : run_statistics(spi, relation, at, [](const StatisticsReport &) {}))
-        sink.put(cells_of(row));
+    for (StatisticsRun run(spi, relation, at); !run.is_done();)
+        for (const StatisticsRow &row : run.step(spi))
+            sink.put(cells_of(row));
     return Datum(0);
 }
 
@@ -114,10 +115,8 @@ PS_FUNCTION(ps_run_statistics)
     const Oid relation = relation_argument(args);
     pg::require_writable("run_statistics()");
     pg::Spi spi(fcinfo);
-    run_statistics(spi, relation, at, [&](const StatisticsReport &rows) {
-        for (const StatisticsRow &row : rows)
+    for (StatisticsRun run(spi, relation, at); !run.is_done(); spi.commit())
+        for (const StatisticsRow &row : run.step(spi))
             notify(row);
-        spi.commit();
-    });
     return Datum(0);
 }

@@ -3,8 +3,8 @@
 // sets, families with a retention policy, and their archives.
 #pragma once
 
+#include "monitor/watch.hpp"
 #include "pg/lock.hpp"
-#include "pg/spi.hpp"
 
 namespace privacy_scan::monitor
 {
@@ -21,10 +21,33 @@ struct StatisticsRow {
 
 using StatisticsReport = std::vector<StatisticsRow>;
 
-// One run at an instant, for one relation or (InvalidOid) all that the current user owns, and the database.
-// A relation that fails is a row, and the others go on. between: called after each relation with its rows,
-// outside any subtransaction, and may commit. Errors: for one relation 42501, 42P01, 42809.
-StatisticsReport run_statistics(pg::Spi &spi, Oid relation, std::int64_t at,
-                                const std::function<void(const StatisticsReport &)> &between);
+// One run, a transaction at a time: what run_statistics() and the job have in common.
+class StatisticsRun
+{
+  public:
+    // Of one relation or (InvalidOid) all that the current user owns, and the database. Errors: for one
+    // relation 42501, 42P01.
+    StatisticsRun(pg::Spi &spi, Oid relation, std::int64_t at);
+
+    // Goes on in the caller's transaction, which should be committed then: first the samples' own partitions,
+    // then relation by relation. A relation that fails is a row, and the others go on. The rows of this step.
+    StatisticsReport step(pg::Spi &spi);
+    bool is_done() const { return begun_ && next_ == list_.size(); }
+
+    // Relations sampled, of how many; the one that is next, InvalidOid where none is known.
+    std::size_t done() const { return next_; }
+    std::size_t total() const { return list_.size(); }
+    Oid next_relation() const { return begun_ && !is_done() ? list_[next_].relid : InvalidOid; }
+
+  private:
+    Oid relation_;
+    std::int64_t at_;
+    std::vector<Watched> list_;
+    std::size_t next_ = 0;
+    bool begun_ = false;
+};
+
+// privacy_scan.metric_samples: the samples of this database, and the object of its statistics job.
+Oid samples_table();
 
 } // namespace privacy_scan::monitor

@@ -1,4 +1,4 @@
-// run_statistics(): relation by relation, a failure being a row.
+// StatisticsRun: relation by relation, a failure being a row.
 #include "pg/postgres.hpp"
 
 #include "monitor/monitor.hpp"
@@ -106,29 +106,27 @@ void run_own(pg::Spi &spi, std::int64_t at, bool with_database, StatisticsReport
 
 } // namespace
 
-StatisticsReport run_statistics(pg::Spi &spi, Oid relation, std::int64_t at,
-                                const std::function<void(const StatisticsReport &)> &between)
+StatisticsRun::StatisticsRun(pg::Spi &spi, Oid relation, std::int64_t at) : relation_(relation), at_(at)
 {
-    StatisticsReport all, part;
-    auto finish = [&] {
-        between(part);
-        all.insert(all.end(), part.begin(), part.end());
-        part.clear();
-    };
-    std::vector<Watched> list;
-    if (OidIsValid(relation)) {
-        pg::require_owner(relation);
-        list = {watched_relation(spi, relation)};
-    }
-    run_own(spi, at, !OidIsValid(relation), part);
-    finish();
     if (!OidIsValid(relation))
-        list = watched_relations(spi);
-    for (const Watched &watched : list) {
-        run_one(spi, watched, at, part);
-        finish();
+        return;
+    pg::require_owner(relation);
+    list_ = {watched_relation(spi, relation)};
+}
+
+StatisticsReport StatisticsRun::step(pg::Spi &spi)
+{
+    StatisticsReport report;
+    if (begun_) {
+        run_one(spi, list_[next_++], at_, report);
+        return report;
     }
-    return all;
+    const bool is_whole = !OidIsValid(relation_);
+    run_own(spi, at_, is_whole, report);
+    if (is_whole)
+        list_ = watched_relations(spi); // now that the samples are a partition set themselves
+    begun_ = true;
+    return report;
 }
 
 } // namespace privacy_scan::monitor

@@ -2,12 +2,10 @@
 #pragma once
 
 #include "monitor/measure.hpp"
+#include "monitor/monitor.hpp"
 
 namespace privacy_scan::monitor
 {
-
-// privacy_scan.metric_samples.
-Oid samples_table();
 
 // Makes the partitions that samples of the instant need, and the policy at the first run; removes those
 // partitions all of whose samples are older than privacy_scan.monitor_sample_days, counted from the instant

@@ -33,7 +33,39 @@ class WatchList
     }
     std::vector<Watched> take() { return std::move(watched_); }
 
+    // Where no policy says what the root is, a foreign key does: from a relation to one other, which is then
+    // the root of both. Of several, none.
+    void add_referenced_roots(pg::Spi &spi)
+    {
+        std::vector<Watched> found;
+        for (const Watched &from : watched_) {
+            if (OidIsValid(from.root))
+                continue;
+            const std::vector<Oid> referenced = referenced_by(spi, from.relid);
+            if (referenced.size() == 1)
+                found.push_back({from.relid, referenced.front()});
+        }
+        for (const Watched &pair : found)
+            add(pair.relid, pair.root);
+        for (const Watched &pair : found)
+            add(pair.root, pair.root);
+    }
+
   private:
+    // The other watched relations that its foreign keys lead to.
+    std::vector<Oid> referenced_by(pg::Spi &spi, Oid relid) const
+    {
+        pg::Rows rows = spi.run("SELECT DISTINCT confrelid FROM pg_catalog.pg_constraint"
+                                " WHERE conrelid = $1 AND contype = 'f' AND confrelid <> $1",
+                                {pg::oid_param(relid)});
+        std::vector<Oid> relids;
+        for (std::size_t row = 0; row < rows.size(); ++row)
+            for (const Watched &other : watched_)
+                if (other.relid == rows.oid(row, 1))
+                    relids.push_back(other.relid);
+        return relids;
+    }
+
     std::vector<Watched> watched_;
 };
 
@@ -77,6 +109,8 @@ std::vector<Watched> watched_relations(pg::Spi &spi)
     for (Oid relid : partition::managed_relations(spi))
         list.add(relid, InvalidOid);
     add_archives(spi, caller, list);
+    pg::CatalogScope scope;
+    list.add_referenced_roots(spi);
     return list.take();
 }
 

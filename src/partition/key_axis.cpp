@@ -3,6 +3,7 @@
 
 #include "partition/key_axis.hpp"
 
+#include "partition/id_value.hpp"
 #include "partition/partition_plan.hpp"
 #include "pg/guard.hpp"
 
@@ -70,8 +71,13 @@ std::unique_ptr<Zone> open_zone(const std::string &name)
     return std::make_unique<PgZone>(zone);
 }
 
-KeyAxis::KeyAxis(Oid type, const Zone &zone) : type_(type), zone_(zone)
+KeyAxis::KeyAxis(Oid type, const Zone &zone, const std::string &kind, Oid collation)
+    : type_(type), zone_(zone), collation_(collation)
 {
+    if (!kind.empty()) {
+        kind_ = open_key_kind(kind, type);
+        return;
+    }
     switch (type) {
     case TIMESTAMPTZOID:
     case TIMESTAMPOID:
@@ -83,17 +89,45 @@ KeyAxis::KeyAxis(Oid type, const Zone &zone) : type_(type), zone_(zone)
         pg::fail(ERRCODE_FEATURE_NOT_SUPPORTED,
                  std::string("partition key has the unsupported type ") +
                      pg::guarded([=] { return format_type_be(type); }),
-                 {}, "Supported are timestamp, timestamptz, date, bigint and integer.");
+                 {},
+                 "Supported are timestamp, timestamptz, date, bigint and integer, and, with key_kind, ids "
+                 "that carry "
+                 "time as text, varchar, uuid or bigint.");
     }
 }
 
 bool KeyAxis::is_temporal() const
 {
-    return type_ != INT8OID && type_ != INT4OID;
+    return kind_ || (type_ != INT8OID && type_ != INT4OID);
+}
+
+std::int64_t KeyAxis::axis_of_id(Datum value) const
+{
+    const IdValue id(type_, value);
+    if (std::optional<Instant> instant = kind_->instant_of(id.image()))
+        return *instant;
+    std::optional<Instant> position =
+        position_of(*kind_, [&](std::string_view image) { return id.is_below(image, collation_); });
+    return position ? *position : axis_min;
+}
+
+bool KeyAxis::is_aligned(Datum bound) const
+{
+    const std::int64_t axis = kind_ ? axis_of(bound) : axis_max;
+    if (axis == axis_max || axis == axis_min)
+        return axis == axis_max;
+    const IdValue id(type_, bound);
+    const IdBytes smallest = kind_->smallest_at(axis);
+    const std::string_view image = id.image(), begin = image.substr(0, smallest.size);
+    return begin == smallest.view() &&
+           (begin.size() == image.size() ||
+            image.find_first_not_of("0-", begin.size()) == std::string_view::npos);
 }
 
 std::int64_t KeyAxis::axis_of(Datum value) const
 {
+    if (kind_)
+        return axis_of_id(value);
     if (type_ == INT4OID)
         return DatumGetInt32(value);
     if (type_ != DATEOID)
@@ -107,6 +141,8 @@ std::int64_t KeyAxis::axis_of(Datum value) const
 
 Datum KeyAxis::value_of(std::int64_t axis) const
 {
+    if (kind_)
+        return datum_of_image(type_, kind_->smallest_at(kind_->round_up(axis)));
     if (type_ == INT4OID)
         return Int32GetDatum(static_cast<std::int32_t>(axis));
     if (type_ == DATEOID)
@@ -135,6 +171,8 @@ std::string KeyAxis::text_of(std::int64_t axis) const
         return "MINVALUE";
     if (axis == axis_max)
         return "MAXVALUE";
+    if (kind_)
+        return text_of_image(type_, kind_->smallest_at(kind_->round_up(axis)));
     if (!is_temporal())
         return std::to_string(axis);
     const bool with_offset = type_ == TIMESTAMPTZOID;

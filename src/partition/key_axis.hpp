@@ -2,10 +2,8 @@
 // like.
 #pragma once
 
-#include "partition/time_grid.hpp"
+#include "partition/key_kind.hpp"
 #include "pg/postgres.hpp"
-
-#include <memory>
 
 namespace privacy_scan::partition
 {
@@ -16,17 +14,22 @@ std::unique_ptr<Zone> open_zone(const std::string &name); // error 22023 where u
 class KeyAxis
 {
   public:
-    // Error 0A000 for a type that can't be a key.
-    KeyAxis(Oid type, const Zone &zone);
+    // kind: of an id, empty for other keys; collation: of the partition key. Errors: 0A000 for a type that
+    // can't be a key, those of open_key_kind().
+    KeyAxis(Oid type, const Zone &zone, const std::string &kind = {}, Oid collation = InvalidOid);
 
     Oid type() const { return type_; }
+    const KeyKind *kind() const { return kind_.get(); } // null where the key is no id
     bool is_temporal() const;
 
     // A value of the key on the axis: instants of timestamp (in UTC) and timestamptz, midnight UTC of a date,
-    // the value of an integer. Infinities are the ends of the axis.
+    // the value of an integer, the instant in an id (of what isn't an id of the kind, the one where it
+    // sorts). Infinities, and what sorts before all ids of the kind, are the ends of the axis. Red.
     std::int64_t axis_of(Datum value) const;
-    // The other way, for finite values of the axis that the grid made.
+    // The other way, for finite values of the axis that the grid made: of ids, the smallest from there on.
     Datum value_of(std::int64_t axis) const;
+    // True where a bound is what value_of() gives, or the same with zeros added. Red.
+    bool is_aligned(Datum bound) const;
 
     // Where the clock stands on the axis (a date: the day that the zone's calendar shows). Temporal keys
     // only.
@@ -45,8 +48,12 @@ class KeyAxis
     const Zone &grid_zone() const;
 
   private:
+    std::int64_t axis_of_id(Datum value) const;
+
     Oid type_;
     const Zone &zone_;
+    std::unique_ptr<KeyKind> kind_;
+    Oid collation_;
 };
 
 } // namespace privacy_scan::partition

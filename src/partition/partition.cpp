@@ -74,11 +74,13 @@ void manage(pg::Spi &spi, const Policy &policy, std::optional<std::int64_t> star
 } // namespace
 
 // privacy_scan.manage_partitions(relation regclass, key name, every interval, premake int, time_zone text,
-// default_partition boolean, start timestamptz): registers a range-partitioned relation and creates what is
-// missing: from the cell of start (NULL: of now) to premake cells after that of now, and DEFAULT.
-// Returns the rows of maintain_partitions(). VOLATILE. Errors: 22004 a NULL, 42501 not the owner, 42809 wrong
-// kind of relation, 42703 and 22023 wrong key, 42P16 nullable key, 22023 interval, premake, zone, 22008
-// start, 54000 too many partitions, 42710 managed already.
+// default_partition boolean, start timestamptz, key_kind text): registers a range-partitioned relation and
+// creates what is missing: from the cell of start (NULL: of now) to premake cells after that of now, and
+// DEFAULT. key_kind: NULL for a time key, else the kind of the ids (key_kind.hpp), whose bounds follow the
+// clock. Returns the rows of maintain_partitions(). VOLATILE. Errors: 22004 a NULL, 42501 not the owner,
+// 42809 wrong kind of relation, 42703 and 22023 wrong key, 42P16 nullable key, 22023 interval, premake, zone,
+// kind, 42P22 collation of the key, 42P17 a partition whose bound is no time of the kind, 22008 start, 54000
+// too many partitions, 42710 managed already.
 PS_FUNCTION(ps_manage_partitions)
 {
     pg::Arguments args(fcinfo);
@@ -92,6 +94,7 @@ PS_FUNCTION(ps_manage_partitions)
     std::optional<Instant> start;
     if (!args.is_null(6))
         start = instant_of(args, 6, "start");
+    policy.key_kind = args.text_or_empty(7);
     Actions actions(fcinfo);
     pg::require_writable("manage_partitions()");
     pg::Spi spi;

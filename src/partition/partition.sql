@@ -6,6 +6,7 @@ CREATE TABLE privacy_scan.partition_policies (
     premake           integer  NOT NULL,
     time_zone         text     NOT NULL,
     default_partition boolean  NOT NULL,
+    key_kind          text,
     CHECK (num_nonnulls(every, step) = 1)
 );
 COMMENT ON TABLE privacy_scan.partition_policies IS
@@ -32,26 +33,26 @@ COMMENT ON TYPE privacy_scan.partition_action IS
 
 CREATE FUNCTION privacy_scan.manage_partitions(
     relation regclass, key name, every interval, premake integer DEFAULT 4, time_zone text DEFAULT 'UTC',
-    default_partition boolean DEFAULT true, start timestamptz DEFAULT NULL)
+    default_partition boolean DEFAULT true, start timestamptz DEFAULT NULL, key_kind text DEFAULT NULL)
 RETURNS SETOF privacy_scan.partition_action
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'ps_manage_partitions';
-COMMENT ON FUNCTION privacy_scan.manage_partitions(regclass, name, interval, integer, text, boolean, timestamptz) IS
-    'Registers a table partitioned by range over a timestamp, timestamptz or date, and creates the partitions that are missing from start (or now) to premake intervals ahead.';
-REVOKE EXECUTE ON FUNCTION privacy_scan.manage_partitions(regclass, name, interval, integer, text, boolean, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION privacy_scan.manage_partitions(regclass, name, interval, integer, text, boolean, timestamptz, text) IS
+    'Registers a table partitioned by range over a timestamp, timestamptz, date or, with key_kind, an id that carries time, and creates the partitions that are missing from start (or now) to premake intervals ahead.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.manage_partitions(regclass, name, interval, integer, text, boolean, timestamptz, text) FROM PUBLIC;
 
 -- For plain literals: without this, PostgreSQL could not choose between interval and step. It prefers text only
 -- where every literal may be one, hence start too.
 CREATE FUNCTION privacy_scan.manage_partitions(
     relation regclass, key name, every text, premake integer DEFAULT 4, time_zone text DEFAULT 'UTC',
-    default_partition boolean DEFAULT true, start text DEFAULT NULL)
+    default_partition boolean DEFAULT true, start text DEFAULT NULL, key_kind text DEFAULT NULL)
 RETURNS SETOF privacy_scan.partition_action
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
-AS 'SELECT * FROM privacy_scan.manage_partitions($1, $2, $3::interval, $4, $5, $6, $7::timestamptz)';
-COMMENT ON FUNCTION privacy_scan.manage_partitions(regclass, name, text, integer, text, boolean, text) IS
-    'Registers a table partitioned by range over a time key: interval and start given as text, such as ''1 month''.';
-REVOKE EXECUTE ON FUNCTION privacy_scan.manage_partitions(regclass, name, text, integer, text, boolean, text) FROM PUBLIC;
+AS 'SELECT * FROM privacy_scan.manage_partitions($1, $2, $3::interval, $4, $5, $6, $7::timestamptz, $8)';
+COMMENT ON FUNCTION privacy_scan.manage_partitions(regclass, name, text, integer, text, boolean, text, text) IS
+    'Registers a table partitioned by range over a time key or an id that carries time: interval and start given as text, such as ''1 month''.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.manage_partitions(regclass, name, text, integer, text, boolean, text, text) FROM PUBLIC;
 
 CREATE FUNCTION privacy_scan.manage_partitions(
     relation regclass, key name, step bigint, premake integer DEFAULT 4,
@@ -137,6 +138,22 @@ COMMENT ON PROCEDURE privacy_scan.run_drain(regclass, integer) IS
     'Drains the DEFAULT partition batch by batch, committing each.';
 REVOKE EXECUTE ON PROCEDURE privacy_scan.run_drain(regclass, integer) FROM PUBLIC;
 
+CREATE PROCEDURE privacy_scan.add_time_checks(
+    relation regclass, "column" name, grace interval DEFAULT '7 days', slack interval DEFAULT '1 day')
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'ps_add_time_checks';
+COMMENT ON PROCEDURE privacy_scan.add_time_checks(regclass, name, interval, interval) IS
+    'Gives closed partitions a CHECK on a time column, so that queries by it are pruned: its window with slack on both sides. From then on a row of theirs with another time is refused.';
+REVOKE EXECUTE ON PROCEDURE privacy_scan.add_time_checks(regclass, name, interval, interval) FROM PUBLIC;
+
+CREATE FUNCTION privacy_scan.drop_time_checks(relation regclass)
+RETURNS integer
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_drop_time_checks';
+COMMENT ON FUNCTION privacy_scan.drop_time_checks(regclass) IS
+    'Drops the CHECKs that add_time_checks() made; returns their number.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.drop_time_checks(regclass) FROM PUBLIC;
+
 CREATE FUNCTION privacy_scan.partition_bounds(relation regclass)
 RETURNS TABLE (
     partition regclass, lower_bound text, upper_bound text, lower_at timestamptz, upper_at timestamptz, state text)
@@ -152,6 +169,27 @@ AS 'MODULE_PATHNAME', 'ps_count_default_rows';
 COMMENT ON FUNCTION privacy_scan.count_default_rows(regclass) IS
     'The number of rows in the DEFAULT partition of a relation, counted; NULL where it has none.';
 
+CREATE FUNCTION privacy_scan.key_instant(kind text, id text)
+RETURNS timestamptz
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'ps_key_instant';
+COMMENT ON FUNCTION privacy_scan.key_instant(text, text) IS
+    'When an id that carries time was made; NULL for what is no id of that kind. Kinds: uuidv7, ulid, ulid_lower, cuid, ksuid, objectid, snowflake(epoch,shift).';
+
+CREATE FUNCTION privacy_scan.key_at(kind text, instant timestamptz)
+RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'ps_key_at';
+COMMENT ON FUNCTION privacy_scan.key_at(text, timestamptz) IS
+    'The smallest id of a kind from an instant on, as partition bounds have it: every id made before sorts below.';
+
+CREATE FUNCTION privacy_scan.detect_key_kind(relation regclass, "column" name, sample_rows integer DEFAULT 1000)
+RETURNS TABLE (key_kind text, share double precision, oldest timestamptz, newest timestamptz)
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_detect_key_kind';
+COMMENT ON FUNCTION privacy_scan.detect_key_kind(regclass, name, integer) IS
+    'Which kinds of ids a sample of a column looks like, the likeliest first: the share that fits, being neither before 2000 nor in the future, with its oldest and newest time. Reads with the rights of the caller.';
+
 CREATE VIEW privacy_scan.partitions WITH (security_barrier) AS
 SELECT s.relation AS parent, b.partition, b.lower_bound, b.upper_bound, b.lower_at, b.upper_at, b.state,
        nullif(c.reltuples, -1)::bigint AS rows, pg_total_relation_size(b.partition) AS bytes
@@ -165,7 +203,7 @@ COMMENT ON VIEW privacy_scan.partitions IS
 GRANT SELECT ON privacy_scan.partitions TO PUBLIC;
 
 CREATE VIEW privacy_scan.partition_sets WITH (security_barrier) AS
-SELECT p.relation, k.attname::text AS key_column, p.every::text AS every, p.step, p.premake, p.time_zone, p.default_partition,
+SELECT p.relation, k.attname::text AS key_column, p.key_kind, p.every::text AS every, p.step, p.premake, p.time_zone, p.default_partition,
        b.partitions, b.days_ahead, privacy_scan.count_default_rows(p.relation) AS default_rows
 FROM privacy_scan.partition_policies p
 JOIN pg_class r ON r.oid = p.relation

@@ -5,6 +5,7 @@
 
 #include "pg/compat.hpp"
 #include "pg/ident.hpp"
+#include "pg/strong_lock.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
@@ -86,7 +87,10 @@ void lock_for_attach(const PartitionSet &set, const Blueprint &blueprint, int pa
     auto failure = pg::try_with_locks(relids, wait, [&] {
         for (const auto &lock : locks) {
             const auto [relid, mode] = std::pair(lock.first, lock.second);
-            pg::guarded([relid = relid, mode = mode] { LockRelationOid(relid, mode); });
+            pg::guarded([relid = relid, mode = mode] {
+                pg::note_lock(mode);
+                LockRelationOid(relid, mode);
+            });
         }
         if (check)
             check();

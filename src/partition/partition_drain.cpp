@@ -27,6 +27,12 @@ struct Survey {
     std::vector<Stray> movable;   // within the batch
     std::vector<Stray> too_large; // cells with more rows than a batch
     std::int64_t far_off = 0;     // rows outside the window
+    std::int64_t unfit = 0; // rows whose keys are no ids of the key's kind, where no fitting one is near
+};
+
+// Of ids of a kind, those that fit are what counts: others go with them where they sort among them.
+struct Count {
+    std::int64_t rows, fitting;
 };
 
 // Questions about the rows of DEFAULT. Runs inside OwnerScope.
@@ -35,27 +41,32 @@ class DefaultRows
   public:
     DefaultRows(pg::Spi &spi, const PartitionSet &set, Oid relid)
         : spi_(spi), key_(set.key()), column_(pg::quote(set.policy().key)),
-          from_(" FROM " + pg::qualified_name(relid))
+          from_(" FROM " + pg::qualified_name(relid)), fits_(fits_clause(set))
     {
     }
 
-    // The smallest key within the range.
+    // The smallest fitting key within the range.
     std::optional<std::int64_t> first(const Cell &range)
     {
-        pg::Rows rows = spi_.run("SELECT " + column_ + from_ + within() + " ORDER BY " + column_ + " LIMIT 1",
+        pg::Rows rows = spi_.run("SELECT " + column_ + from_ + within() + " AND " + fits_ + " ORDER BY " +
+                                     column_ + " LIMIT 1",
                                  bounds(range));
         if (rows.empty())
             return std::nullopt;
-        return key_.axis_of(rows.datum(0, 1));
+        const Datum key = rows.datum(0, 1);
+        return pg::guarded([=] { return key_.axis_of(key); });
     }
 
-    std::int64_t count(const Cell &range)
-    {
-        return spi_.run("SELECT count(*)" + from_ + within(), bounds(range)).int8(0, 1);
-    }
-    std::int64_t count_all() { return spi_.run("SELECT count(*)" + from_).int8(0, 1); }
+    Count count(const Cell &range) { return count_of(spi_.run(counting() + within(), bounds(range))); }
+    Count count_all() { return count_of(spi_.run(counting())); }
 
   private:
+    static std::string fits_clause(const PartitionSet &set)
+    {
+        return set.key().kind() ? fits_kind(set.policy().key_kind, pg::quote(set.policy().key)) : "true";
+    }
+    static Count count_of(const pg::Rows &rows) { return {rows.int8(0, 1), rows.int8(0, 2)}; }
+    std::string counting() const { return "SELECT count(*), count(*) FILTER (WHERE " + fits_ + ")" + from_; }
     std::string within() const { return " WHERE " + column_ + " >= $1 AND " + column_ + " < $2"; }
     std::vector<pg::Param> bounds(const Cell &range) const
     {
@@ -65,7 +76,7 @@ class DefaultRows
 
     pg::Spi &spi_;
     const KeyAxis &key_;
-    std::string column_, from_;
+    std::string column_, from_, fits_;
 };
 
 // The cells around the clock that strays may get partitions in.
@@ -80,14 +91,15 @@ Survey survey(DefaultRows &rows, const PartitionSet &set, const Layout &layout, 
 {
     Survey found;
     std::int64_t budget = batch;
-    std::int64_t inside = 0;
+    Count inside{0, 0};
     Cell rest = window;
     while (auto key = rows.first(rest)) {
         std::optional<Cell> piece = free_piece(set.grid(), layout.taken, *key);
         if (!piece)
             break; // the grid ends before this row
-        const Stray stray{*piece, rows.count(*piece)};
-        inside += stray.rows;
+        const Count count = rows.count(*piece);
+        const Stray stray{*piece, count.rows};
+        inside = {inside.rows + count.rows, inside.fitting + count.fitting};
         if (stray.rows > batch)
             found.too_large.push_back(stray);
         else if (stray.rows <= budget) { // otherwise it waits for the next batch
@@ -96,7 +108,9 @@ Survey survey(DefaultRows &rows, const PartitionSet &set, const Layout &layout, 
         }
         rest.lower = piece->upper;
     }
-    found.far_off = rows.count_all() - inside;
+    const Count all = rows.count_all();
+    found.far_off = all.fitting - inside.fitting;
+    found.unfit = (all.rows - inside.rows) - found.far_off;
     return found;
 }
 
@@ -114,6 +128,12 @@ void report_leftovers(const PartitionSet &set, const std::string &default_name, 
         action.error.message =
             "their keys lie more than privacy_scan.partition_max_ahead cells away, or outside the "
             "calendar; correct or delete them, or create partitions with ensure_partitions()";
+        actions.add(set, action);
+    }
+    if (found.unfit > 0) {
+        Action action{default_name, std::nullopt, "left: not of the key's kind", found.unfit, 0, {}};
+        action.error.message = "their keys are no ids of kind " + set.policy().key_kind +
+                               ", so that nobody can tell when they were made";
         actions.add(set, action);
     }
 }

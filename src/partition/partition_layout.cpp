@@ -3,6 +3,8 @@
 
 #include "partition/partition_layout.hpp"
 
+#include "partition/id_value.hpp"
+
 #include "pg/compat.hpp"
 #include "pg/guard.hpp"
 #include "pg/ident.hpp"
@@ -18,6 +20,7 @@ extern "C" {
 #include <commands/extension.h>
 #include <partitioning/partbounds.h>
 #include <partitioning/partdesc.h>
+#include <utils/datum.h>
 #include <utils/lsyscache.h>
 #include <utils/partcache.h>
 #include <utils/rel.h>
@@ -38,6 +41,11 @@ PartitionKey partition_key(Oid relid)
     key.by_range = form->partstrat == PARTITION_STRATEGY_RANGE;
     key.columns = form->partnatts;
     key.number = form->partattrs.values[0];
+    bool is_null = false;
+    const Datum collations =
+        SysCacheGetAttr(PARTRELID, tuple, Anum_pg_partitioned_table_partcollation, &is_null);
+    if (!is_null)
+        key.collation = reinterpret_cast<oidvector *>(DatumGetPointer(collations))->values[0];
     ReleaseSysCache(tuple);
     if (key.number != 0)
         key.type = get_atttype(relid, key.number);
@@ -139,7 +147,7 @@ PartitionKeyColumn key_column(Oid relid)
                  "Managed are tables declared with PARTITION BY RANGE over one column.");
     AttrNumber number = facts.key.number;
     const char *name = pg::guarded([=] { return get_attname(relid, number, false); });
-    return {number, name, facts.key.type};
+    return {number, name, facts.key.type, facts.key.collation};
 }
 
 namespace
@@ -158,8 +166,17 @@ struct RawLayout {
     Oid default_partition;
 };
 
-// Red. The arrays live in the current memory context; the key's types are passed by value.
-RawLayout raw_layout(Oid relid)
+// Red. The copy outlives the relation cache's entry.
+Bound copy_bound(PartitionRangeDatumKind kind, Datum value, Oid type)
+{
+    int16 length = 0;
+    bool by_value = false;
+    get_typlenbyval(type, &length, &by_value);
+    return {kind, kind == PARTITION_RANGE_DATUM_VALUE ? datumCopy(value, by_value, length) : Datum(0)};
+}
+
+// Red. All of it lives in the current memory context.
+RawLayout raw_layout(Oid relid, Oid type)
 {
     RawLayout raw{};
     Relation rel = relation_open(relid, AccessShareLock);
@@ -172,8 +189,8 @@ RawLayout raw_layout(Oid relid)
     for (int i = 1; i < bounds; ++i) {
         if (info->indexes[i] < 0)
             continue; // a gap between two partitions
-        raw.lower[raw.ranges] = {info->kind[i - 1][0], info->datums[i - 1][0]};
-        raw.upper[raw.ranges] = {info->kind[i][0], info->datums[i][0]};
+        raw.lower[raw.ranges] = copy_bound(info->kind[i - 1][0], info->datums[i - 1][0], type);
+        raw.upper[raw.ranges] = copy_bound(info->kind[i][0], info->datums[i][0], type);
         raw.partition[raw.ranges++] = desc->oids[info->indexes[i]];
     }
     if (info && partition_bound_has_default(info))
@@ -186,7 +203,24 @@ std::int64_t on_axis(const KeyAxis &key, const Bound &bound)
 {
     if (bound.kind == PARTITION_RANGE_DATUM_MINVALUE)
         return axis_min;
-    return bound.kind == PARTITION_RANGE_DATUM_MAXVALUE ? axis_max : key.axis_of(bound.value);
+    if (bound.kind == PARTITION_RANGE_DATUM_MAXVALUE)
+        return axis_max;
+    return pg::guarded([&] { return key.axis_of(bound.value); });
+}
+
+bool is_aligned(const KeyAxis &key, const Bound &bound)
+{
+    return bound.kind != PARTITION_RANGE_DATUM_VALUE ||
+           pg::guarded([&] { return key.is_aligned(bound.value); });
+}
+
+std::string stored_id(const KeyAxis &key, const Bound &bound)
+{
+    if (bound.kind == PARTITION_RANGE_DATUM_MINVALUE)
+        return "MINVALUE";
+    if (bound.kind == PARTITION_RANGE_DATUM_MAXVALUE)
+        return "MAXVALUE";
+    return text_of_value(key.type(), bound.value);
 }
 
 } // namespace
@@ -198,12 +232,19 @@ void refresh_layout(Oid relid)
 
 Layout read_layout(Oid relid, const KeyAxis &key)
 {
-    RawLayout raw = pg::guarded([=] { return raw_layout(relid); });
+    const Oid type = key.type();
+    RawLayout raw = pg::guarded([=] { return raw_layout(relid, type); });
     Layout layout;
     layout.default_partition = raw.default_partition;
     for (int i = 0; i < raw.ranges; ++i) {
         layout.taken.push_back({on_axis(key, raw.lower[i]), on_axis(key, raw.upper[i])});
         layout.partitions.push_back(raw.partition[i]);
+        if (!key.kind())
+            continue;
+        layout.ids.emplace_back(stored_id(key, raw.lower[i]), stored_id(key, raw.upper[i]));
+        if (!OidIsValid(layout.unaligned) &&
+            !(is_aligned(key, raw.lower[i]) && is_aligned(key, raw.upper[i])))
+            layout.unaligned = raw.partition[i];
     }
     return layout;
 }

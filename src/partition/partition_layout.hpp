@@ -18,6 +18,7 @@ struct PartitionKey {
     int columns;
     AttrNumber number;
     Oid type;
+    Oid collation; // that the bounds are compared in
 };
 PartitionKey partition_key(Oid relid);
 
@@ -26,6 +27,7 @@ struct PartitionKeyColumn {
     AttrNumber number;
     std::string name;
     Oid type;
+    Oid collation;
 };
 
 // The single key column of a range-partitioned relation. Errors (each with a hint): 42809 wrong_object_type
@@ -36,6 +38,10 @@ struct Layout {
     std::vector<Cell> taken;     // ordered, disjoint; axis_min and axis_max for MINVALUE and MAXVALUE
     std::vector<Oid> partitions; // beside taken
     Oid default_partition = InvalidOid;
+    // Of ids: the bounds as they are stored, and the first partition with one that the key's kind doesn't
+    // give.
+    std::vector<std::pair<std::string, std::string>> ids;
+    Oid unaligned = InvalidOid;
 };
 
 // To be called once the lock is had that keeps others from attaching: the relation cache may still hold the

@@ -3,6 +3,7 @@
 
 #include "partition/partition_policy.hpp"
 
+#include "partition/id_value.hpp"
 #include "pg/compat.hpp"
 #include "pg/ident.hpp"
 #include "settings/settings.hpp"
@@ -16,6 +17,11 @@ extern "C" {
 
 namespace privacy_scan::partition
 {
+
+std::string fits_kind(const std::string &kind, const std::string &key)
+{
+    return "privacy_scan.key_instant(" + pg::quote_text(kind) + ", " + key + "::pg_catalog.text) IS NOT NULL";
+}
 
 void refuse_width(const KeyAxis &key)
 {
@@ -85,10 +91,33 @@ Step step_of(const KeyAxis &key, const Policy &policy)
     return *step;
 }
 
+// Lookups find their partition only where key and column have one collation, and PostgreSQL demands the same
+// of a primary key; so that is the one to check.
+void check_collation(Oid relid, const PartitionKeyColumn &column, const KeyKind &kind)
+{
+    const AttrNumber number = column.number;
+    Oid of_column = InvalidOid, type = InvalidOid;
+    std::int32_t typmod = 0;
+    pg::guarded([&] { get_atttypetypmodcoll(relid, number, &type, &typmod, &of_column); });
+    const bool same = of_column == column.collation;
+    if (same && sorts_as_bytes(column.collation, kind.alphabet()))
+        return;
+    pg::fail(
+        ERRCODE_INDETERMINATE_COLLATION,
+        "the collation of partition key \"" + column.name + "\" of relation \"" + pg::relation_name(relid) +
+            "\" does not fit ids of kind " + kind.name(),
+        same ? "It does not sort the characters of these ids as bytes, hence not by time."
+             : "The partition key has another collation than its column, so that no lookup would be pruned.",
+        "Declare the column itself with COLLATE \"C\".");
+}
+
 } // namespace
 
 std::unique_ptr<Grid> make_grid(const KeyAxis &key, const Policy &policy)
 {
+    if (key.kind())
+        return std::make_unique<KindGrid>(std::make_unique<TimeGrid>(step_of(key, policy), key.grid_zone()),
+                                          *key.kind());
     if (key.is_temporal())
         return std::make_unique<TimeGrid>(step_of(key, policy), key.grid_zone());
     if (!policy.step)
@@ -116,17 +145,36 @@ PartitionSet::PartitionSet(pg::OwnedTable table, Policy policy) : table_(table),
     check_premake(policy_.premake);
     name_ = pg::qualified_name(table_.relid);
     zone_ = open_zone(policy_.time_zone);
-    key_ = std::make_unique<KeyAxis>(column.type, *zone_);
+    key_ = std::make_unique<KeyAxis>(column.type, *zone_, policy_.key_kind, column.collation);
+    const KeyKind *kind = key_->kind();
+    if (kind) {
+        policy_.key_kind = kind->name();
+        check_collation(table_.relid, column, *kind);
+    }
     grid_ = make_grid(*key_, policy_);
-    if (!grid_->cell_at(0))
+    if (!grid_->cell_at(kind ? kind->earliest() / 2 + kind->latest() / 2 : 0))
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "partition interval is too long",
-                 "No partition of that width lies within the years 1 to 9999.", "Take a shorter one.");
+                 "No partition of that width lies within the years 1 to 9999, or those of the key's kind.",
+                 "Take a shorter one.");
+}
+
+Layout PartitionSet::layout() const
+{
+    Layout layout = read_layout(table_.relid, *key_);
+    if (OidIsValid(layout.unaligned))
+        pg::fail(ERRCODE_INVALID_OBJECT_DEFINITION,
+                 "partition " + pg::qualified_name(layout.unaligned) +
+                     " has a bound that is no time of key kind " + policy_.key_kind,
+                 "Where it lies among the partitions of the policy cannot be said.",
+                 "Detach it, and attach it with bounds that privacy_scan.key_at('" + policy_.key_kind +
+                     "', ...) gives.");
+    return layout;
 }
 
 namespace
 {
 
-constexpr const char *columns = "relation::oid, every, step, premake, time_zone, default_partition";
+constexpr const char *columns = "relation::oid, every, step, premake, time_zone, default_partition, key_kind";
 
 Policy policy_of_row(const pg::Rows &rows, std::size_t row)
 {
@@ -141,6 +189,7 @@ Policy policy_of_row(const pg::Rows &rows, std::size_t row)
     policy.premake = rows.int4(row, 4);
     policy.time_zone = rows.text(row, 5);
     policy.default_partition = rows.boolean(row, 6);
+    policy.key_kind = rows.text(row, 7);
     return policy;
 }
 
@@ -171,7 +220,8 @@ std::vector<pg::Param> params_of(const Policy &policy)
             policy.step ? pg::int8_param(*policy.step) : pg::null_param(INT8OID),
             pg::int4_param(policy.premake),
             pg::text_param(policy.time_zone),
-            pg::bool_param(policy.default_partition)};
+            pg::bool_param(policy.default_partition),
+            pg::text_or_null(policy.key_kind)};
 }
 
 } // namespace
@@ -217,8 +267,8 @@ void insert_policy(pg::Spi &spi, const Policy &policy)
 {
     pg::CatalogScope scope;
     spi.run("INSERT INTO privacy_scan.partition_policies"
-            " (relation, every, step, premake, time_zone, default_partition)"
-            " VALUES ($1::regclass, $2, $3, $4, $5, $6)",
+            " (relation, every, step, premake, time_zone, default_partition, key_kind)"
+            " VALUES ($1::regclass, $2, $3, $4, $5, $6, $7)",
             params_of(policy));
 }
 
@@ -226,7 +276,7 @@ void update_policy(pg::Spi &spi, const Policy &policy)
 {
     pg::CatalogScope scope;
     spi.run("UPDATE privacy_scan.partition_policies"
-            " SET every = $2, step = $3, premake = $4, time_zone = $5, default_partition = $6"
+            " SET every = $2, step = $3, premake = $4, time_zone = $5, default_partition = $6, key_kind = $7"
             " WHERE relation = $1::regclass",
             params_of(policy));
 }

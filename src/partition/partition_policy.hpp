@@ -24,6 +24,7 @@ struct Policy {
     std::int32_t premake = 4;
     std::string time_zone = "UTC";
     bool default_partition = true;
+    std::string key_kind; // of ids; empty for other keys
 };
 
 // A policy with its relation at hand. Built anew for every call; nothing is cached between calls.
@@ -31,14 +32,14 @@ class PartitionSet
 {
   public:
     // Checks the relation and the policy against it. Errors: see key_column(); 42703 and 42P16 for the key;
-    // 22023 for interval, step, premake and zone.
+    // 22023 for interval, step, premake, zone and kind; 42P22 for a collation that doesn't sort ids by time.
     PartitionSet(pg::OwnedTable table, Policy policy);
 
     const pg::OwnedTable &table() const { return table_; }
     const Policy &policy() const { return policy_; }
     const KeyAxis &key() const { return *key_; }
     const Grid &grid() const { return *grid_; }
-    Layout layout() const { return read_layout(table_.relid, *key_); }
+    Layout layout() const; // error 42P17 where a bound is no time of the key's kind
     const std::string &name() const { return name_; } // qualified, quoted
 
   private:
@@ -49,6 +50,9 @@ class PartitionSet
     std::unique_ptr<KeyAxis> key_;
     std::unique_ptr<Grid> grid_;
 };
+
+// As SQL: true where the key, a quoted column, is an id of the kind.
+std::string fits_kind(const std::string &kind, const std::string &key);
 
 // What a policy says, for a relation that may not be partitioned yet. Errors 22023.
 std::unique_ptr<Grid> make_grid(const KeyAxis &key, const Policy &policy);

@@ -75,8 +75,10 @@ PS_FUNCTION(ps_partition_bounds)
     require_reader(relid);
     pg::Spi spi;
     // No PartitionSet: a set that can't be maintained any more must not take the view with it.
-    const std::unique_ptr<Zone> zone = open_zone(require_policy(spi, relid).time_zone);
-    const KeyAxis key(pg::guarded([=] { return partition_key(relid); }).type, *zone);
+    const Policy policy = require_policy(spi, relid);
+    const std::unique_ptr<Zone> zone = open_zone(policy.time_zone);
+    const partition::PartitionKey column = pg::guarded([=] { return partition_key(relid); });
+    const KeyAxis key(column.type, *zone, policy.key_kind, column.collation);
     const Layout layout = read_layout(relid, key);
     auto instant = [&](std::int64_t axis) {
         bool known = key.is_temporal() && axis != axis_min && axis != axis_max;
@@ -86,9 +88,10 @@ PS_FUNCTION(ps_partition_bounds)
         const Cell &bounds = layout.taken[i];
         const std::string state =
             key.is_temporal() ? state_of(bounds, key.axis_of_instant(GetCurrentTimestamp())) : "attached";
-        sink.put({pg::cell_oid(layout.partitions[i]), cell(key.text_of(bounds.lower)),
-                  cell(key.text_of(bounds.upper)), instant(bounds.lower), instant(bounds.upper),
-                  cell(state)});
+        const auto [lower, upper] =
+            key.kind() ? layout.ids[i] : std::pair(key.text_of(bounds.lower), key.text_of(bounds.upper));
+        sink.put({pg::cell_oid(layout.partitions[i]), cell(lower), cell(upper), instant(bounds.lower),
+                  instant(bounds.upper), cell(state)});
     }
     if (OidIsValid(layout.default_partition))
         sink.put({pg::cell_oid(layout.default_partition), pg::null_cell(), pg::null_cell(), pg::null_cell(),

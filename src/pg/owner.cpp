@@ -4,6 +4,7 @@
 
 #include "pg/compat.hpp"
 #include "pg/ident.hpp"
+#include "pg/strong_lock.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
@@ -113,6 +114,7 @@ void lock_owned(const OwnedTable &table, int lockmode)
     GucScope settings;
     set_lock_timeout(settings);
     guarded([=] {
+        note_lock(lockmode);
         LockRelationOid(table.relid, lockmode);
         if (owner_of(table.relid) != table.owner)
             ereport(ERROR,

@@ -9,6 +9,7 @@ extern "C" {
 #include <catalog/catalog.h>
 #include <catalog/dependency.h>
 #include <catalog/pg_class_d.h>
+#include <catalog/pg_collation_d.h>
 #include <catalog/pg_inherits.h>
 #include <utils/lsyscache.h>
 }
@@ -217,32 +218,32 @@ Member make_member(pg::Spi &spi, Oid relid, Oid root_owner)
 }
 
 // Leaf by leaf goes what refers to the root by one column, of the same type of PostgreSQL's own and of that
-// type's collation on both sides (a range of ids is one only in the order in which it was reckoned), and
-// whose partitioned parent has no trigger or rule that a statement on a leaf would pass by.
-std::vector<std::string> leaves_of(pg::Spi &spi, const Member &member, Oid root)
+// type's collation, or of "C", on both sides (a range of ids is one only in the order in which it was
+// reckoned), and whose partitioned parent has no trigger or rule that a statement on a leaf would pass by.
+void read_leaves(pg::Spi &spi, Member &member, Oid root)
 {
     if (member.links.size() != 1 || member.links.front().parent != 0 ||
         member.links.front().columns.size() != 1)
-        return {};
+        return;
     const Link::Column &pair = member.links.front().columns.front();
     pg::CatalogScope scope;
-    pg::Rows rows =
-        spi.run("SELECT format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_partition_tree($1) l"
-                " JOIN pg_catalog.pg_class c ON c.oid = l.relid AND c.relkind = 'r'"
-                " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-                " JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attname = $2 AND a.atttypid < 16384"
-                " JOIN pg_catalog.pg_type y ON y.oid = a.atttypid AND y.typcollation = a.attcollation"
-                " JOIN pg_catalog.pg_attribute p ON p.attrelid = $3 AND p.attname = $4"
-                "  AND p.atttypid = a.atttypid AND p.attcollation = a.attcollation"
-                " WHERE l.isleaf AND NOT (SELECT relhasrules FROM pg_catalog.pg_class WHERE oid = $1)"
-                "  AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal)"
-                " ORDER BY c.oid",
-                {pg::regclass_param(member.table.relid), pg::text_param(pair.child), pg::regclass_param(root),
-                 pg::text_param(pair.parent)});
-    std::vector<std::string> leaves;
-    for (std::size_t row = 0; row < rows.size(); ++row)
-        leaves.push_back(rows.text(row, 1));
-    return leaves;
+    pg::Rows rows = spi.run(
+        "SELECT format('%I.%I', n.nspname, c.relname), a.attcollation FROM pg_catalog.pg_partition_tree($1) l"
+        " JOIN pg_catalog.pg_class c ON c.oid = l.relid AND c.relkind = 'r'"
+        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+        " JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attname = $2 AND a.atttypid < 16384"
+        " JOIN pg_catalog.pg_type y ON y.oid = a.atttypid AND a.attcollation IN (y.typcollation, $5)"
+        " JOIN pg_catalog.pg_attribute p ON p.attrelid = $3 AND p.attname = $4"
+        "  AND p.atttypid = a.atttypid AND p.attcollation = a.attcollation"
+        " WHERE l.isleaf AND NOT (SELECT relhasrules FROM pg_catalog.pg_class WHERE oid = $1)"
+        "  AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal)"
+        " ORDER BY c.oid",
+        {pg::regclass_param(member.table.relid), pg::text_param(pair.child), pg::regclass_param(root),
+         pg::text_param(pair.parent), pg::oid_param(C_COLLATION_OID)});
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        member.leaves.push_back(rows.text(row, 1));
+        member.in_bytes = rows.oid(row, 2) == C_COLLATION_OID;
+    }
 }
 
 } // namespace
@@ -264,7 +265,7 @@ Family read_family(pg::Spi &spi, Oid root, LOCKMODE lockmode)
             {reference.constraint, parent, reference.columns});
     }
     for (Member &member : family.members)
-        member.leaves = leaves_of(spi, member, root);
+        read_leaves(spi, member, root);
     for (const Spared &spared : walk.spared)
         family.members[index_of(order, spared.parent)].has_spared = true;
     family.spared = walk.spared;

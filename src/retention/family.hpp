@@ -29,6 +29,7 @@ struct Member {
     std::vector<Link> links; // none for the root
     bool has_children = false;
     std::vector<std::string> leaves; // qualified, quoted; where rows may be looked for leaf by leaf
+    bool in_bytes = false;           // their column has the collation "C", not that of its type
     bool has_spared = false;         // relations refer to it whose reference PostgreSQL clears
 };
 

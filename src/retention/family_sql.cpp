@@ -3,6 +3,7 @@
 
 #include "retention/family_sql.hpp"
 
+#include "partition/partition_policy.hpp"
 #include "pg/ident.hpp"
 
 namespace privacy_scan::retention
@@ -40,7 +41,9 @@ FamilySql::FamilySql(const Family &family, const Policy &policy)
 // Over the alias t, as the stored condition is.
 std::string FamilySql::expired_but_for_holds() const
 {
-    std::string text = key_ + " < $1 AND isfinite(" + key_ + ")";
+    std::string text =
+        key_ + " < $1 AND " +
+        (policy_.key_kind.empty() ? "isfinite(" + key_ + ")" : partition::fits_kind(policy_.key_kind, key_));
     return policy_.condition.empty() ? text : text + " AND (" + policy_.condition + ")";
 }
 
@@ -50,6 +53,14 @@ std::string FamilySql::expired() const
     for (const Hold &hold : policy_.holds)
         text += " AND (" + hold.condition + ") IS NOT TRUE";
     return text;
+}
+
+// Least and greatest key, as text. Of uuids, which have neither, their texts', which sort as they do.
+std::string FamilySql::extremes(const std::string &key) const
+{
+    const std::string value =
+        policy_.key_kind == "uuidv7" ? key + "::pg_catalog.text COLLATE pg_catalog.\"C\"" : key;
+    return "min(" + value + ")::text, max(" + value + ")::text";
 }
 
 std::string FamilySql::pick(const std::string &condition, const std::string &limit) const
@@ -64,8 +75,8 @@ std::string FamilySql::pick(const std::string &condition, const std::string &lim
     return "WITH picked AS (SELECT " + picked + " FROM " + family_.root().from + " AS t WHERE " + condition +
            limit +
            " FOR UPDATE OF t SKIP LOCKED)"
-           " SELECT count(*), array_agg(o), array_agg(c), min(k)::text, max(k)::text" +
-           arrays + " FROM picked";
+           " SELECT count(*), array_agg(o), array_agg(c), " +
+           extremes("k") + arrays + " FROM picked";
 }
 
 std::string FamilySql::pick_roots() const
@@ -129,11 +140,13 @@ std::string FamilySql::probe_leaves(const Member &member) const
         return {};
     const Link::Column &pair = member.links.front().columns.front();
     const std::string child = column("t", pair.child),
-                      ids = "unnest(" + number(pair.parent) + ") AS x WHERE x IS NOT NULL";
-    std::string text = "WITH range AS MATERIALIZED (SELECT (SELECT x FROM " + ids +
-                       " ORDER BY x LIMIT 1) AS lo,"
+                      ids = "unnest(" + number(pair.parent) + ") AS x WHERE x IS NOT NULL",
+                      order =
+                          std::string(" ORDER BY x") + (member.in_bytes ? " COLLATE pg_catalog.\"C\"" : "");
+    std::string text = "WITH range AS MATERIALIZED (SELECT (SELECT x FROM " + ids + order +
+                       " LIMIT 1) AS lo,"
                        " (SELECT x FROM " +
-                       ids + " ORDER BY x DESC LIMIT 1) AS hi)";
+                       ids + order + " DESC LIMIT 1) AS hi)";
     for (const std::string &leaf : member.leaves)
         text += (&leaf == &member.leaves.front() ? " " : " UNION ALL ") + ("SELECT " + pg::quote_text(leaf)) +
                 " WHERE EXISTS (SELECT FROM ONLY " + leaf + " AS t WHERE " + child +
@@ -194,8 +207,7 @@ std::string FamilySql::count_rows(const Member &member) const
 std::string FamilySql::count_expired(const Member &member) const
 {
     if (member.links.empty())
-        return "SELECT count(*), min(" + key_ + ")::text, max(" + key_ + ")::text FROM " + member.from +
-               " AS t WHERE " + expired();
+        return "SELECT count(*), " + extremes(key_) + " FROM " + member.from + " AS t WHERE " + expired();
     return "SELECT count(*) FROM " + member.from + " AS t WHERE " + belongs(member, "t", Roots::expired);
 }
 

@@ -73,6 +73,7 @@ class FamilySql
     enum class Roots { picked, expired };
     std::string expired_but_for_holds() const;
     std::string expired() const;
+    std::string extremes(const std::string &key) const;
     std::string pick(const std::string &condition, const std::string &limit) const;
     std::string number(const std::string &root_column) const;
     std::string through(const Link &link, const std::string &alias, Roots roots) const;

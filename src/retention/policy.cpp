@@ -3,6 +3,8 @@
 
 #include "retention/policy.hpp"
 
+#include "partition/id_value.hpp"
+#include "partition/partition_policy.hpp"
 #include "pg/compat.hpp"
 #include "pg/ident.hpp"
 #include "retention/condition.hpp"
@@ -47,13 +49,52 @@ void check_keep(Datum keep)
 
 } // namespace
 
-void check_policy(Policy &policy)
+namespace
+{
+
+// The kind of the ids that the root is partitioned by, where that is the column.
+std::string kind_of_partitions(pg::Spi &spi, Oid root, const std::string &key)
+{
+    const std::optional<partition::Policy> managed = partition::find_policy(spi, root);
+    return managed && !managed->key_kind.empty() && partition::key_column(root).name == key
+               ? managed->key_kind
+               : std::string();
+}
+
+void check_id(Policy &policy, Oid type)
+{
+    const std::unique_ptr<partition::KeyKind> kind = partition::open_key_kind(policy.key_kind, type);
+    policy.key_kind = kind->name();
+    const Oid root = policy.root;
+    const char *name = policy.key.c_str();
+    const Oid collation = pg::guarded([=] {
+        Oid found = InvalidOid, type_again = InvalidOid;
+        int32 typmod = 0;
+        get_atttypetypmodcoll(root, get_attnum(root, name), &type_again, &typmod, &found);
+        return found;
+    });
+    if (!partition::sorts_as_bytes(collation, kind->alphabet()))
+        pg::fail(ERRCODE_INDETERMINATE_COLLATION,
+                 "the collation of column \"" + policy.key + "\" does not fit ids of kind " + policy.key_kind,
+                 "It does not sort the characters of these ids as bytes, hence not by time.",
+                 "Take a time column as the key, or declare this one with COLLATE \"C\".");
+}
+
+} // namespace
+
+void check_policy(pg::Spi &spi, Policy &policy)
 {
     check_keep(policy.keep);
     const Oid type = key_type(policy.root, policy.key);
-    if (type != TIMESTAMPOID && type != TIMESTAMPTZOID && type != DATEOID)
+    if (policy.key_kind.empty() && partition::id_storage(type))
+        policy.key_kind = kind_of_partitions(spi, policy.root, policy.key);
+    if (!policy.key_kind.empty())
+        check_id(policy, type);
+    else if (type != TIMESTAMPOID && type != TIMESTAMPTZOID && type != DATEOID)
         pg::fail(ERRCODE_DATATYPE_MISMATCH, "column \"" + policy.key + "\" is not a time", {},
-                 "The key of a retention policy is a timestamp, timestamptz or date.");
+                 "The key of a retention policy is a timestamp, timestamptz or date, or, with key_kind, an "
+                 "id that "
+                 "carries time.");
     if (!policy.condition.empty())
         policy.condition = compile_condition(pg::require_owner(policy.root), policy.condition);
 }
@@ -66,6 +107,10 @@ Cutoff cutoff_of(const Policy &policy, std::int64_t at)
     const std::int64_t instant = pg::guarded([=] {
         return DatumGetTimestamp(DirectFunctionCall2(timestamp_mi_interval, TimestampGetDatum(at), keep));
     });
+    if (!policy.key_kind.empty()) {
+        const auto kind = partition::open_key_kind(policy.key_kind, type);
+        return {type, partition::datum_of_image(type, kind->smallest_at(kind->round_up(instant))), instant};
+    }
     if (type != DATEOID)
         return {type, Int64GetDatum(instant), instant};
     return {type,
@@ -76,7 +121,7 @@ Cutoff cutoff_of(const Policy &policy, std::int64_t at)
 std::optional<Policy> find_policy(pg::Spi &spi, Oid root)
 {
     pg::CatalogScope scope;
-    pg::Rows rows = spi.run("SELECT key_column, keep, condition, archive_schema"
+    pg::Rows rows = spi.run("SELECT key_column, keep, condition, archive_schema, key_kind"
                             " FROM privacy_scan.retention_rules WHERE root = $1",
                             {pg::regclass_param(root)});
     if (rows.empty())
@@ -87,6 +132,7 @@ std::optional<Policy> find_policy(pg::Spi &spi, Oid root)
                   pg::guarded([=] { return datumCopy(keep, false, sizeof(Interval)); }),
                   rows.text(0, 3),
                   rows.text(0, 4),
+                  rows.text(0, 5),
                   {}};
 }
 
@@ -127,12 +173,13 @@ std::vector<Oid> roots_with_policy(pg::Spi &spi)
 void store_policy(pg::Spi &spi, const Policy &policy)
 {
     pg::CatalogScope scope;
-    spi.run("INSERT INTO privacy_scan.retention_rules (root, key_column, keep, condition, archive_schema)"
-            " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (root) DO UPDATE"
-            " SET key_column = $2, keep = $3, condition = $4, archive_schema = $5",
+    spi.run("INSERT INTO privacy_scan.retention_rules (root, key_column, keep, condition, archive_schema, "
+            "key_kind)"
+            " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (root) DO UPDATE"
+            " SET key_column = $2, keep = $3, condition = $4, archive_schema = $5, key_kind = $6",
             {pg::regclass_param(policy.root), pg::text_param(policy.key),
              pg::datum_param(INTERVALOID, policy.keep), pg::text_or_null(policy.condition),
-             pg::text_or_null(policy.archive_schema)});
+             pg::text_or_null(policy.archive_schema), pg::text_or_null(policy.key_kind)});
 }
 
 bool delete_policy(pg::Spi &spi, Oid root)

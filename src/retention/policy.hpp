@@ -9,19 +9,21 @@ namespace privacy_scan::retention
 
 struct Policy {
     Oid root = InvalidOid;
-    std::string key;            // unquoted name of the root's time column
+    std::string key;            // unquoted name of the root's time column, or of an id that carries time
     Datum keep = 0;             // interval, in the memory context of the caller
     std::string condition;      // SQL over the alias t, or empty
     std::string archive_schema; // empty: <schema>_archive
+    std::string key_kind;       // of the ids; empty where the key is a time
     std::vector<Hold> holds;    // in force when a batch began
 };
 
-// Checks interval, key and (uncompiled) condition, and compiles the condition. Errors: 22023 keep, 42703 and
-// 42804 key, those of compile_condition().
-void check_policy(Policy &policy);
+// Checks interval, key and (uncompiled) condition, and compiles the condition. For an id without a kind takes
+// that of the root's partitions. Errors: 22023 keep and kind, 42703, 42804 and 42P22 key, those of
+// compile_condition().
+void check_policy(pg::Spi &spi, Policy &policy);
 
 // The cutoff on the key's axis: at - keep, reckoned in UTC whatever the session's zone; as a value of the
-// key's own type (timestamp: in UTC; date: the day in UTC).
+// key's own type (timestamp: in UTC; date: the day in UTC; id: the smallest from there on).
 struct Cutoff {
     Oid type;
     Datum value;

@@ -72,7 +72,7 @@ std::string set_policy(Policy &policy)
 {
     pg::Spi spi;
     const Family family = read_family(spi, policy.root);
-    check_policy(policy);
+    check_policy(spi, policy);
     store_policy(spi, policy);
     return in_words(family, policy);
 }
@@ -80,11 +80,13 @@ std::string set_policy(Policy &policy)
 } // namespace
 
 // privacy_scan.set_retention(root regclass, keep interval, key name, condition text, archive text,
-// archive_schema name) returns text: sets or replaces the policy of a root: rows whose key is older than keep
-// (in UTC) and that meet the condition go, with all that refers to them, into archive tables. Returns the
-// policy in words. VOLATILE. Errors: 22004 a NULL, 22023 keep or archive, 42501 not the owner of the whole
-// family, 42703 and 42804 key, 42939 archive_schema, 0A000 foreign keys in a circle, 42809 a root of another
-// kind, and for the condition 42601, 42804, 42P17 and the parser's.
+// archive_schema name, key_kind text) returns text: sets or replaces the policy of a root: rows whose key is
+// older than keep (in UTC) and that meet the condition go, with all that refers to them, into archive tables.
+// key_kind: of a key that is an id (NULL: that of the root's partitions, if they are managed by it); rows
+// whose id is none of the kind never go. Returns the policy in words. VOLATILE. Errors: 22004 a NULL, 22023
+// keep, archive or kind, 42501 not the owner of the whole family, 42703, 42804 and 42P22 key, 42939
+// archive_schema, 0A000 foreign keys in a circle, 42809 a root of another kind, and for the condition 42601,
+// 42804, 42P17 and the parser's.
 PS_FUNCTION(ps_set_retention)
 {
     pg::Arguments args(fcinfo);
@@ -96,6 +98,7 @@ PS_FUNCTION(ps_set_retention)
     const std::string archive = args.text(4, "archive");
     if (!args.is_null(5))
         policy.archive_schema = NameStr(*DatumGetName(args.datum(5)));
+    policy.key_kind = args.text_or_empty(6);
     refuse_reserved(policy.archive_schema);
     pg::require_owner(policy.root);
     pg::require_writable("set_retention()");
@@ -276,7 +279,7 @@ Policy scan_policy(pg::Spi &spi, Oid scan, std::int32_t days)
     // Means the same in every search_path.
     policy.condition =
         "status::pg_catalog.text OPERATOR(pg_catalog.=) ANY ('{done,failed}'::pg_catalog.text[])";
-    check_policy(policy);
+    check_policy(spi, policy);
     return policy;
 }
 

@@ -3,8 +3,9 @@
 
 #include "retention/retention_guard.hpp"
 
-#include "partition/partition_layout.hpp"
+#include "partition/partition_policy.hpp"
 #include "pg/ident.hpp"
+#include "settings/settings.hpp"
 
 extern "C" {
 #include <utils/timestamp.h>
@@ -19,13 +20,16 @@ namespace
 constexpr std::int64_t days_31 = 31 * USECS_PER_DAY;
 
 // The width of a leaf by its bounds, where they are times.
-std::int64_t width_of(const Work &work, const Leaf &leaf)
+std::int64_t width_of(pg::Spi &spi, const Work &work, const Leaf &leaf)
 {
     const Oid parent = work.family.members[leaf.member].table.relid;
     const partition::PartitionKey key = pg::guarded([=] { return partition::partition_key(parent); });
-    if (key.columns != 1 || (key.type != TIMESTAMPOID && key.type != TIMESTAMPTZOID && key.type != DATEOID))
+    const std::optional<partition::Policy> managed = partition::find_policy(spi, parent);
+    const std::string kind = managed ? managed->key_kind : std::string();
+    const bool is_time = key.type == TIMESTAMPOID || key.type == TIMESTAMPTZOID || key.type == DATEOID;
+    if (key.columns != 1 || (!is_time && kind.empty()))
         return days_31;
-    const partition::KeyAxis axis(key.type, partition::utc_zone());
+    const partition::KeyAxis axis(key.type, partition::utc_zone(), kind, key.collation);
     const partition::Layout layout = partition::read_layout(parent, axis);
     for (std::size_t i = 0; i < layout.partitions.size(); ++i) {
         const partition::Cell &cell = layout.taken[i];
@@ -36,19 +40,43 @@ std::int64_t width_of(const Work &work, const Leaf &leaf)
     return days_31;
 }
 
+// One row: the newest root's instant, and the same as text.
+std::string newest_root(const Work &work)
+{
+    const std::string key = "t." + pg::quote(work.policy.key), kind = work.policy.key_kind;
+    const std::string from = " FROM " + work.family.root().from + " AS t WHERE ";
+    if (kind.empty())
+        return "SELECT max(" + key + ")::timestamptz, max(" + key + ")::text" + from + "isfinite(" + key +
+               ")";
+    return "SELECT max(n.at), max(n.at AT TIME ZONE 'UTC')::text FROM (SELECT privacy_scan.key_instant(" +
+           pg::quote_text(kind) + ", " + key + "::text) AS at" + from + partition::fits_kind(kind, key) +
+           " ORDER BY " + key + " DESC LIMIT 1) AS n";
+}
+
+struct Newest {
+    std::optional<std::int64_t> instant; // none: the root is empty
+    std::string text;
+};
+
+Newest newest_key(pg::Spi &spi, const Work &work)
+{
+    const pg::Rows rows = spi.run(newest_root(work));
+    if (rows.is_null(0, 1))
+        return {};
+    return {rows.int8(0, 1), rows.text(0, 2)};
+}
+
 void check_clock(pg::Spi &spi, const Work &work, const std::vector<Window> &windows, std::int64_t at)
 {
-    const std::string key = pg::quote(work.policy.key);
-    pg::Rows newest = spi.run("SELECT max(t." + key + ")::timestamptz, max(t." + key + ")::text FROM " +
-                              work.family.root().from + " AS t WHERE isfinite(t." + key + ")");
+    const Newest newest = newest_key(spi, work);
     std::int64_t width = 0;
     for (const Window &window : windows)
-        width = std::max(width, width_of(work, window.leaves.front()));
-    if (newest.is_null(0, 1) || newest.int8(0, 1) >= at - width)
+        width = std::max(width, width_of(spi, work, window.leaves.front()));
+    if (!newest.instant || *newest.instant >= at - width)
         return;
     pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
              "the newest row of " + work.family.root().name + " is more than one partition's width old",
-             "Its key is " + newest.text(0, 2) + " UTC. A clock that runs ahead would look the same.",
+             "Its key is " + newest.text + " UTC. A clock that runs ahead would look the same.",
              "If the clock is right, say force => true.");
 }
 
@@ -103,6 +131,23 @@ void check_guards(pg::Spi &spi, const Work &work, const std::vector<Window> &win
         check_clock(spi, work, windows, at);
     if (!said.confirm && is_first_run(spi, work.policy.root))
         check_half(spi, work, windows);
+}
+
+void check_quiet(pg::Spi &spi, const Work &work, std::int64_t at)
+{
+    const int days = settings::retention_quiet_days();
+    if (days == 0)
+        return;
+    pg::OwnerScope owner(work.family.root().table.owner);
+    const Newest newest = newest_key(spi, work);
+    if (!newest.instant || *newest.instant >= at - days * USECS_PER_DAY)
+        return;
+    pg::fail(
+        ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        "the newest row of " + work.family.root().name + " is more than " + std::to_string(days) +
+            " days old",
+        "Its key is " + newest.text + " UTC. A clock that runs ahead would look the same.",
+        "If the clock is right, call privacy_scan.run_retention() or set privacy_scan.retention_quiet_days.");
 }
 
 } // namespace privacy_scan::retention

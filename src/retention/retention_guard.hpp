@@ -19,4 +19,8 @@ struct Said {
 void check_guards(pg::Spi &spi, const Work &work, const std::vector<Window> &windows, std::int64_t at,
                   Said said);
 
+// Refuses a run that nobody watches where the newest key of the root is more than
+// privacy_scan.retention_quiet_days older than the instant, whichever way its rows would go. Error: 55000.
+void check_quiet(pg::Spi &spi, const Work &work, std::int64_t at);
+
 } // namespace privacy_scan::retention

@@ -3,6 +3,7 @@
 
 #include "retention/retention_run.hpp"
 
+#include "pg/clock.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
@@ -15,7 +16,7 @@ namespace privacy_scan::retention
 // A clock that runs ahead must not empty the store.
 void refuse_future(std::int64_t at)
 {
-    if (at > GetCurrentTimestamp())
+    if (at > pg::now())
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"at\" lies in the future",
                  "Rows would go that have not expired yet.",
                  "plan_retention() shows what will expire by then.");
@@ -115,6 +116,39 @@ void RootRun::step(pg::Spi &spi)
         news_.push_back(work_.family.root().name + ": stopped at privacy_scan.retention_run_rows = " +
                         std::to_string(settings::retention_run_rows()) + ", the next run goes on");
     }
+}
+
+void RootRun::refuse_quiet(pg::Spi &spi) const
+{
+    check_quiet(spi, work_, at_);
+}
+
+void RootRun::count_families(pg::Spi &spi)
+{
+    const Member &root = work_.family.root();
+    pg::OwnerScope owner(root.table.owner);
+    expired_ =
+        spi.run(work_.sql.count_expired(root), {pg::datum_param(work_.cutoff.type, work_.cutoff.value)})
+            .int8(0, 1);
+}
+
+const char *RootRun::phase() const
+{
+    return !windows_                         ? "choosing partitions"
+           : next_window_ < windows_->size() ? "archiving partitions"
+                                             : "archiving rows";
+}
+
+std::optional<std::int64_t> RootRun::estimated_rows() const
+{
+    const std::int64_t gone = summary_.roots();
+    if (is_done_)
+        return rows_;
+    if (!expired_ || (gone == 0 && *expired_ > 0))
+        return std::nullopt;
+    const double rows_per_root = gone > 0 ? static_cast<double>(rows_) / static_cast<double>(gone) : 0;
+    return rows_ + static_cast<std::int64_t>(
+                       static_cast<double>(std::max<std::int64_t>(0, *expired_ - gone)) * rows_per_root);
 }
 
 void RootRun::analyze(pg::Spi &spi) const

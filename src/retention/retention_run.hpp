@@ -34,6 +34,17 @@ class RootRun
 
     std::int64_t rows() const { return rows_; }
 
+    // Before the first step of a run that nobody watches. Error: 55000.
+    void refuse_quiet(pg::Spi &spi) const;
+
+    // Counts the expired families, before the first step, for estimated_rows(). Reads the root.
+    void count_families(pg::Spi &spi);
+
+    // What comes next, and about how many rows the run will have archived at its end: by the number of
+    // families that had expired when it began, and the rows of those that have gone.
+    const char *phase() const;
+    std::optional<std::int64_t> estimated_rows() const;
+
   private:
     bool is_full() const;
     void add(const Batch &batch);
@@ -47,6 +58,7 @@ class RootRun
     std::optional<std::vector<Window>> windows_; // none: they are still to be looked for
     std::size_t next_window_ = 0;
     std::int64_t rows_ = 0;
+    std::optional<std::int64_t> expired_; // families, where they were counted
     bool is_done_ = false;
     std::vector<std::string> news_;
 };

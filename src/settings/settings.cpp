@@ -11,6 +11,7 @@ namespace privacy_scan::settings
 namespace
 {
 
+int clock_offset_value;
 int job_history_value;
 int job_timeout_value;
 int lock_attempts_value;
@@ -20,6 +21,7 @@ int partition_max_ahead_value;
 int partition_max_created_value;
 int retention_batch_rows_value;
 int retention_keep_partitions_value;
+int retention_quiet_days_value;
 int retention_run_rows_value;
 int retention_whole_rows_value;
 int worker_max_value;
@@ -37,6 +39,9 @@ struct IntSetting {
 };
 
 constexpr IntSetting int_settings[] = {
+    {"privacy_scan.clock_offset", "How far the clock of jobs is ahead of the server's. For tests.",
+     "Job starts, and the guards of retention, go by it.", &clock_offset_value, 0, -INT32_MAX, INT32_MAX,
+     PGC_SUSET, GUC_UNIT_S | GUC_NOT_IN_SAMPLE},
     {"privacy_scan.job_history", "How many runs of each job are kept in its history.",
      "Identical failures in a row are one.", &job_history_value, 100, 1, 100000, PGC_SUSET, 0},
     {"privacy_scan.job_timeout", "How long a run of a job may take.",
@@ -66,6 +71,9 @@ constexpr IntSetting int_settings[] = {
      "How many of the newest partitions with rows never go whole, in each partition set.",
      "Their rows go batch by batch where they have expired.", &retention_keep_partitions_value, 2, 1, 1000,
      PGC_SUSET, 0},
+    {"privacy_scan.retention_quiet_days",
+     "For how many days nothing new may have come before jobs of retention stop; 0: never.",
+     "A clock that runs ahead would look the same.", &retention_quiet_days_value, 31, 0, 36500, PGC_SUSET, 0},
     {"privacy_scan.retention_run_rows",
      "About how many rows one run of retention archives of one root; 0: all.",
      "The next run goes on from there.", &retention_run_rows_value, 0, 0, INT32_MAX, PGC_USERSET, 0},
@@ -96,6 +104,10 @@ void define()
     pg::compat::reserve_guc_prefix("privacy_scan");
 }
 
+int clock_offset_s()
+{
+    return clock_offset_value;
+}
 int job_history()
 {
     return job_history_value;
@@ -131,6 +143,10 @@ int retention_batch_rows()
 int retention_keep_partitions()
 {
     return retention_keep_partitions_value;
+}
+int retention_quiet_days()
+{
+    return retention_quiet_days_value;
 }
 int retention_run_rows()
 {

@@ -7,6 +7,7 @@ namespace privacy_scan::settings
 // Defines them all. Red: called once, from _PG_init.
 void define();
 
+int clock_offset_s();            // privacy_scan.clock_offset
 int job_history();               // privacy_scan.job_history
 int job_timeout_ms();            // privacy_scan.job_timeout
 int lock_timeout_ms();           // privacy_scan.lock_timeout
@@ -16,6 +17,7 @@ int partition_max_created();     // privacy_scan.partition_max_created
 int partition_max_ahead();       // privacy_scan.partition_max_ahead
 int retention_batch_rows();      // privacy_scan.retention_batch_rows
 int retention_keep_partitions(); // privacy_scan.retention_keep_partitions
+int retention_quiet_days();      // privacy_scan.retention_quiet_days
 int retention_run_rows();        // privacy_scan.retention_run_rows
 int retention_whole_rows();      // privacy_scan.retention_whole_rows
 int worker_max();                // privacy_scan.worker_max

@@ -5,6 +5,8 @@
 #include "pg/postgres.hpp"
 
 #include "jobs/job_runner.hpp"
+#include "jobs/pg_cron.hpp"
+#include "pg/clock.hpp"
 #include "pg/entry.hpp"
 #include "pg/memory.hpp"
 #include "worker/worker.hpp"
@@ -105,7 +107,9 @@ Verdict extension_here(pg::Spi &spi)
         spi.run("SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'privacy_scan'");
     if (rows.empty())
         return Verdict::no_extension;
-    return rows.text(0, 1) == PS_VERSION ? Verdict::served : Verdict::other_version;
+    if (rows.text(0, 1) != PS_VERSION)
+        return Verdict::other_version;
+    return jobs::runner_of_database(spi) == jobs::Runner::pg_cron ? Verdict::left_alone : Verdict::served;
 }
 
 void announce(const std::string &job)
@@ -132,7 +136,7 @@ void open_portal()
 void run_jobs(pg::Spi &spi)
 {
     try {
-        jobs::run_due(spi, GetCurrentTimestamp(), announce);
+        jobs::run_due(spi, pg::now(), announce);
         verdict = Verdict::served;
     } catch (const pg::Error &error) {
         verdict = error.sqlstate == ERRCODE_QUERY_CANCELED ? Verdict::served : Verdict::failed;

@@ -76,7 +76,7 @@ int list_databases(Oid *oids, int most)
 TimestampTz next_visit_after(Verdict verdict, TimestampTz now)
 {
     const int nap = settings::worker_naptime_s();
-    const int seconds = verdict == Verdict::served         ? nap
+    const int seconds = verdict == Verdict::served || verdict == Verdict::left_alone ? nap
                         : verdict == Verdict::no_extension ? naps_without_extension * nap
                                                            : std::max(seconds_after_failure, nap);
     return TimestampTzPlusMilliseconds(now, seconds * 1000L);

@@ -49,6 +49,8 @@ const char *to_string(Verdict verdict)
     switch (verdict) {
     case Verdict::served:
         return "served";
+    case Verdict::left_alone:
+        return "pg_cron runs the jobs";
     case Verdict::no_extension:
         return "the extension is not there";
     case Verdict::other_version:

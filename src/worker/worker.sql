@@ -10,6 +10,6 @@ COMMENT ON FUNCTION privacy_scan.list_workers() IS
 
 CREATE VIEW privacy_scan.workers AS SELECT * FROM privacy_scan.list_workers();
 COMMENT ON VIEW privacy_scan.workers IS
-    'The launcher, with its last tick, and each database that it visits: state (idle, starting, running), last and next visit, and what was found there. No row: the library is not preloaded.';
+    'The launcher, with its last tick, and each database that it visits: state (idle, starting, running), last and next visit, and what was found there, such as that pg_cron runs the jobs. No row: the library is not preloaded.';
 GRANT SELECT ON privacy_scan.workers TO PUBLIC;
 

@@ -1,4 +1,6 @@
 // See worker_state.hpp.
+#include "pg/postgres.hpp"
+
 #include "worker/worker_state.hpp"
 
 #include "pg/compat.hpp"
@@ -24,7 +26,7 @@ void request()
     if (next_request)
         next_request();
     RequestAddinShmemSpace(sizeof(State));
-    RequestNamedLWLockTranche("privacy_scan", 1);
+    RequestNamedLWLockTranche("privacy_scan", 2);
 }
 
 void start()
@@ -36,8 +38,9 @@ void start()
     state = static_cast<State *>(ShmemInitStruct("privacy_scan", sizeof(State), &found));
     if (!found) {
         MemSet(state, 0, sizeof(State));
-        state->lock = &GetNamedLWLockTranche("privacy_scan")->lock;
+        state->lock = &GetNamedLWLockTranche("privacy_scan")[0].lock;
     }
+    jobs::use_progress_board(&state->progress, &GetNamedLWLockTranche("privacy_scan")[1].lock);
     LWLockRelease(AddinShmemInitLock);
 }
 

@@ -2,7 +2,7 @@
 // under one LWLock that is held for a few instructions. Red throughout.
 #pragma once
 
-#include "pg/postgres.hpp"
+#include "jobs/progress.hpp"
 
 extern "C" {
 #include <datatype/timestamp.h>
@@ -15,7 +15,7 @@ namespace privacy_scan::worker
 constexpr int most_databases = 256;
 
 enum class Visit : int { none, starting, running, ended };
-enum class Verdict : int { unknown, served, no_extension, other_version, failed };
+enum class Verdict : int { unknown, served, left_alone, no_extension, other_version, failed };
 
 // A database as the launcher sees it.
 struct Database {
@@ -34,6 +34,7 @@ struct State {
     TimestampTz last_tick;
     TimestampTz starved_at; // no worker slot was free; 0: never
     Database databases[most_databases];
+    jobs::ProgressBoard progress; // under a lock of its own
 };
 
 // Null where the library was not preloaded.

@@ -26,6 +26,11 @@ int privacy_scan::settings::lock_timeout_ms()
     return lock_timeout_value;
 }
 
+int privacy_scan::settings::clock_offset_s()
+{
+    return 0;
+}
+
 int privacy_scan::settings::lock_attempts()
 {
     return lock_attempts_value;

@@ -4,7 +4,7 @@ SET LOCAL client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS privacy_scan;
 SET LOCAL search_path = public, pg_catalog;
-SELECT plan(56);
+SELECT plan(61);
 DO $$ BEGIN PERFORM privacy_scan.health(); END $$; -- loads the library, which defines the settings
 
 
@@ -13,10 +13,10 @@ CREATE TEMPORARY VIEW routines AS
 SELECT p.oid, p.oid::regprocedure::text AS signature, p.proname, p.prokind, p.provolatile, p.prosecdef, p.proacl, p.proowner
 FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
 JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'privacy_scan'
-WHERE p.proname ~ 'partition|drain|maintenance|default_rows';
+WHERE p.proname ~ 'partition|drain|maintenance|default_rows|key_|time_checks';
 SELECT set_eq('SELECT signature FROM routines', ARRAY[
-  'privacy_scan.manage_partitions(regclass,name,interval,integer,text,boolean,timestamp with time zone)',
-  'privacy_scan.manage_partitions(regclass,name,text,integer,text,boolean,text)',
+  'privacy_scan.manage_partitions(regclass,name,interval,integer,text,boolean,timestamp with time zone,text)',
+  'privacy_scan.manage_partitions(regclass,name,text,integer,text,boolean,text,text)',
   'privacy_scan.manage_partitions(regclass,name,bigint,integer,boolean,bigint)',
   'privacy_scan.unmanage_partitions(regclass)',
   'privacy_scan.set_partitions(regclass,integer,interval,bigint,boolean)',
@@ -28,21 +28,26 @@ SELECT set_eq('SELECT signature FROM routines', ARRAY[
   'privacy_scan.drain_default(regclass,integer)',
   'privacy_scan.run_drain(regclass,integer)',
   'privacy_scan.partition_bounds(regclass)',
-  'privacy_scan.count_default_rows(regclass)'], 'the routines are the ones that were reviewed');
+  'privacy_scan.count_default_rows(regclass)',
+  'privacy_scan.key_instant(text,text)',
+  'privacy_scan.key_at(text,timestamp with time zone)',
+  'privacy_scan.detect_key_kind(regclass,name,integer)',
+  'privacy_scan.add_time_checks(regclass,name,interval,interval)',
+  'privacy_scan.drop_time_checks(regclass)'], 'the routines are the ones that were reviewed');
 SELECT is_empty($$SELECT signature FROM routines WHERE obj_description(oid, 'pg_proc') IS NULL$$, 'each routine has a comment');
 SELECT is_empty($$SELECT signature FROM routines WHERE prosecdef$$, 'none is SECURITY DEFINER');
-SELECT set_eq($$SELECT proname FROM routines WHERE prokind = 'f' AND provolatile <> 'v'$$, ARRAY['partition_bounds', 'count_default_rows']::name[],
+SELECT set_eq($$SELECT proname FROM routines WHERE prokind = 'f' AND provolatile <> 'v'$$, ARRAY['partition_bounds', 'count_default_rows', 'key_instant', 'key_at']::name[],
   'what reads is STABLE, what writes is VOLATILE');
 SELECT set_eq($$SELECT proname FROM routines, aclexplode(coalesce(proacl, acldefault('f', proowner))) a WHERE a.grantee = 0$$,
-  ARRAY['partition_bounds', 'count_default_rows']::name[], 'PUBLIC may execute what reads, nothing that writes');
-SELECT set_eq($$SELECT proname FROM routines WHERE prokind = 'p'$$, ARRAY['run_maintenance', 'run_drain']::name[], 'two procedures');
+  ARRAY['partition_bounds', 'count_default_rows', 'key_instant', 'key_at', 'detect_key_kind']::name[], 'PUBLIC may execute what reads, nothing that writes');
+SELECT set_eq($$SELECT proname FROM routines WHERE prokind = 'p'$$, ARRAY['run_maintenance', 'run_drain', 'add_time_checks']::name[], 'three procedures');
 SELECT has_table('privacy_scan', 'partition_policies', 'the policies are a table');
-SELECT columns_are('privacy_scan', 'partition_policies', ARRAY['relation', 'every', 'step', 'premake', 'time_zone', 'default_partition']);
+SELECT columns_are('privacy_scan', 'partition_policies', ARRAY['relation', 'every', 'step', 'premake', 'time_zone', 'default_partition', 'key_kind']);
 SELECT col_is_pk('privacy_scan', 'partition_policies', 'relation', 'one policy a relation');
 SELECT has_view('privacy_scan', 'partitions', 'view partitions');
 SELECT columns_are('privacy_scan', 'partitions', ARRAY['parent', 'partition', 'lower_bound', 'upper_bound', 'lower_at', 'upper_at', 'state', 'rows', 'bytes']);
 SELECT has_view('privacy_scan', 'partition_sets', 'view partition_sets');
-SELECT columns_are('privacy_scan', 'partition_sets', ARRAY['relation', 'key_column', 'every', 'step', 'premake', 'time_zone', 'default_partition', 'partitions', 'days_ahead', 'default_rows']);
+SELECT columns_are('privacy_scan', 'partition_sets', ARRAY['relation', 'key_column', 'key_kind', 'every', 'step', 'premake', 'time_zone', 'default_partition', 'partitions', 'days_ahead', 'default_rows']);
 SELECT has_composite('privacy_scan', 'partition_action', 'type partition_action');
 SELECT is_empty($$SELECT c FROM unnest('{partition_policies,partitions,partition_sets,partition_action}'::text[]) c
   WHERE coalesce(obj_description(('privacy_scan.' || c)::regclass, 'pg_class'), obj_description(('privacy_scan.' || c)::regtype, 'pg_type')) IS NULL$$, 'each has a comment');
@@ -56,7 +61,7 @@ SELECT results_eq($$SELECT name, context, setting FROM pg_settings WHERE name LI
 -- Privileges.
 CREATE ROLE regress_ps_stranger;
 GRANT USAGE ON SCHEMA public TO regress_ps_stranger;
-SELECT is((SELECT count(*) FROM routines WHERE has_function_privilege('regress_ps_stranger', oid, 'EXECUTE')), 2::bigint, 'a stranger may execute two');
+SELECT is((SELECT count(*) FROM routines WHERE has_function_privilege('regress_ps_stranger', oid, 'EXECUTE')), 5::bigint, 'a stranger may execute five');
 SELECT table_privs_are('privacy_scan', 'partition_policies', 'regress_ps_stranger', '{}'::name[], 'and read no policy');
 SET LOCAL ROLE regress_ps_stranger;
 SELECT throws_ok($$SELECT privacy_scan.maintain_partitions()$$, '42501', NULL, 'maintain_partitions() is refused to him');
@@ -139,6 +144,27 @@ GRANT USAGE ON SCHEMA regress_ps TO regress_ps_reader;
 GRANT SELECT ON regress_ps.broken TO regress_ps_reader;
 SET LOCAL ROLE regress_ps_reader;
 SELECT results_eq('SELECT relation::text FROM privacy_scan.partition_sets', $$VALUES ('regress_ps.broken')$$, 'a reader sees what he may read');
+RESET ROLE;
+
+-- What a column's ids look like is told to who may read them, as he sees them.
+CREATE TABLE regress_ps.ids (id text, at timestamptz);
+INSERT INTO regress_ps.ids SELECT privacy_scan.key_at('cuid', d) || '0000abcdabcdabcd', d FROM generate_series(timestamptz '2025-01-01', '2025-12-31', '1 hour') d;
+INSERT INTO regress_ps.ids SELECT 'tz4a98xxat96iws9zmbrgj3a', now() FROM generate_series(1, 300);
+CREATE TABLE pg_temp.found AS SELECT * FROM privacy_scan.detect_key_kind('regress_ps.ids', 'id', 100000);
+SELECT results_eq('SELECT key_kind, round(share::numeric, 2), oldest, newest FROM pg_temp.found',
+  $$SELECT 'cuid', round(count(*) FILTER (WHERE id LIKE 'c%')::numeric / count(*), 2), min(at) FILTER (WHERE id LIKE 'c%'), max(at) FILTER (WHERE id LIKE 'c%') FROM regress_ps.ids$$,
+  'the whole table as a sample: exact');
+ANALYZE regress_ps.ids;
+SELECT is((SELECT array_agg(key_kind) FROM privacy_scan.detect_key_kind('regress_ps.ids', 'id', 100)), ARRAY['cuid'], 'a sample of a larger table');
+SELECT is((SELECT count(*) FROM privacy_scan.detect_key_kind('regress_ps.ids', 'at')), 0::bigint, 'a time is no id');
+SET LOCAL ROLE regress_ps_reader;
+SELECT throws_ok($$SELECT privacy_scan.detect_key_kind('regress_ps.ids', 'id')$$, '42501', NULL, 'not without the right to read');
+RESET ROLE;
+GRANT SELECT (id) ON regress_ps.ids TO regress_ps_reader;
+ALTER TABLE regress_ps.ids ENABLE ROW LEVEL SECURITY;
+CREATE POLICY few ON regress_ps.ids TO regress_ps_reader USING (id NOT LIKE 'c%');
+SET LOCAL ROLE regress_ps_reader;
+SELECT is_empty($$SELECT * FROM privacy_scan.detect_key_kind('regress_ps.ids', 'id')$$, 'with it, of the rows that he sees');
 RESET ROLE;
 
 -- The policy goes with the table.

@@ -15,7 +15,7 @@ JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'privacy_scan'
 WHERE p.proname ~ 'retention|digest|cleanup|hold|archive';
 GRANT SELECT ON routines TO PUBLIC;
 SELECT set_eq('SELECT signature FROM routines', ARRAY[
-  'privacy_scan.set_retention(regclass,interval,name,text,text,name)',
+  'privacy_scan.set_retention(regclass,interval,name,text,text,name,text)',
   'privacy_scan.drop_retention(regclass)',
   'privacy_scan.plan_retention(regclass,timestamp with time zone)',
   'privacy_scan.apply_retention(regclass,timestamp with time zone,bigint,boolean)',
@@ -43,7 +43,7 @@ SELECT is_empty($$SELECT signature FROM routines, aclexplode(coalesce(proacl, ac
 SELECT set_eq($$SELECT proname FROM routines WHERE prokind = 'p'$$, ARRAY['run_retention']::name[], 'one procedure');
 SELECT is_aggregate('privacy_scan', 'row_digest', ARRAY['record'], 'row_digest() is an aggregate');
 SELECT function_returns('privacy_scan', 'cleanup_old_scans', ARRAY['integer'], 'integer', 'cleanup_old_scans() returns a number');
-SELECT function_returns('privacy_scan', 'set_retention', ARRAY['regclass', 'interval', 'name', 'text', 'text', 'name'], 'text', 'set_retention() returns words');
+SELECT function_returns('privacy_scan', 'set_retention', ARRAY['regclass', 'interval', 'name', 'text', 'text', 'name', 'text'], 'text', 'set_retention() returns words');
 SELECT function_returns('privacy_scan', 'drop_retention', ARRAY['regclass'], 'boolean', 'drop_retention() returns whether');
 SELECT function_returns('privacy_scan', f, a, 'setof privacy_scan.retention_action', f || '() returns actions')
 FROM (VALUES ('plan_retention', ARRAY['regclass', 'timestamp with time zone']), ('apply_retention', ARRAY['regclass', 'timestamp with time zone', 'bigint', 'boolean'])) v(f, a);
@@ -51,12 +51,12 @@ SELECT is((SELECT array_agg(attname || ' ' || format_type(atttypid, NULL) ORDER 
   '{relation regclass,action text,target text,rows bigint,bytes bigint,lock text,key_from text,key_to text,reason text,milliseconds double precision}', 'an action''s columns');
 SELECT is((SELECT array_agg(attname || ' ' || format_type(atttypid, NULL) ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'privacy_scan.row_set'::regclass),
   '{rows bigint,bytes bigint,digest text}', 'a row set''s columns');
-SELECT columns_are('privacy_scan', 'retention_rules', ARRAY['root', 'key_column', 'keep', 'condition', 'archive_schema']);
+SELECT columns_are('privacy_scan', 'retention_rules', ARRAY['root', 'key_column', 'keep', 'condition', 'archive_schema', 'key_kind']);
 SELECT col_is_pk('privacy_scan', 'retention_rules', 'root', 'one policy a root');
 SELECT columns_are('privacy_scan', 'archive_ledger', ARRAY['id', 'archived_at', 'root', 'relation', 'root_name', 'source', 'target', 'rows', 'bytes', 'digest', 'key_from', 'key_to', 'cutoff', 'leaf', 'action']);
 SELECT col_is_pk('privacy_scan', 'archive_ledger', 'id', 'the ledger is numbered');
 SELECT is_empty($$SELECT attname FROM pg_attribute WHERE attrelid = 'privacy_scan.archive_ledger'::regclass AND attnum > 0 AND NOT attnotnull$$, 'the ledger has no blanks');
-SELECT columns_are('privacy_scan', 'retention_policies', ARRAY['root', 'key', 'keep', 'condition', 'archive', 'archive_schema']);
+SELECT columns_are('privacy_scan', 'retention_policies', ARRAY['root', 'key', 'keep', 'condition', 'archive', 'archive_schema', 'key_kind']);
 SELECT columns_are('privacy_scan', 'archives', ARRAY['id', 'archived_at', 'root', 'relation', 'archive', 'rows', 'bytes', 'digest', 'key_from', 'key_to', 'cutoff', 'leaf', 'action', 'state', 'state_since', 'checked_at']);
 SELECT columns_are('privacy_scan', 'holds', ARRAY['id', 'root', 'condition', 'reason', 'until', 'held_at', 'held_by', 'released_at', 'released_by', 'in_force']);
 SELECT columns_are('privacy_scan', 'hold_ledger', ARRAY['id', 'root', 'condition', 'reason', 'until', 'held_at', 'held_by', 'released_at', 'released_by']);

@@ -38,7 +38,8 @@ sub make_jobs
 	return;
 }
 
-my $ran_since = q{SELECT count(*) = 2 FROM privacy_scan.jobs WHERE last_outcome = 'done' AND last_start > '%s'};
+my $ran_since = q{SELECT count(*) = 2 FROM privacy_scan.jobs WHERE last_outcome = 'done' AND last_start > '%s'
+	AND object IN (to_regclass('event'), to_regclass('scan'))};
 
 sub goes_on
 {

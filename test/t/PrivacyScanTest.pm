@@ -12,7 +12,7 @@ use Test::More;
 
 our @EXPORT = qw(new_server make_store advance_clock write_rows is_writing check_ledger check_layout converge);
 
-# A running server, to which years are near; settings are lines for its postgresql.conf.
+# A running server, to which years are near, and stores quiet for years no reason to stop; settings are lines for its postgresql.conf.
 sub new_server
 {
 	my ($name, @settings) = @_;
@@ -20,7 +20,7 @@ sub new_server
 	$node->init(allows_streaming => 1);
 	$node->append_conf('postgresql.conf', $_)
 	  for ('max_connections = 40', 'max_locks_per_transaction = 256', 'fsync = on', 'jit = off',
-		'privacy_scan.partition_max_ahead = 100000', @settings);
+		'privacy_scan.partition_max_ahead = 100000', 'privacy_scan.retention_quiet_days = 0', @settings);
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION privacy_scan');
 	return $node;
