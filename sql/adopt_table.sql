@@ -99,6 +99,17 @@ SELECT cutover > now() + interval '23 hours' AS ahead FROM privacy_scan.adoption
 CALL privacy_scan.run_adoption('slow');
 SELECT state FROM privacy_scan.adoptions WHERE relation = 'slow'::regclass;
 
+-- A key that is dropped half-way: the view says so, and cancelling clears up.
+CREATE TABLE lost (id int PRIMARY KEY, at timestamptz NOT NULL);
+SELECT sql AS build FROM privacy_scan.adopt_table('lost') WHERE state = 'yours' \gset
+:build;
+SELECT action, state FROM privacy_scan.adopt_table('lost');
+ALTER TABLE lost DROP COLUMN at;
+SELECT relation, state, step FROM privacy_scan.adoptions WHERE relation = 'lost'::regclass;
+SELECT action, state FROM privacy_scan.adopt_table('lost');
+SELECT action, state FROM privacy_scan.cancel_adoption('lost');
+DROP TABLE lost;
+
 -- Rows that the first partition cannot hold.
 CREATE TABLE odd (at timestamp);
 INSERT INTO odd VALUES (NULL), (now() + interval '1 year'), (now());

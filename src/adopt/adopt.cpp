@@ -3,6 +3,7 @@
 
 #include "adopt/adopt_check.hpp"
 #include "adopt/adopt_steps.hpp"
+#include "adopt/adopt_undo.hpp"
 #include "pg/arguments.hpp"
 #include "pg/entry.hpp"
 #include "pg/ident.hpp"
@@ -127,6 +128,7 @@ constexpr const char *changes =
 
 void put_changes(pg::Spi &spi, pg::RowSink &sink, const Candidate &candidate)
 {
+    pg::CatalogPath path;
     pg::Rows rows = spi.run(changes, {pg::oid_param(candidate.table.relid),
                                       pg::datum_param(INT2OID, Int16GetDatum(candidate.key_number))});
     for (std::size_t row = 0; row < rows.size(); ++row)
@@ -171,11 +173,8 @@ void register_adoption(pg::Spi &spi, const Wishes &wishes)
     const pg::OwnedTable table = pg::require_owner(wishes.relid);
     const Candidate candidate = read_candidate(spi, table, wishes.key);
     const Scheme scheme = make_scheme(candidate, policy_of(wishes));
-    {
-        const Oid caller = GetUserId();
-        pg::OwnerScope owner(table.owner);
-        refuse_if_any(candidate, find_refusals(spi, candidate, caller));
-    }
+    refuse_if_any("cannot adopt relation \"" + candidate.relname + "\"",
+                  find_refusals(spi, candidate, GetUserId()));
     Adoption adoption;
     adoption.relid = wishes.relid;
     adoption.key_number = candidate.key_number;
@@ -214,13 +213,11 @@ PS_FUNCTION(ps_plan_adoption)
     const Candidate candidate = read_candidate(spi, table, wishes.key);
     const Scheme scheme = make_scheme(candidate, policy_of(wishes));
     const std::int64_t cutover = cutover_of(scheme);
-    const Oid caller = GetUserId();
-    pg::OwnerScope owner(table.owner);
     put_key(sink, candidate);
     put_steps(sink, steps_of(candidate, scheme, read_progress(spi, candidate, scheme.axis->text_of(cutover)),
                              cutover));
     put_changes(spi, sink, candidate);
-    for (const Refusal &refusal : find_refusals(spi, candidate, caller))
+    for (const Refusal &refusal : find_refusals(spi, candidate, GetUserId()))
         put_line(sink, "refusal", refusal.message, refusal.detail, refusal.hint);
     return Datum(0);
 }
@@ -284,6 +281,25 @@ PS_FUNCTION(ps_cancel_adoption)
     pg::RowSink sink(fcinfo);
     pg::Spi spi;
     put_rows(sink, cancel(spi, relid));
+    return Datum(0);
+}
+
+// privacy_scan.undo_adoption(relation regclass, max_rows bigint): the way back; a step a call, as with
+// adopt_table(). VOLATILE. Errors: 22023 max_rows, 42704 not registered, 55000 not adopted yet or split
+// since, 54000 too many rows, 0A000 a reason why not, 55006, 55P03.
+PS_FUNCTION(ps_undo_adoption)
+{
+    const pg::Arguments args(fcinfo);
+    const Oid relid = args.relation(0);
+    const std::int64_t max_rows = DatumGetInt64(args.required(1, "max_rows"));
+    if (max_rows < 0)
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"max_rows\" must not be negative");
+    pg::require_owner(relid);
+    pg::require_writable("undo_adoption()");
+    pg::require_read_committed("undo_adoption()");
+    pg::RowSink sink(fcinfo);
+    pg::Spi spi;
+    put_rows(sink, undo(spi, relid, max_rows));
     return Datum(0);
 }
 

@@ -8,6 +8,7 @@ CREATE TABLE privacy_scan.adoption_states (
     default_partition boolean     NOT NULL,
     cutover           timestamptz NOT NULL,
     parent            regclass,
+    key_added         boolean     NOT NULL DEFAULT false,
     started_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     switched_at       timestamptz,
     lock_held_ms      double precision,
@@ -82,6 +83,14 @@ COMMENT ON FUNCTION privacy_scan.cancel_adoption(regclass) IS
     'Ends an adoption before its switch: what was prepared on the table is dropped, which is then as it was.';
 REVOKE EXECUTE ON FUNCTION privacy_scan.cancel_adoption(regclass) FROM PUBLIC;
 
+CREATE FUNCTION privacy_scan.undo_adoption(relation regclass, max_rows bigint DEFAULT 10000)
+RETURNS SETOF privacy_scan.adoption_step
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_undo_adoption';
+COMMENT ON FUNCTION privacy_scan.undo_adoption(regclass, bigint) IS
+    'Makes an adopted set a plain table again, while at most max_rows rows lie beyond its first partition, which are moved under lock. The index of the old primary key is returned for the caller to build.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.undo_adoption(regclass, bigint) FROM PUBLIC;
+
 CREATE FUNCTION privacy_scan.adoption_progress(relation regclass)
 RETURNS TABLE (step text, done integer, total integer)
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
@@ -94,8 +103,8 @@ SELECT coalesce(s.parent, s.relation) AS relation, CASE WHEN s.parent IS NULL TH
        p.step, p.done, p.total, s.started_at AS since, s.switched_at, s.cutover, s.last_error, s.last_error_at,
        s.lock_held_ms, s.lock_tries
 FROM privacy_scan.adoption_states s
-JOIN pg_class r ON r.oid = s.relation AND pg_has_role(r.relowner, 'USAGE'),
-     LATERAL privacy_scan.adoption_progress(s.relation) p;
+JOIN pg_class r ON r.oid = coalesce(s.parent, s.relation) AND pg_has_role(r.relowner, 'USAGE'),
+     LATERAL privacy_scan.adoption_progress(r.oid::regclass) p;
 COMMENT ON VIEW privacy_scan.adoptions IS
     'The adoptions of the reader''s own tables: next step, steps done and of all, last error, bound of the first partition, time that the switch held its strong lock.';
 GRANT SELECT ON privacy_scan.adoptions TO PUBLIC;

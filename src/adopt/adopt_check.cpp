@@ -21,7 +21,8 @@ constexpr const char *checks[] = {
     "  'Run ALTER TABLE .. SET LOGGED first.'),"
     " (c.reloftype <> 0, 'it is a typed table', NULL, 'Run ALTER TABLE .. NOT OF first.'),"
     " (c.oid < 16384, 'it is a system relation', NULL, NULL),"
-    " (NOT c.relispartition AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE $1 IN (inhrelid, "
+    " (c.relkind = 'r' AND NOT c.relispartition AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE $1 IN "
+    "(inhrelid, "
     "inhparent)),"
     "  'it takes part in inheritance', NULL, 'Run ALTER TABLE .. NO INHERIT first.'),"
     " (EXISTS (SELECT FROM pg_catalog.pg_depend WHERE classid = 'pg_class'::regclass AND objid = $1 AND "
@@ -96,6 +97,13 @@ constexpr const char *checks[] = {
     " 'Drop it, and create it again after the switch.'"
     " FROM pg_catalog.pg_type t JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_type'::regclass"
     " AND d.refobjid IN (t.oid, t.typarray) WHERE t.typrelid = $1 AND d.deptype <> 'i'",
+    "SELECT true, 'a temporary view of another session reads it', NULL,"
+    " 'End that session, or have it drop the view.'"
+    " FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND "
+    "r.oid = d.objid"
+    " JOIN pg_catalog.pg_class c ON c.oid = r.ev_class WHERE d.refclassid = 'pg_class'::regclass AND "
+    "d.refobjid = $1"
+    " AND pg_is_other_temp_schema(c.relnamespace) GROUP BY c.oid",
     // Those that are made anew, by a role that the caller may not act for.
     "SELECT true, format('%s belongs to role \"%s\"', pg_describe_object(x.classid, x.objid, 0), "
     "x.owner::regrole),"
@@ -119,6 +127,10 @@ constexpr const char *checks[] = {
     "n"
     " ON n.oid = c.relnamespace JOIN pg_catalog.pg_publication_tables t ON t.pubname = p.pubname"
     " AND t.schemaname = n.nspname AND t.tablename = c.relname WHERE NOT p.pubviaroot",
+    "SELECT true, format('publication \"%s\" belongs to a role that may not add the table', p.pubname), NULL,"
+    " 'Make its owner a member of the table''s owner.' FROM pg_catalog.pg_publication_rel r"
+    " JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid JOIN pg_catalog.pg_class c ON c.oid = r.prrelid"
+    " WHERE r.prrelid = $1 AND NOT pg_has_role(p.pubowner, c.relowner, 'USAGE')",
     "SELECT true, format('publication \"%s\" has a row filter or a column list for it', p.pubname), NULL,"
     " 'Take the table out of the publication, and add it again after the switch.'"
     " FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid WHERE "
@@ -134,8 +146,8 @@ constexpr const char *checks[] = {
     " 'It would stay with the first partition.', 'Drop it, and create it again after the switch.'"
     " FROM pg_catalog.pg_depend d WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND NOT CASE "
     "d.classid"
-    " WHEN 'pg_class'::regclass THEN EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = d.objid AND relkind "
-    "IN ('i', 'S', 't'))"
+    " WHEN 'pg_class'::regclass THEN d.objid = $1 OR EXISTS (SELECT FROM pg_catalog.pg_class"
+    "  WHERE oid = d.objid AND (relkind IN ('i', 'I', 'S', 't') OR relispartition))"
     " WHEN 'pg_attrdef'::regclass THEN EXISTS (SELECT FROM pg_catalog.pg_attrdef WHERE oid = d.objid AND "
     "adrelid = $1)"
     " WHEN 'pg_constraint'::regclass THEN EXISTS (SELECT FROM pg_catalog.pg_constraint"
@@ -168,6 +180,7 @@ std::vector<Refusal> find_refusals(pg::Spi &spi, const Candidate &candidate, Oid
 {
     std::vector<Refusal> refusals;
     const Oid relid = candidate.table.relid;
+    pg::CatalogPath path;
     for (const char *sql : checks)
         add(refusals,
             spi.run(sql, {pg::oid_param(relid), pg::datum_param(INT2OID, Int16GetDatum(candidate.key_number)),
@@ -177,7 +190,7 @@ std::vector<Refusal> find_refusals(pg::Spi &spi, const Candidate &candidate, Oid
     return refusals;
 }
 
-void refuse_if_any(const Candidate &candidate, const std::vector<Refusal> &refusals)
+void refuse_if_any(const std::string &what, const std::vector<Refusal> &refusals)
 {
     if (refusals.empty())
         return;
@@ -187,8 +200,7 @@ void refuse_if_any(const Candidate &candidate, const std::vector<Refusal> &refus
         detail += (detail.empty() ? "" : " ") + std::string("There are ") +
                   std::to_string(refusals.size() - 1) +
                   " more reasons; privacy_scan.plan_adoption() shows them.";
-    pg::fail(ERRCODE_FEATURE_NOT_SUPPORTED,
-             "cannot adopt relation \"" + candidate.relname + "\": " + first.message, detail, first.hint);
+    pg::fail(ERRCODE_FEATURE_NOT_SUPPORTED, what + ": " + first.message, detail, first.hint);
 }
 
 } // namespace privacy_scan::adopt

@@ -15,7 +15,7 @@ struct Refusal {
 // caller: the role in whose name views and functions of other roles would be made anew.
 std::vector<Refusal> find_refusals(pg::Spi &spi, const Candidate &candidate, Oid caller);
 
-// Throws the first: 0A000.
-void refuse_if_any(const Candidate &candidate, const std::vector<Refusal> &refusals);
+// Throws the first, as the reason of what cannot be done: 0A000.
+void refuse_if_any(const std::string &what, const std::vector<Refusal> &refusals);
 
 } // namespace privacy_scan::adopt

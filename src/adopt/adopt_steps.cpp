@@ -103,7 +103,10 @@ std::string key_name(const Adoption &adoption)
 {
     const Oid relid = adoption.relid;
     const AttrNumber number = adoption.key_number;
-    const char *name = pg::guarded([=] { return get_attname(relid, number, true); });
+    // A dropped column keeps a name of sorts, but no type.
+    const char *name = pg::guarded([=]() -> const char * {
+        return OidIsValid(get_atttype(relid, number)) ? get_attname(relid, number, true) : nullptr;
+    });
     if (!name)
         pg::fail(ERRCODE_UNDEFINED_COLUMN, "the key of the adoption does not exist any more", {},
                  "Call privacy_scan.cancel_adoption().");
@@ -112,7 +115,6 @@ std::string key_name(const Adoption &adoption)
 
 void read_steps(pg::Spi &spi, Work &work)
 {
-    pg::OwnerScope owner(work.candidate.table.owner);
     work.progress = read_progress(spi, work.candidate, work.scheme.axis->text_of(work.cutover));
     work.steps = steps_of(work.candidate, work.scheme, work.progress, work.cutover);
 }
@@ -140,7 +142,6 @@ std::vector<StepRow> rows_of_done(const Adoption &adoption)
              {}}};
 }
 
-// The first step that isn't done: done_now where it has just been done.
 std::vector<StepRow> rows_of(const Work &work)
 {
     std::vector<StepRow> rows;
@@ -162,6 +163,7 @@ std::vector<StepRow> rows_of(const Work &work)
     return rows;
 }
 
+// Never null: the switch is never done in an adoption under way.
 const Step *next_step(const Work &work)
 {
     for (const Step &step : work.steps)
@@ -171,11 +173,11 @@ const Step *next_step(const Work &work)
 }
 
 // A short strong lock, in tries, for one statement.
-void run_locked(pg::Spi &spi, const Work &work, const std::string &sql)
+void run_locked(pg::Spi &spi, Oid relid, const std::string &sql)
 {
-    pg::OwnerScope owner(work.candidate.table.owner);
+    pg::OwnerScope owner(pg::require_owner(relid).owner);
     pg::LockWait wait;
-    auto failure = pg::try_with_locks({work.adoption.relid}, wait, [&] { spi.run(sql); });
+    auto failure = pg::try_with_locks({relid}, wait, [&] { spi.run(sql); });
     if (failure)
         pg::raise(*failure);
 }
@@ -185,12 +187,14 @@ void drop_invalid_index(pg::Spi &spi, const Work &work)
 {
     if (work.progress.index.empty() || work.progress.index_valid)
         return;
-    run_locked(spi, work, "DROP INDEX " + pg::quote(work.candidate.schema, work.progress.index));
+    run_locked(spi, work.adoption.relid,
+               "DROP INDEX " + pg::quote(work.candidate.schema, work.progress.index));
 }
 
 void drop_limit(pg::Spi &spi, const Work &work)
 {
-    run_locked(spi, work, "ALTER TABLE " + work.candidate.name + " DROP CONSTRAINT " + check_name);
+    run_locked(spi, work.adoption.relid,
+               "ALTER TABLE " + work.candidate.name + " DROP CONSTRAINT " + check_name);
 }
 
 // The bound must not come so near that rows of the present would be refused.
@@ -228,13 +232,14 @@ void do_step(pg::Spi &spi, Work &work, const Step &step)
 {
     if (step.action == Action::switch_over) {
         const Switched switched = switch_table(spi, work.candidate, work.adoption, work.scheme);
-        store_switch(spi, work.adoption.relid, switched.parent, switched.lock_held_ms, switched.wait.tries);
+        store_switch(spi, work.adoption.relid, switched.parent, switched.lock_held_ms, switched.wait.tries,
+                     work.candidate.needs_index());
         return;
     }
     if (step.action == Action::validate_limit)
         validate(spi, work, step);
     else
-        run_locked(spi, work, step.sql);
+        run_locked(spi, work.adoption.relid, step.sql);
     read_steps(spi, work);
 }
 
@@ -244,17 +249,17 @@ std::vector<StepRow> advance(pg::Spi &spi, Oid relid, bool &more)
 {
     more = false;
     const TimestampTz begun = GetCurrentTimestamp();
-    const Adoption adoption = require_adoption(spi, relid);
+    Adoption adoption = require_adoption(spi, relid);
+    if (!adoption.is_done()) {
+        pg::LockWait wait;
+        pg::lock_in_tries(pg::require_owner(adoption.relid), ShareUpdateExclusiveLock, wait);
+        adoption = require_adoption(spi, relid); // as whoever had the lock before left it
+    }
     if (adoption.is_done())
         return rows_of_done(adoption);
-    pg::LockWait wait;
-    pg::lock_in_tries(pg::require_owner(adoption.relid), ShareUpdateExclusiveLock, wait);
-    Work work = read_work(spi, require_adoption(spi, relid));
-    {
-        const Oid caller = GetUserId();
-        pg::OwnerScope owner(work.candidate.table.owner);
-        refuse_if_any(work.candidate, find_refusals(spi, work.candidate, caller));
-    }
+    Work work = read_work(spi, adoption);
+    refuse_if_any("cannot adopt relation \"" + work.candidate.relname + "\"",
+                  find_refusals(spi, work.candidate, GetUserId()));
     renew_cutover(spi, work, begun);
     drop_invalid_index(spi, work);
     const Step step = *next_step(work);
@@ -271,25 +276,47 @@ std::vector<StepRow> advance(pg::Spi &spi, Oid relid, bool &more)
     return rows;
 }
 
+namespace
+{
+
+// What drops all that an adoption prepared; also where its key is gone, or the table is none to adopt any
+// more.
+std::vector<std::string> leftovers(pg::Spi &spi, Oid relid)
+{
+    pg::CatalogPath path;
+    std::vector<std::string> statements;
+    pg::Rows rows = spi.run(
+        "SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', $2, conname) FROM pg_catalog.pg_constraint"
+        " WHERE conrelid = $1 AND conname = $3::name UNION ALL"
+        " SELECT format('DROP INDEX %s', i.indexrelid::regclass) FROM pg_catalog.pg_index i"
+        " JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid"
+        " WHERE i.indrelid = $1 AND starts_with(x.relname::text, $4)",
+        {pg::oid_param(relid), pg::text_param(pg::qualified_name(relid)), pg::text_param(check_name),
+         pg::text_param(index_prefix)});
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        statements.push_back(rows.text(row, 1));
+    return statements;
+}
+
+} // namespace
+
 std::vector<StepRow> cancel(pg::Spi &spi, Oid relid)
 {
-    const Adoption adoption = require_adoption(spi, relid);
+    Adoption adoption = require_adoption(spi, relid);
+    if (!adoption.is_done()) {
+        pg::LockWait wait;
+        pg::lock_in_tries(pg::require_owner(adoption.relid), ShareUpdateExclusiveLock, wait);
+        adoption = require_adoption(spi, relid);
+    }
     if (adoption.is_done())
         pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                  "relation \"" + pg::relation_name(relid) + "\" has been adopted already", {},
                  "After the switch there is nothing to cancel.");
-    pg::LockWait wait;
-    pg::lock_in_tries(pg::require_owner(adoption.relid), ShareUpdateExclusiveLock, wait);
-    const Work work = read_work(spi, require_adoption(spi, relid));
     std::vector<StepRow> rows;
-    auto undo = [&](const std::string &sql) {
-        run_locked(spi, work, sql);
+    for (const std::string &sql : leftovers(spi, adoption.relid)) {
+        run_locked(spi, adoption.relid, sql);
         rows.push_back({static_cast<int>(rows.size()) + 1, "undo", "done now", sql, "", {}});
-    };
-    if (work.progress.check_exists)
-        undo("ALTER TABLE " + work.candidate.name + " DROP CONSTRAINT " + check_name);
-    if (!work.progress.index.empty())
-        undo("DROP INDEX " + pg::quote(work.candidate.schema, work.progress.index));
+    }
     delete_adoption(spi, adoption.relid);
     return rows;
 }
@@ -299,12 +326,15 @@ Standing standing_of(pg::Spi &spi, Oid relid)
     const Adoption adoption = require_adoption(spi, relid);
     if (adoption.is_done())
         return {"", 1, 1};
-    const Work work = read_work(spi, adoption);
-    const Step *next = next_step(work);
-    int done = 0;
-    for (const Step &step : work.steps)
-        done += step.is_done;
-    return {next ? to_string(next->action) : "", done, static_cast<int>(work.steps.size())};
+    try {
+        const Work work = read_work(spi, adoption);
+        int done = 0;
+        for (const Step &step : work.steps)
+            done += step.is_done;
+        return {to_string(next_step(work)->action), done, static_cast<int>(work.steps.size())};
+    } catch (const pg::Error &error) { // the view goes on to show the others
+        return {error.message, 0, 0};
+    }
 }
 
 } // namespace privacy_scan::adopt

@@ -37,7 +37,7 @@ std::vector<StepRow> advance(pg::Spi &spi, Oid relid, bool &more);
 // Drops what was prepared. Error 55000 after the switch.
 std::vector<StepRow> cancel(pg::Spi &spi, Oid relid);
 
-// The next step's name, how many are done, of how many.
+// The next step's name, or what is wrong with the table, how many are done, of how many.
 struct Standing {
     std::string step;
     int done, total;

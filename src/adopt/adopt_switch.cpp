@@ -16,13 +16,10 @@ extern "C" {
 namespace privacy_scan::adopt
 {
 
-namespace
-{
-
 // A lock that isn't had soon is asked for again later, for everybody waits behind the request; and again for
 // longer than elsewhere, since all that went before would have to be made anew.
-constexpr int most_wait_ms = 50;
-constexpr int more_tries = 6;
+static constexpr int most_wait_ms = 50;
+static constexpr int more_tries = 6;
 
 void ask_briefly(pg::GucScope &settings)
 {
@@ -33,6 +30,9 @@ void ask_briefly(pg::GucScope &settings)
     settings.set("privacy_scan.lock_attempts",
                  std::to_string(std::min(1000, settings::lock_attempts() * more_tries)).c_str());
 }
+
+namespace
+{
 
 struct Switch {
     const Candidate &candidate;
@@ -175,7 +175,8 @@ Switched switch_table(pg::Spi &spi, const Candidate &candidate, const Adoption &
         pg::OwnerScope owner(candidate.table.owner);
         require_prepared(spi, candidate, scheme.axis->text_of(cutover));
         const Progress progress = read_progress(spi, candidate, scheme.axis->text_of(cutover));
-        refuse_if_any(candidate, find_refusals(spi, candidate, caller));
+        refuse_if_any("cannot adopt relation \"" + candidate.relname + "\"",
+                      find_refusals(spi, candidate, caller));
         Switch work{candidate, scheme, cutover, {}, {}, fingerprint(spi, relid)};
         work.dependents = read_dependents(spi, relid, candidate.table.owner);
         work.parent = make_parent(spi, candidate, scheme, cutover);

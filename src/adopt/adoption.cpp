@@ -17,7 +17,7 @@ std::optional<Adoption> find_adoption(pg::Spi &spi, Oid relid)
     pg::CatalogScope scope;
     pg::Rows rows =
         spi.run("SELECT relation::oid, key_number::int4, every, premake, time_zone, default_partition,"
-                " cutover, parent::oid FROM privacy_scan.adoption_states"
+                " cutover, parent::oid, key_added FROM privacy_scan.adoption_states"
                 " WHERE relation = $1 OR parent = $1",
                 {pg::regclass_param(relid)});
     if (rows.empty())
@@ -34,6 +34,7 @@ std::optional<Adoption> find_adoption(pg::Spi &spi, Oid relid)
     adoption.cutover = rows.int8(0, 7);
     if (!rows.is_null(0, 8))
         adoption.parent = rows.oid(0, 8);
+    adoption.key_added = rows.boolean(0, 9);
     return adoption;
 }
 
@@ -51,6 +52,8 @@ void insert_adoption(pg::Spi &spi, const Adoption &adoption)
 {
     pg::CatalogScope scope;
     const partition::Policy &policy = adoption.policy;
+    spi.run("DELETE FROM privacy_scan.adoption_states s WHERE NOT EXISTS"
+            " (SELECT FROM pg_catalog.pg_class c WHERE c.oid = coalesce(s.parent, s.relation))");
     spi.run("INSERT INTO privacy_scan.adoption_states"
             " (relation, key_number, every, premake, time_zone, default_partition, cutover)"
             " VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -75,14 +78,14 @@ void store_cutover(pg::Spi &spi, Oid relid, std::int64_t cutover)
             {pg::regclass_param(relid), pg::timestamptz_param(cutover)});
 }
 
-void store_switch(pg::Spi &spi, Oid relid, Oid parent, double lock_held_ms, int tries)
+void store_switch(pg::Spi &spi, Oid relid, Oid parent, double lock_held_ms, int tries, bool key_added)
 {
     pg::CatalogScope scope;
-    spi.run(
-        "UPDATE privacy_scan.adoption_states SET parent = $2, switched_at = clock_timestamp(),"
-        " lock_held_ms = $3, lock_tries = $4, last_error = NULL, last_error_at = NULL WHERE relation = $1",
-        {pg::regclass_param(relid), pg::regclass_param(parent), pg::float8_param(lock_held_ms),
-         pg::int4_param(tries)});
+    spi.run("UPDATE privacy_scan.adoption_states SET parent = $2, switched_at = clock_timestamp(),"
+            " lock_held_ms = $3, lock_tries = $4, key_added = $5, last_error = NULL, last_error_at = NULL "
+            "WHERE relation = $1",
+            {pg::regclass_param(relid), pg::regclass_param(parent), pg::float8_param(lock_held_ms),
+             pg::int4_param(tries), pg::bool_param(key_added)});
 }
 
 void store_error(pg::Spi &spi, Oid relid, const pg::ErrorText &error)

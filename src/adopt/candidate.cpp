@@ -129,7 +129,10 @@ Scheme make_scheme(const Candidate &candidate, const partition::Policy &policy)
 
 Progress read_progress(pg::Spi &spi, const Candidate &candidate, const std::string &cutover)
 {
-    pg::CatalogPath path;
+    pg::GucScope settings; // the bound is compared as text
+    for (auto [name, value] :
+         {std::pair("search_path", "pg_catalog, pg_temp"), {"DateStyle", "ISO, YMD"}, {"TimeZone", "UTC"}})
+        settings.set(name, value);
     Progress progress;
     pg::Rows index = spi.run(
         "SELECT x.relname::text, i.indisvalid AND i.indisready AND i.indisunique AND i.indpred IS NULL"
