@@ -60,7 +60,9 @@ GRANT SELECT (id, kind, at, scan), UPDATE (kind) ON t TO ps_keep_reader;
 GRANT SELECT ON t TO ps_keep_viewer WITH GRANT OPTION;
 GRANT USAGE ON SEQUENCE t_id_seq TO ps_keep_reader;
 ALTER TABLE t REPLICA IDENTITY FULL;
+SET client_min_messages = error; -- whatever wal_level is
 CREATE PUBLICATION ps_keep_changes FOR TABLE t WITH (publish_via_partition_root = true);
+SET client_min_messages = warning;
 CREATE VIEW counted WITH (security_barrier) AS SELECT count(*) AS rows FROM t;
 CREATE VIEW renamed AS SELECT id AS number, kind FROM t WHERE at > '2000-01-01' WITH LOCAL CHECK OPTION;
 ALTER VIEW renamed RENAME COLUMN kind TO sort;

@@ -92,7 +92,9 @@ SELECT * FROM reasons();
 DROP TRIGGER fresh ON t;
 
 -- Publications, labels, retention.
+SET client_min_messages = error; -- whatever wal_level is
 CREATE PUBLICATION ps_refuse_by_leaf FOR TABLE t;
+SET client_min_messages = warning;
 SELECT * FROM reasons();
 DROP PUBLICATION ps_refuse_by_leaf;
 SET allow_system_table_mods = on;
