@@ -139,9 +139,8 @@ constexpr const char *checks[] = {
     "SELECT true, format('it has a security label of provider \"%s\"', provider),"
     " 'Labels are not taken over.', 'Remove the label, and set it again after the switch.'"
     " FROM pg_catalog.pg_seclabel WHERE classoid = 'pg_class'::regclass AND objoid = $1",
-    // Everything else that depends on the table: what is the table's own goes with it, what reads it was
-    // looked
-    // at above.
+    // Everything else that depends on the table. What is its own goes with it; what reads it was looked at
+    // above.
     "SELECT true, format('%s depends on it', pg_describe_object(d.classid, d.objid, d.objsubid)),"
     " 'It would stay with the first partition.', 'Drop it, and create it again after the switch.'"
     " FROM pg_catalog.pg_depend d WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND NOT CASE "

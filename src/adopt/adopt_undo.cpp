@@ -214,14 +214,14 @@ std::vector<Oid> referenced_by(pg::Spi &spi, Oid relid)
     return relids;
 }
 
-void refuse_what_depends(pg::Spi &spi, const Undo &work)
+void refuse_what_depends(pg::Spi &spi, const Undo &work, Oid caller)
 {
     Candidate set;
     set.table = work.set;
     set.relname = work.relname;
     set.key_number = partition::key_column(work.adoption.parent).number;
     refuse_if_any("cannot undo the adoption of relation \"" + work.relname + "\"",
-                  find_refusals(spi, set, GetUserId()));
+                  find_refusals(spi, set, caller));
 }
 
 // How long an older snapshot, which would not see the rows that were moved, is waited for under the lock.
@@ -231,8 +231,9 @@ void merge(pg::Spi &spi, const Undo &work, std::int64_t max_rows)
 {
     const Oid parent = work.adoption.parent;
     const std::string suffix = work.wide_name.substr(std::min(work.relname.size(), work.wide_name.size()));
-    refuse_what_depends(spi, work);
+    const Oid caller = GetUserId();
     pg::OwnerScope owner(work.set.owner);
+    refuse_what_depends(spi, work, caller);
     require_same_rights(spi, work);
     const std::string seen = fingerprint(spi, parent);
     const Dependents dependents = read_dependents(spi, parent, work.set.owner);

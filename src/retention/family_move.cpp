@@ -305,7 +305,8 @@ std::vector<ArchiveTable> prepare_with_locks(pg::Spi &spi, Work &work)
 {
     std::vector<ArchiveTable> archives;
     pg::LockWait wait;
-    if (auto failure = pg::try_with_locks({work.policy.root}, wait, [&] { archives = prepare(spi, work); }))
+    if (auto failure = pg::try_with_locks({work.policy.root, hold_table()}, wait,
+                                          [&] { archives = prepare(spi, work); }))
         pg::raise(*failure);
     return archives;
 }

@@ -1,5 +1,4 @@
-// See hold.hpp. Whoever removes rows locks the table of holds in ROW SHARE, whoever places one in EXCLUSIVE.
-// Nobody but us can lock it so: it takes rights on the table that nobody is given.
+// See hold.hpp. Nobody but us can lock the table of holds so: it takes rights on it that nobody is given.
 #include "pg/postgres.hpp"
 
 #include "retention/hold.hpp"
@@ -8,9 +7,11 @@
 #include "pg/lock.hpp"
 
 extern "C" {
+#include <catalog/namespace.h>
 #include <fmgr.h>
 #include <utils/array.h>
 #include <utils/fmgroids.h>
+#include <utils/lsyscache.h>
 }
 
 namespace privacy_scan::retention
@@ -98,6 +99,12 @@ bool operator==(const Hold &a, const Hold &b)
     return a.id == b.id; // a hold is never changed
 }
 
+Oid hold_table()
+{
+    return pg::guarded(
+        [] { return get_relname_relid("hold_ledger", get_namespace_oid("privacy_scan", false)); });
+}
+
 std::string condition_of_ids(pg::Spi &spi, const pg::OwnedTable &root, Datum ids)
 {
     refuse_no_ids(ids);
@@ -112,7 +119,7 @@ std::int64_t place_hold(pg::Spi &spi, const pg::OwnedTable &root, const std::str
     const std::string holder = pg::role_name(GetUserId());
     std::int64_t id = 0;
     pg::LockWait wait;
-    const auto failure = pg::try_with_locks({root.relid}, wait, [&] {
+    const auto failure = pg::try_with_locks({hold_table()}, wait, [&] {
         pg::CatalogScope scope;
         spi.run("LOCK TABLE privacy_scan.hold_ledger IN EXCLUSIVE MODE");
         id = spi.run("INSERT INTO privacy_scan.hold_ledger (root, condition, reason, until, held_by)"

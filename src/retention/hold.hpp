@@ -21,6 +21,9 @@ bool operator==(const Hold &a, const Hold &b);
 // one column.
 std::string condition_of_ids(pg::Spi &spi, const pg::OwnedTable &root, Datum ids);
 
+// The table of holds: whoever removes rows locks it in ROW SHARE, whoever places a hold in EXCLUSIVE.
+Oid hold_table();
+
 // Places a hold; once that is committed no batch takes what it holds. Waits for the batches under way, in
 // tries. condition: compiled. until: an instant, or none. Returns its id. Error: 55P03.
 std::int64_t place_hold(pg::Spi &spi, const pg::OwnedTable &root, const std::string &condition,

@@ -50,8 +50,9 @@ std::int64_t hold(pg::Spi &spi, const pg::OwnedTable &root, const std::string &t
                   const std::string &reason, std::optional<std::int64_t> until)
 {
     const std::string condition = compile_condition(root, text);
+    const std::string words =
+        held_rows_in_words(spi, root, condition); // before the lock: it may take its time
     const std::int64_t id = place_hold(spi, root, condition, reason, until);
-    const std::string words = held_rows_in_words(spi, root, condition);
     const char *what = words.c_str();
     pg::guarded([=] { ereport(NOTICE, (errmsg("hold %lld keeps %s", static_cast<long long>(id), what))); });
     return id;
