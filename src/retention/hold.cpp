@@ -5,6 +5,7 @@
 
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
+#include "settings/settings.hpp"
 
 extern "C" {
 #include <catalog/namespace.h>
@@ -77,6 +78,14 @@ void refuse_holds_of_relatives(pg::Spi &spi, Oid root)
              "Hold rows of the root of the retention policy, then release that hold.");
 }
 
+// Within lock_timeout: the lock may be held by a session that is idle in its transaction.
+void lock_table(pg::Spi &spi, const std::string &mode)
+{
+    pg::GucScope brief;
+    brief.set("lock_timeout", (std::to_string(settings::lock_timeout_ms()) + "ms").c_str());
+    spi.run("LOCK TABLE privacy_scan.hold_ledger IN " + mode + " MODE");
+}
+
 std::vector<Hold> read_holds(pg::Spi &spi, Oid root)
 {
     pg::Rows rows = spi.run("SELECT id, condition, reason, root = $1 FROM privacy_scan.hold_ledger"
@@ -121,7 +130,9 @@ std::int64_t place_hold(pg::Spi &spi, const pg::OwnedTable &root, const std::str
     pg::LockWait wait;
     const auto failure = pg::try_with_locks({hold_table()}, wait, [&] {
         pg::CatalogScope scope;
-        spi.run("LOCK TABLE privacy_scan.hold_ledger IN EXCLUSIVE MODE");
+        lock_table(spi, "EXCLUSIVE");
+        spi.run("DELETE FROM privacy_scan.hold_ledger h"
+                " WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = h.root::oid)");
         id = spi.run("INSERT INTO privacy_scan.hold_ledger (root, condition, reason, until, held_by)"
                      " VALUES ($1, $2, $3, $4, $5) RETURNING id",
                      {pg::regclass_param(root.relid), pg::text_param(condition), pg::text_param(reason),
@@ -149,6 +160,7 @@ bool end_hold(pg::Spi &spi, std::int64_t id)
     }
     pg::require_owner(root);
     pg::CatalogScope scope;
+    lock_table(spi, "ROW EXCLUSIVE");
     return spi.run("UPDATE privacy_scan.hold_ledger SET released_at = clock_timestamp(), released_by = $2"
                    " WHERE id = $1 AND released_at IS NULL",
                    {pg::int8_param(id), pg::text_param(caller)})
@@ -164,7 +176,7 @@ std::vector<Hold> holds_in_force(pg::Spi &spi, Oid root)
 std::vector<Hold> lock_holds(pg::Spi &spi, Oid root)
 {
     pg::CatalogScope scope;
-    spi.run("LOCK TABLE privacy_scan.hold_ledger IN ROW SHARE MODE");
+    lock_table(spi, "ROW SHARE");
     return read_holds(spi, root);
 }
 

@@ -29,7 +29,8 @@ Oid hold_table();
 std::int64_t place_hold(pg::Spi &spi, const pg::OwnedTable &root, const std::string &condition,
                         const std::string &reason, std::optional<std::int64_t> until);
 
-// Ends a hold of a root that the caller owns; false where it has been ended. Errors: 42704, 42501.
+// Ends a hold of a root that the caller owns; false where it has been ended. Errors: 42704, 42501, 55P03 a
+// hold is being placed.
 bool end_hold(pg::Spi &spi, std::int64_t id);
 
 // The holds of a root that are in force now, by id. Error: 55000 where one is on another relation that

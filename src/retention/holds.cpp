@@ -93,7 +93,7 @@ PS_FUNCTION(ps_hold_ids)
 
 // privacy_scan.release_hold(hold bigint) returns boolean: ends a hold; its row stays in privacy_scan.holds.
 // False where it had been released. VOLATILE. Errors: 22004, 42501 not the owner of the root, 42704 no such
-// hold.
+// hold, 55P03 another hold is just being placed.
 PS_FUNCTION(ps_release_hold)
 {
     pg::Arguments args(fcinfo);

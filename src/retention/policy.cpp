@@ -149,9 +149,8 @@ Policy require_policy(pg::Spi &spi, Oid root)
 static void forget_dropped(pg::Spi &spi)
 {
     pg::CatalogScope scope;
-    for (const char *table : {"retention_rules", "hold_ledger"})
-        spi.run(std::string("DELETE FROM privacy_scan.") + table +
-                " p WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = p.root::oid)");
+    spi.run("DELETE FROM privacy_scan.retention_rules p"
+            " WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = p.root::oid)");
 }
 
 std::vector<Oid> roots_with_policy(pg::Spi &spi)
