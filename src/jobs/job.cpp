@@ -5,6 +5,7 @@
 
 #include "partition/key_axis.hpp"
 #include "pg/compat.hpp"
+#include "pg/ident.hpp"
 #include "pg/owner.hpp"
 
 #include <array>
@@ -49,13 +50,13 @@ unsigned days_of(const std::string &text)
     return days == 0 ? every_day : days;
 }
 
-namespace
-{
-
 std::vector<pg::Param> params_of(JobKey key)
 {
     return {pg::text_param(to_string(key.kind)), pg::regclass_param(key.relid)};
 }
+
+namespace
+{
 
 // Red.
 Oid relation_of_name(const char *name)
@@ -173,11 +174,9 @@ bool is_due(const Job &job, Instant at)
     return job.is_requested || job.starts_at_once || (job.next_start && *job.next_start <= at);
 }
 
-pg::ObjectTag lock_of(pg::Spi &spi, JobKey key)
+pg::ObjectTag lock_of(JobKey key)
 {
-    pg::CatalogScope scope;
-    const pg::Rows rows = spi.run("SELECT 'privacy_scan.job_states'::regclass::oid");
-    return {rows.oid(0, 1), key.relid, static_cast<std::uint16_t>(key.kind)};
+    return {pg::own_relation("job_states"), key.relid, static_cast<std::uint16_t>(key.kind)};
 }
 
 bool is_misplaced(const Job &job, Instant at)

@@ -40,6 +40,9 @@ struct Job {
 
 const char *to_string(Kind kind);
 
+// Its kind and relation, as the first parameters of a statement on our tables.
+std::vector<pg::Param> params_of(JobKey key);
+
 // The job of that name, which the caller must own: the kind, a blank, the relation as regclass takes it. No
 // lock. Errors: 22023 no such kind, 42704 no such job, 42501, and those of a relation's name.
 JobKey job_of_caller(pg::Spi &spi, const std::string &name);
@@ -55,7 +58,7 @@ bool is_due(const Job &job, Instant at);
 bool is_misplaced(const Job &job, Instant at);
 
 // What every runner takes before it looks at a job, so that no two run one.
-pg::ObjectTag lock_of(pg::Spi &spi, JobKey key);
+pg::ObjectTag lock_of(JobKey key);
 
 Instant next_start_of(const Job &job, Instant after);
 

@@ -12,11 +12,6 @@ namespace privacy_scan::jobs
 namespace
 {
 
-std::vector<pg::Param> params_of(JobKey key)
-{
-    return {pg::text_param(to_string(key.kind)), pg::regclass_param(key.relid)};
-}
-
 const char *to_string(Outcome outcome)
 {
     switch (outcome) {

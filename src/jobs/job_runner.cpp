@@ -149,7 +149,7 @@ RunReport run_one(pg::Spi &spi, JobKey key, Instant at, Asked asked, const Annou
     pg::MemoryScope memory("run of a job");
     spi.commit(); // what is read below must be younger than the lock
     pg::require_read_committed("a job");
-    const pg::SessionLock lock(lock_of(spi, key));
+    const pg::SessionLock lock(lock_of(key));
     if (!lock.is_held())
         return {RunResult::busy, {}, {}};
     RunReport report = run_locked(spi, key, at, asked, announce);

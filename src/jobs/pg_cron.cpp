@@ -6,13 +6,12 @@
 
 #include "pg/arguments.hpp"
 #include "pg/entry.hpp"
+#include "pg/ident.hpp"
 #include "pg/owner.hpp"
 
 extern "C" {
-#include <catalog/namespace.h>
 #include <commands/dbcommands.h>
 #include <utils/guc.h>
-#include <utils/lsyscache.h>
 }
 
 using namespace privacy_scan;
@@ -70,8 +69,7 @@ namespace
 // Only who owns all of it decides for all.
 void require_extension_owner()
 {
-    pg::require_owner(pg::guarded(
-        [] { return get_relname_relid("job_runner", get_namespace_oid("privacy_scan", false)); }));
+    pg::require_owner(pg::own_relation("job_runner"));
 }
 
 void require_pg_cron(pg::Spi &spi, const std::string &database)

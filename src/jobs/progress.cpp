@@ -60,12 +60,15 @@ ProgressEntry *take_entry(JobKey key)
 
 void store(pg::Spi &spi, JobKey key, const Progress &progress)
 {
+    std::vector<pg::Param> params = params_of(key);
+    params.push_back(pg::text_param(progress.phase));
+    params.push_back(pg::oid_param(progress.relation));
+    params.push_back(pg::int8_param(progress.done));
+    params.push_back(progress.total ? pg::int8_param(*progress.total) : pg::null_param(INT8OID));
     pg::CatalogScope scope;
     spi.run("UPDATE privacy_scan.job_states SET phase = $3, phase_relation = $4, done = $5, total = $6"
             " WHERE kind = $1 AND relation = $2",
-            {pg::text_param(to_string(key.kind)), pg::regclass_param(key.relid),
-             pg::text_param(progress.phase), pg::oid_param(progress.relation), pg::int8_param(progress.done),
-             progress.total ? pg::int8_param(*progress.total) : pg::null_param(INT8OID)});
+            params);
 }
 
 } // namespace

@@ -7,18 +7,12 @@
 #include "pg/ident.hpp"
 #include "settings/settings.hpp"
 
-extern "C" {
-#include <catalog/namespace.h>
-#include <utils/lsyscache.h>
-}
-
 namespace privacy_scan::monitor
 {
 
 Oid samples_table()
 {
-    return pg::guarded(
-        [] { return get_relname_relid("metric_samples", get_namespace_oid("privacy_scan", false)); });
+    return pg::own_relation("metric_samples");
 }
 
 namespace

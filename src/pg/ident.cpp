@@ -2,6 +2,7 @@
 #include "pg/ident.hpp"
 
 extern "C" {
+#include <catalog/namespace.h>
 #include <common/hashfn.h>
 #include <mb/pg_wchar.h>
 #include <utils/acl.h>
@@ -51,6 +52,11 @@ std::string schema_name(Oid relid)
 std::string qualified_name(Oid relid)
 {
     return quote(schema_name(relid), relation_name(relid));
+}
+
+Oid own_relation(const char *name)
+{
+    return guarded([=] { return get_relname_relid(name, get_namespace_oid("privacy_scan", false)); });
 }
 
 std::string role_name(Oid role)

@@ -8,11 +8,9 @@
 #include "settings/settings.hpp"
 
 extern "C" {
-#include <catalog/namespace.h>
 #include <fmgr.h>
 #include <utils/array.h>
 #include <utils/fmgroids.h>
-#include <utils/lsyscache.h>
 }
 
 namespace privacy_scan::retention
@@ -110,8 +108,7 @@ bool operator==(const Hold &a, const Hold &b)
 
 Oid hold_table()
 {
-    return pg::guarded(
-        [] { return get_relname_relid("hold_ledger", get_namespace_oid("privacy_scan", false)); });
+    return pg::own_relation("hold_ledger");
 }
 
 std::string condition_of_ids(pg::Spi &spi, const pg::OwnedTable &root, Datum ids)
