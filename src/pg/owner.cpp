@@ -1,9 +1,9 @@
-// See owner.hpp. Why each setting stands here: a job of ours meets tables whose owners may be hostile, and
-// databases and roles whose defaults may be.
+// See owner.hpp.
 #include "pg/owner.hpp"
 
 #include "pg/compat.hpp"
 #include "pg/ident.hpp"
+#include "pg/pinned.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
@@ -23,31 +23,6 @@ namespace privacy_scan::pg
 
 namespace
 {
-
-struct Setting {
-    const char *name;
-    const char *value;
-};
-
-constexpr Setting pinned[] = {
-    {"search_path", "pg_catalog, pg_temp"},
-    {"row_security", "off"},
-    {"TimeZone", "UTC"},
-    {"DateStyle", "ISO, YMD"},
-    {"IntervalStyle", "postgres"},
-    {"extra_float_digits", "1"},
-    {"bytea_output", "hex"},
-    {"default_tablespace", ""},
-    {"default_table_access_method", "heap"},
-    {"check_function_bodies", "off"},
-    {"quote_all_identifiers", "off"},
-};
-
-void pin_all(GucScope &settings)
-{
-    for (const Setting &setting : pinned)
-        settings.set(setting.name, setting.value);
-}
 
 // An autovacuum in the way is cancelled only after deadlock_timeout; by default we would have given up
 // before.
@@ -135,14 +110,14 @@ RoleScope::~RoleScope()
 OwnerScope::OwnerScope(Oid owner)
 {
     guarded([] { make_constraints_immediate(); });
-    pin_all(settings_.emplace());
+    pin_for_statements(settings_.emplace());
     set_lock_timeout(*settings_);
     role_.emplace(owner, SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
 }
 
 CatalogScope::CatalogScope() : role_(guarded([] { return schema_owner(); }), SECURITY_LOCAL_USERID_CHANGE)
 {
-    pin_all(settings_);
+    pin_for_statements(settings_);
 }
 
 void require_read_committed(const char *what)

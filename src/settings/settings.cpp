@@ -11,6 +11,7 @@ namespace privacy_scan::settings
 namespace
 {
 
+int concurrent_lock_timeout_value;
 int job_history_value;
 int job_timeout_value;
 int lock_attempts_value;
@@ -37,6 +38,10 @@ struct IntSetting {
 };
 
 constexpr IntSetting int_settings[] = {
+    {"privacy_scan.concurrent_lock_timeout",
+     "How long a statement that keeps nobody from reading or writing waits for locks and older transactions.",
+     "CREATE INDEX CONCURRENTLY waits for every transaction that is older than it.",
+     &concurrent_lock_timeout_value, 60000, 10, INT_MAX, PGC_USERSET, GUC_UNIT_MS},
     {"privacy_scan.job_history", "How many runs of each job are kept in its history.",
      "Identical failures in a row are one.", &job_history_value, 100, 1, 100000, PGC_SUSET, 0},
     {"privacy_scan.job_timeout", "How long a run of a job may take.",
@@ -96,6 +101,10 @@ void define()
     pg::compat::reserve_guc_prefix("privacy_scan");
 }
 
+int concurrent_lock_timeout_ms()
+{
+    return concurrent_lock_timeout_value;
+}
 int job_history()
 {
     return job_history_value;

@@ -7,6 +7,7 @@ namespace privacy_scan::settings
 // Defines them all. Red: called once, from _PG_init.
 void define();
 
+int concurrent_lock_timeout_ms(); // privacy_scan.concurrent_lock_timeout
 int job_history();               // privacy_scan.job_history
 int job_timeout_ms();            // privacy_scan.job_timeout
 int lock_timeout_ms();           // privacy_scan.lock_timeout

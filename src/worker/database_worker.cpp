@@ -7,6 +7,7 @@
 #include "jobs/job_runner.hpp"
 #include "pg/entry.hpp"
 #include "pg/memory.hpp"
+#include "pg/pinned.hpp"
 #include "worker/worker.hpp"
 #include "worker/worker_state.hpp"
 
@@ -18,7 +19,6 @@ extern "C" {
 #include <storage/ipc.h>
 #include <storage/latch.h>
 #include <tcop/pquery.h>
-#include <utils/guc.h>
 #include <utils/portal.h>
 #include <utils/ps_status.h>
 #include <utils/timestamp.h>
@@ -31,38 +31,6 @@ namespace privacy_scan::worker
 
 namespace
 {
-
-// What neither ALTER DATABASE nor ALTER ROLE is to bend. Settings that a version doesn't know are passed
-// over.
-struct Setting {
-    const char *name;
-    const char *value;
-};
-constexpr Setting pinned[] = {
-    {"search_path", "pg_catalog, pg_temp"},
-    {"role", "none"},
-    {"default_transaction_isolation", "read committed"},
-    {"default_transaction_read_only", "off"},
-    {"default_transaction_deferrable", "off"},
-    {"session_replication_role", "origin"},
-    {"exit_on_error", "off"},
-    {"zero_damaged_pages", "off"},
-    {"ignore_checksum_failure", "off"},
-    {"statement_timeout", "0"},
-    {"lock_timeout", "0"},
-    {"transaction_timeout", "0"},
-    {"idle_in_transaction_session_timeout", "0"},
-    {"idle_session_timeout", "0"},
-    {"jit", "off"},
-};
-
-// Red.
-void pin_settings()
-{
-    for (const Setting &setting : pinned)
-        if (GetConfigOption(setting.name, true, false))
-            SetConfigOption(setting.name, setting.value, PGC_SUSET, PGC_S_OVERRIDE);
-}
 
 // Told to end, the work is cancelled, so that its end is written down.
 void handle_sigterm(int)
@@ -191,7 +159,7 @@ void ps_database_worker_main(Datum argument)
     BackgroundWorkerUnblockSignals();
     if (!report_start(entry_of_visit, &database))
         proc_exit(0);
-    pin_settings();
+    pg::pin_for_process();
     BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
     MemoryContextSwitchTo(TopMemoryContext);
     pgstat_report_activity(STATE_RUNNING, "privacy_scan: looking for due jobs");
