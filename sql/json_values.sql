@@ -58,4 +58,10 @@ WHERE privacy_scan.json_numeric(doc, 'v') IS DISTINCT FROM CASE jsonb_typeof(doc
    OR privacy_scan.json_timestamptz(doc, VARIADIC '{v}'::text[]) IS DISTINCT FROM privacy_scan.json_timestamptz(doc, 'v');
 SELECT privacy_scan.json_array_length(doc, VARIADIC ARRAY[]::text[]) AS root_length FROM documents ORDER BY n;
 
+-- Escapes are gone by the time a document is stored; what jsonb refuses never comes here.
+SELECT bool_and(privacy_scan.json_text(doc, 'k') IS NOT DISTINCT FROM doc ->> 'k' AND privacy_scan.json_has(doc, 'k')) AS same
+FROM unnest(ARRAY['{"k": "\ud83d\ude00"}', '{"\u006b": "\u00e9\t\"\\"}', '{"k": ""}', '{"k": "\uffff\u2028"}']::jsonb[]) doc;
+SELECT privacy_scan.json_text('{"k": "\u0000"}', 'k');
+SELECT privacy_scan.json_text('{"k": "\ud83d"}', 'k');
+
 DROP SCHEMA json_values CASCADE;

@@ -75,7 +75,8 @@ void forget_argument(CallSite *site)
             pfree(const_cast<char *>(site->steps[i].key));
     pfree(site->steps);
     pfree(site->memos);
-    *site = {site->documents, nullptr, 0, site->is_path, site->is_constant, false, false, nullptr, nullptr};
+    *site = {site->documents, nullptr, 0,     site->is_path, site->is_constant,
+             false,           false,   false, nullptr,       nullptr};
 }
 
 // Makes the site's steps anew. An error on the way leaves a site without an argument, which is made once
@@ -100,6 +101,7 @@ void set_argument(CallSite *site, struct varlena *argument)
     memcpy(copy, argument, size);
     site->argument = copy;
     site->is_fixed = site->is_constant;
+    site->is_root = site->is_fixed && site->count == 0;
 }
 
 bool is_same(const struct varlena *a, const struct varlena *b)

@@ -15,7 +15,8 @@ struct CallSite {
     std::int32_t count;
     bool is_path;             // otherwise its only step is a key, of an object
     bool is_constant;         // the argument cannot change,
-    bool is_fixed;            // and the steps are made of it
+    bool is_fixed;            // and the steps are made of it:
+    bool is_root;             // there are none
     bool is_nowhere;          // a NULL among the steps (its key is null, too)
     KeyMemo *memos;           // one for each of the first steps
     struct varlena *argument; // that the steps were made from

@@ -21,6 +21,8 @@ constexpr std::uint32_t most_kept = 4;         // documents
 constexpr std::uint32_t most_compared = 16384; // bytes of a compressed datum that is recognized by its bytes
 constexpr std::uint32_t most_at_once = 16 << 20; // bytes decoded between two looks for an interrupt
 constexpr std::size_t large_buffer = 4 << 20;    // is given back when it is far too large for what follows
+constexpr std::int32_t unshared_before_rest = 4; // documents that were kept for nobody,
+constexpr std::int32_t documents_of_rest = 64;   // and how many are then not kept
 constexpr std::uint32_t tcinfo_size = 4;         // what a compressed varlena has behind its header
 
 struct Buffer {
@@ -38,9 +40,11 @@ struct Stored {
     MemoryContext query;   // external: of the call that reads it now
     TimestampTz statement; // in which it was opened
     std::uint64_t last_use;
+    std::int32_t unshared;   // compressed: in a row, that nobody looked at again; negative: none is kept
     std::uint32_t fetched;   // compressed: [0, fetched) of what is stored is in `stored`
     std::uint32_t last_read; // external_raw: the end of what was read
     double share;            // external: of what was stored, how much the document before it took; at most 1
+    std::uint32_t wanted;    // compressed: how far it is read, or, before that, the document before it
     Decoded (*decode)(Decoding &, std::uint32_t);
     Decoding decoding;
     Buffer stored;  // compressed: what is stored
@@ -140,9 +144,13 @@ bool fetch_compressed(ByteSource *source, std::uint32_t offset, std::uint32_t le
 {
     Stored &document = *reinterpret_cast<Stored *>(source);
     const Form form = std::exchange(document.form, Form::none);
-    if (!decode_until(document, offset + length))
+    const std::uint32_t end = offset + length, size = document.source.size;
+    // Where the document before was read to its end, in one go: that is what liblz4 is quickest at.
+    const bool is_late = document.decoding.output_done == 0 && document.wanted > size / 2;
+    if (!decode_until(document, is_late ? std::max(end, std::min(document.wanted, size)) : end))
         return false;
-    document.source.ready = document.decoding.output_done;
+    document.wanted = end;
+    document.source.ready = std::min(document.decoding.output_done, end + size / 16);
     document.form = form;
     return true;
 }
@@ -264,6 +272,7 @@ Stored *find_compressed(const struct varlena *datum, std::uint32_t size, Documen
         Stored &document = kept->places[i];
         if (document.form == Form::compressed && document.fetched == size &&
             memcmp(document.stored.bytes, datum, size) == 0) {
+            document.unshared = 0;
             site.place = i + 1;
             return &document;
         }
@@ -321,6 +330,16 @@ ByteSource *open_external(const struct varlena *datum, DocumentSite &site)
     return use(document, site);
 }
 
+// A compressed datum is copied to be recognized, which pays where several calls read one document.
+bool is_worth_keeping(Stored &document)
+{
+    if (document.unshared++ < 0)
+        return false;
+    if (document.unshared > unshared_before_rest)
+        document.unshared = -documents_of_rest;
+    return true;
+}
+
 ByteSource *open_compressed(const struct varlena *datum, DocumentSite &site)
 {
     const std::uint32_t size = VARSIZE(datum);
@@ -329,15 +348,20 @@ ByteSource *open_compressed(const struct varlena *datum, DocumentSite &site)
     if (Stored *document = find_compressed(datum, size, site))
         return use(*document, site);
     Stored &document = place_for(site);
-    reserve(document.stored, size);
-    memcpy(document.stored.bytes, datum, size);
+    const bool is_kept = is_worth_keeping(document);
+    const auto *bytes = reinterpret_cast<const std::uint8_t *>(datum);
+    if (is_kept) {
+        reserve(document.stored, size);
+        memcpy(document.stored.bytes, datum, size);
+        bytes = document.stored.bytes;
+    }
     document.fetched = size;
-    const std::uint32_t info = load_word(document.stored.bytes + VARHDRSZ);
-    if (!begin_decoding(document, info >> 30, info & 0x3FFFFFFF,
-                        document.stored.bytes + VARHDRSZ + tcinfo_size, size - VARHDRSZ - tcinfo_size))
+    const std::uint32_t info = load_word(bytes + VARHDRSZ);
+    if (!begin_decoding(document, info >> 30, info & 0x3FFFFFFF, bytes + VARHDRSZ + tcinfo_size,
+                        size - VARHDRSZ - tcinfo_size))
         return nullptr;
     document.decoding.source_ready = document.decoding.source_size;
-    document.form = Form::compressed;
+    document.form = is_kept ? Form::compressed : Form::none;
     return use(document, site);
 }
 

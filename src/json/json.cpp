@@ -5,6 +5,7 @@
 
 #include "json/call_site.hpp"
 #include "json/json_text.hpp"
+#include "json/jsonb_layout.hpp"
 #include "json/number.hpp"
 #include "json/rfc3339.hpp"
 #include "pg/entry.hpp"
@@ -86,6 +87,18 @@ template <Locate locate> inline Datum array_length_result(FunctionCallInfo fcinf
     if (!locate(fcinfo, located) || located.value.kind != Kind::array)
         return null_result(fcinfo);
     return Int32GetDatum(static_cast<std::int32_t>(located.value.count));
+}
+
+// The number of elements of a plain document that is an array; -1 where it is anything else. Found without
+// the long way, which would cost more than all of the built-in function does.
+inline std::int32_t plain_array_length(const struct varlena *datum)
+{
+    if (VARATT_IS_EXTENDED(datum) || VARSIZE(datum) < VARHDRSZ + 4)
+        return -1;
+    const std::uint32_t header = load_word(reinterpret_cast<const std::uint8_t *>(VARDATA(datum)));
+    const std::uint32_t count = header & count_mask;
+    const bool is_array = header == (array_flag | count) && count <= (VARSIZE(datum) - VARHDRSZ) / 4 - 1;
+    return is_array ? static_cast<std::int32_t>(count) : -1;
 }
 
 template <Locate locate> inline Datum has_result(FunctionCallInfo fcinfo)
@@ -174,6 +187,13 @@ PS_RED_FUNCTION(ps_json_array_length)
 }
 PS_RED_FUNCTION(ps_json_array_length_path)
 {
+    const auto *site = static_cast<const CallSite *>(fcinfo->flinfo->fn_extra);
+    if (site && site->is_root) {
+        const auto *datum = reinterpret_cast<const struct varlena *>(PG_GETARG_POINTER(0));
+        const std::int32_t length = plain_array_length(datum);
+        if (length >= 0)
+            return Int32GetDatum(length);
+    }
     return array_length_result<locate_path>(fcinfo);
 }
 

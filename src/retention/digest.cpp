@@ -26,6 +26,13 @@ Digest operator+(const Digest &a, const Digest &b)
     return sum;
 }
 
+Digest operator-(const Digest &a, const Digest &b)
+{
+    Digest difference{a.low - b.low, a.high - b.high};
+    difference.high -= a.low < b.low;
+    return difference;
+}
+
 void to_hex(const Digest &digest, char (&text)[33])
 {
     std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(digest.high),

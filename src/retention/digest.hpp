@@ -26,8 +26,9 @@ inline bool operator==(const Digest &a, const Digest &b)
     return a.low == b.low && a.high == b.high;
 }
 
-// The sum modulo 2^128.
+// Sum and difference modulo 2^128.
 Digest operator+(const Digest &a, const Digest &b);
+Digest operator-(const Digest &a, const Digest &b);
 
 // 32 hexadecimal digits, high first.
 void to_hex(const Digest &digest, char (&text)[33]);

@@ -44,6 +44,7 @@ Work::Work(pg::Spi &spi, Policy the_policy, std::int64_t at)
     : policy(std::move(the_policy)), family(read_family(spi, policy.root)), sql(family, policy),
       cutoff(cutoff_of(policy, at)), rows_per_root(estimate_rows_per_root(spi, family))
 {
+    policy.holds = holds_in_force(spi, policy.root);
 }
 
 Picked::Picked(pg::Rows the_row, std::size_t columns) : row(std::move(the_row)), count(row.int8(0, 1))
@@ -294,6 +295,7 @@ std::vector<ArchiveTable> prepare(pg::Spi &spi, Work &work)
                  "foreign keys to " + work.family.root().name + " or its family changed during the run", {},
                  "Run it again.");
     work.family = std::move(family); // its partitions
+    work.policy.holds = lock_holds(spi, work.policy.root);
     return open_archives(spi, work);
 }
 

@@ -38,10 +38,18 @@ FamilySql::FamilySql(const Family &family, const Policy &policy)
 }
 
 // Over the alias t, as the stored condition is.
-std::string FamilySql::expired() const
+std::string FamilySql::expired_but_for_holds() const
 {
     std::string text = key_ + " < $1 AND isfinite(" + key_ + ")";
     return policy_.condition.empty() ? text : text + " AND (" + policy_.condition + ")";
+}
+
+std::string FamilySql::expired() const
+{
+    std::string text = expired_but_for_holds();
+    for (const Hold &hold : policy_.holds)
+        text += " AND (" + hold.condition + ") IS NOT TRUE";
+    return text;
 }
 
 std::string FamilySql::pick(const std::string &condition, const std::string &limit) const
@@ -71,6 +79,16 @@ std::string FamilySql::pick_referenced(const Member &member) const
     return pick(expired() + " AND EXISTS (SELECT FROM unnest($2) AS x WHERE x " + pair.equals + " " +
                     column("t", pair.parent) + ")",
                 "");
+}
+
+std::string FamilySql::pick_where(const std::string &condition) const
+{
+    return pick(condition, "");
+}
+
+std::string FamilySql::count_where(const std::string &condition) const
+{
+    return "SELECT count(*) FROM " + family_.root().from + " AS t WHERE " + condition;
 }
 
 std::string FamilySql::count_unpicked(const Member &member) const
@@ -181,6 +199,12 @@ std::string FamilySql::count_expired(const Member &member) const
     return "SELECT count(*) FROM " + member.from + " AS t WHERE " + belongs(member, "t", Roots::expired);
 }
 
+std::string FamilySql::count_held(const Hold &hold) const
+{
+    return "SELECT count(*) FROM " + family_.root().from + " AS t WHERE " + expired_but_for_holds() +
+           " AND (" + hold.condition + ")";
+}
+
 // The places of rows that no one condition finds, as a common table expression: those of the picked roots,
 // and those that several links may lead to, a link at a time: an OR of links could use no index. They are
 // locked by then, so that their place holds. Empty where one link leads to the rows.
@@ -197,12 +221,17 @@ std::string FamilySql::hits(const Member &member) const
     return "hit AS MATERIALIZED (" + join(hits, " UNION ") + ")";
 }
 
+// True of the alias t's row that belongs to the picked roots; behind hits().
+std::string FamilySql::is_found(const Member &member) const
+{
+    return member.links.size() == 1 ? through(member.links.front(), "t", Roots::picked)
+                                    : "t.ctid = ANY (ARRAY(SELECT c FROM hit)) AND (t.tableoid, t.ctid) IN "
+                                      "(SELECT o, c FROM hit)";
+}
+
 std::string FamilySql::deletion(const Member &member) const
 {
-    return "DELETE FROM " + member.from + " AS t WHERE " +
-           (member.links.size() == 1 ? through(member.links.front(), "t", Roots::picked)
-                                     : "t.ctid = ANY (ARRAY(SELECT c FROM hit)) AND (t.tableoid, t.ctid) IN "
-                                       "(SELECT o, c FROM hit)");
+    return "DELETE FROM " + member.from + " AS t WHERE " + is_found(member);
 }
 
 std::string FamilySql::delete_rows(const Member &member, const std::string &columns) const
@@ -222,6 +251,27 @@ std::string FamilySql::move_rows(const Member &member, const std::string &archiv
            " SELECT (g.d).rows, (g.d).bytes, (g.d).digest, (k.d).rows, (k.d).digest"
            " FROM (SELECT privacy_scan.row_digest(gone.*) AS d FROM gone) AS g,"
            " (SELECT privacy_scan.row_digest(kept.*) AS d FROM kept) AS k";
+}
+
+std::string FamilySql::copy_rows(const Member &member, const std::string &target,
+                                 const std::string &insert_columns, const std::string &columns) const
+{
+    const std::string found = hits(member);
+    return "WITH " + (found.empty() ? "" : found + ", ") + "back AS (INSERT INTO " + target + " (" +
+           insert_columns + ") OVERRIDING SYSTEM VALUE SELECT " + insert_columns + " FROM " + member.from +
+           " AS t WHERE " + is_found(member) + " RETURNING " + columns +
+           ") SELECT (privacy_scan.row_digest(back.*)).* FROM back";
+}
+
+std::string FamilySql::remove_rows(const Member &member, const std::string &columns) const
+{
+    const std::string found = hits(member);
+    return "WITH " + (found.empty() ? "" : found + ", ") + "gone AS (" + deletion(member) +
+           " RETURNING t.tableoid AS \"privacy_scan source\", " + columns +
+           "), source AS (SELECT DISTINCT \"privacy_scan source\" AS o FROM gone) SELECT o, (d).rows, "
+           "(d).bytes,"
+           " (d).digest FROM source, LATERAL (SELECT privacy_scan.row_digest(r.*) AS d FROM (SELECT " +
+           columns + " FROM gone WHERE \"privacy_scan source\" = o) AS r) AS digested";
 }
 
 } // namespace privacy_scan::retention

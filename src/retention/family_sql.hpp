@@ -38,9 +38,21 @@ class FamilySql
     // rows and digest of what was inserted.
     std::string move_rows(const Member &member, const std::string &archive, const std::string &columns) const;
 
+    // Copies a member's rows into another relation. One row: rows, bytes and digest of what was inserted.
+    std::string copy_rows(const Member &member, const std::string &target, const std::string &insert_columns,
+                          const std::string &columns) const;
+
+    // Deletes a member's rows. A row for each relation that they were in: its OID; rows, bytes, digest.
+    std::string remove_rows(const Member &member, const std::string &columns) const;
+
     // The expired roots that an array of values refers to, through the member's only link: parameters $1
     // cutoff, $2 the array. The row of pick_roots(), locked as there.
     std::string pick_referenced(const Member &member) const;
+
+    // The roots that meet a condition over the alias t: the row of pick_roots(), locked as there. And their
+    // number.
+    std::string pick_where(const std::string &condition) const;
+    std::string count_where(const std::string &condition) const;
 
     // Of the array, behind the parameters of the picked roots, counts the values that refer to none of them.
     std::string count_unpicked(const Member &member) const;
@@ -54,14 +66,19 @@ class FamilySql
     // least and greatest key as text.
     std::string count_expired(const Member &member) const;
 
+    // Likewise: count of the roots that have expired but for a hold.
+    std::string count_held(const Hold &hold) const;
+
   private:
     enum class Roots { picked, expired };
+    std::string expired_but_for_holds() const;
     std::string expired() const;
     std::string pick(const std::string &condition, const std::string &limit) const;
     std::string number(const std::string &root_column) const;
     std::string through(const Link &link, const std::string &alias, Roots roots) const;
     std::string belongs(const Member &member, const std::string &alias, Roots roots) const;
     std::string hits(const Member &member) const;
+    std::string is_found(const Member &member) const;
     std::string deletion(const Member &member) const;
 
     const Family &family_;

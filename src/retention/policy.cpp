@@ -82,9 +82,12 @@ std::optional<Policy> find_policy(pg::Spi &spi, Oid root)
     if (rows.empty())
         return std::nullopt;
     const Datum keep = rows.datum(0, 2);
-    return Policy{root, rows.text(0, 1),
-                  pg::guarded([=] { return datumCopy(keep, false, sizeof(Interval)); }), rows.text(0, 3),
-                  rows.text(0, 4)};
+    return Policy{root,
+                  rows.text(0, 1),
+                  pg::guarded([=] { return datumCopy(keep, false, sizeof(Interval)); }),
+                  rows.text(0, 3),
+                  rows.text(0, 4),
+                  {}};
 }
 
 Policy require_policy(pg::Spi &spi, Oid root)
@@ -100,8 +103,9 @@ Policy require_policy(pg::Spi &spi, Oid root)
 static void forget_dropped(pg::Spi &spi)
 {
     pg::CatalogScope scope;
-    spi.run("DELETE FROM privacy_scan.retention_rules p"
-            " WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = p.root::oid)");
+    for (const char *table : {"retention_rules", "hold_ledger"})
+        spi.run(std::string("DELETE FROM privacy_scan.") + table +
+                " p WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = p.root::oid)");
 }
 
 std::vector<Oid> roots_with_policy(pg::Spi &spi)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "retention/family.hpp"
+#include "retention/hold.hpp"
 
 namespace privacy_scan::retention
 {
@@ -12,6 +13,7 @@ struct Policy {
     Datum keep = 0;             // interval, in the memory context of the caller
     std::string condition;      // SQL over the alias t, or empty
     std::string archive_schema; // empty: <schema>_archive
+    std::vector<Hold> holds;    // in force when a batch began
 };
 
 // Checks interval, key and (uncompiled) condition, and compiles the condition. Errors: 22023 keep, 42703 and

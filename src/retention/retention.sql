@@ -54,10 +54,11 @@ CREATE TABLE privacy_scan.archive_ledger (
     key_from    text        NOT NULL,
     key_to      text        NOT NULL,
     cutoff      timestamptz NOT NULL,
-    leaf        text        NOT NULL DEFAULT ''
+    leaf        text        NOT NULL DEFAULT '',
+    action      text        NOT NULL DEFAULT 'archive' CHECK (action IN ('archive', 'restore'))
 );
 COMMENT ON TABLE privacy_scan.archive_ledger IS
-    'What was archived, one row a relation and batch, written in the transaction that moved the rows. Read privacy_scan.archives instead.';
+    'What was archived, or restored, one row a relation and batch, written in the transaction that moved the rows. Read privacy_scan.archives instead.';
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_ledger', '');
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_ledger_id_seq', '');
 
@@ -74,7 +75,7 @@ CREATE TYPE privacy_scan.retention_action AS (
     milliseconds double precision
 );
 COMMENT ON TYPE privacy_scan.retention_action IS
-    'What a run does, or would do, to one relation: action (archive, archive whole, keep), archive, rows, bytes, lock, range of the root''s keys, reason, time taken.';
+    'What a run does, or would do, to one relation: action (archive, archive whole, keep, restore), archive, rows, bytes, lock, range of the root''s keys, reason, time taken.';
 
 CREATE FUNCTION privacy_scan.set_retention(
     root regclass, keep interval, key name, condition text DEFAULT NULL, archive text DEFAULT 'table',
@@ -136,14 +137,3 @@ JOIN pg_class r ON r.oid = p.root
 COMMENT ON VIEW privacy_scan.retention_policies IS
     'The retention policies of roots that the reader owns or may read.';
 GRANT SELECT ON privacy_scan.retention_policies TO PUBLIC;
-
-CREATE VIEW privacy_scan.archives WITH (security_barrier) AS
-SELECT a.id, a.archived_at, a.root_name AS root, a.source AS relation, a.target AS archive, a.rows, a.bytes, a.digest,
-       a.key_from, a.key_to, a.cutoff, nullif(a.leaf, '') AS leaf
-FROM privacy_scan.archive_ledger a
-LEFT JOIN pg_class r ON r.oid = a.relation
-WHERE pg_has_role(coalesce(r.relowner, 10::oid), 'USAGE') OR has_table_privilege(r.oid, 'SELECT');
-COMMENT ON VIEW privacy_scan.archives IS
-    'The ledger: what was archived when, one row a relation and batch: rows, logical bytes, range of the root''s keys, digest at the source, which was equal to that of what was inserted; leaf: the partition that went whole, as it is called in the archive.';
-GRANT SELECT ON privacy_scan.archives TO PUBLIC;
-

@@ -84,6 +84,19 @@ std::vector<ActionRow> spared_rows(const Work &work)
     return rows;
 }
 
+std::vector<ActionRow> held_rows(pg::Spi &spi, const Work &work)
+{
+    std::vector<ActionRow> rows;
+    for (const Hold &hold : work.policy.holds) {
+        const std::int64_t held =
+            spi.run(work.sql.count_held(hold), {pg::datum_param(work.cutoff.type, work.cutoff.value)})
+                .int8(0, 1);
+        const std::string reason = "hold " + std::to_string(hold.id) + ": " + hold.reason;
+        rows.push_back({work.policy.root, "keep", {}, held, 0, {}, {}, reason, 0});
+    }
+    return rows;
+}
+
 std::vector<ActionRow> empty_rows(const Work &work)
 {
     std::vector<ActionRow> rows;
@@ -156,6 +169,8 @@ std::vector<ActionRow> plan_rows(pg::Spi &spi, const Work &work)
         row.key_from = roots.text(0, 2);
         row.key_to = roots.text(0, 3);
     }
+    for (ActionRow &row : held_rows(spi, work))
+        rows.push_back(std::move(row));
     for (ActionRow &row : spared_rows(work))
         rows.push_back(std::move(row));
     return rows;
@@ -190,9 +205,9 @@ void Summary::add(const Batch &batch)
 void put(pg::RowSink &sink, const ActionRow &row)
 {
     using pg::cell;
-    const std::string lock = row.action == "archive"         ? "ROW EXCLUSIVE"
-                             : row.action == "archive whole" ? "ACCESS EXCLUSIVE"
-                                                             : "";
+    const std::string lock = row.action == "archive" || row.action == "restore" ? "ROW EXCLUSIVE"
+                             : row.action == "archive whole"                    ? "ACCESS EXCLUSIVE"
+                                                                                : "";
     sink.put({pg::cell_oid(row.relid), cell(row.action), cell(row.target), cell(row.rows), cell(row.bytes),
               cell(lock), cell(row.key_from), cell(row.key_to), cell(row.reason), cell(row.ms)});
 }

@@ -4,7 +4,7 @@ SET LOCAL client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS privacy_scan;
 SET LOCAL search_path = public, pg_catalog;
-SELECT plan(60);
+SELECT plan(63);
 DO $$ BEGIN PERFORM privacy_scan.health(); END $$; -- loads the library, which defines the settings
 
 -- Objects.
@@ -12,7 +12,7 @@ CREATE TEMPORARY VIEW routines AS
 SELECT p.oid, p.oid::regprocedure::text AS signature, p.proname, p.prokind, p.provolatile, p.proparallel, p.prosecdef, p.proacl, p.proowner
 FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
 JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'privacy_scan'
-WHERE p.proname ~ 'retention|digest|cleanup';
+WHERE p.proname ~ 'retention|digest|cleanup|hold|archive';
 GRANT SELECT ON routines TO PUBLIC;
 SELECT set_eq('SELECT signature FROM routines', ARRAY[
   'privacy_scan.set_retention(regclass,interval,name,text,text,name)',
@@ -21,6 +21,13 @@ SELECT set_eq('SELECT signature FROM routines', ARRAY[
   'privacy_scan.apply_retention(regclass,timestamp with time zone,bigint,boolean)',
   'privacy_scan.run_retention(regclass,timestamp with time zone,bigint,boolean,boolean)',
   'privacy_scan.cleanup_old_scans(integer)',
+  'privacy_scan.hold(regclass,text,text,timestamp with time zone)',
+  'privacy_scan.hold(regclass,text[],text,timestamp with time zone)',
+  'privacy_scan.release_hold(bigint)',
+  'privacy_scan.verify_archive(bigint)',
+  'privacy_scan.check_archives()',
+  'privacy_scan.restore_archive(regclass,text[])',
+  'privacy_scan.restore_archive(regclass,text)',
   'privacy_scan.row_digest(record)',
   'privacy_scan.row_digest_add(internal,record)',
   'privacy_scan.row_digest_result(internal)',
@@ -46,17 +53,20 @@ SELECT is((SELECT array_agg(attname || ' ' || format_type(atttypid, NULL) ORDER 
   '{rows bigint,bytes bigint,digest text}', 'a row set''s columns');
 SELECT columns_are('privacy_scan', 'retention_rules', ARRAY['root', 'key_column', 'keep', 'condition', 'archive_schema']);
 SELECT col_is_pk('privacy_scan', 'retention_rules', 'root', 'one policy a root');
-SELECT columns_are('privacy_scan', 'archive_ledger', ARRAY['id', 'archived_at', 'root', 'relation', 'root_name', 'source', 'target', 'rows', 'bytes', 'digest', 'key_from', 'key_to', 'cutoff', 'leaf']);
+SELECT columns_are('privacy_scan', 'archive_ledger', ARRAY['id', 'archived_at', 'root', 'relation', 'root_name', 'source', 'target', 'rows', 'bytes', 'digest', 'key_from', 'key_to', 'cutoff', 'leaf', 'action']);
 SELECT col_is_pk('privacy_scan', 'archive_ledger', 'id', 'the ledger is numbered');
 SELECT is_empty($$SELECT attname FROM pg_attribute WHERE attrelid = 'privacy_scan.archive_ledger'::regclass AND attnum > 0 AND NOT attnotnull$$, 'the ledger has no blanks');
 SELECT columns_are('privacy_scan', 'retention_policies', ARRAY['root', 'key', 'keep', 'condition', 'archive', 'archive_schema']);
-SELECT columns_are('privacy_scan', 'archives', ARRAY['id', 'archived_at', 'root', 'relation', 'archive', 'rows', 'bytes', 'digest', 'key_from', 'key_to', 'cutoff', 'leaf']);
-SELECT is_empty($$SELECT c FROM unnest('{retention_policies,archives}'::text[]) c, pg_class r
+SELECT columns_are('privacy_scan', 'archives', ARRAY['id', 'archived_at', 'root', 'relation', 'archive', 'rows', 'bytes', 'digest', 'key_from', 'key_to', 'cutoff', 'leaf', 'action', 'state', 'state_since', 'checked_at']);
+SELECT columns_are('privacy_scan', 'holds', ARRAY['id', 'root', 'condition', 'reason', 'until', 'held_at', 'held_by', 'released_at', 'released_by', 'in_force']);
+SELECT columns_are('privacy_scan', 'hold_ledger', ARRAY['id', 'root', 'condition', 'reason', 'until', 'held_at', 'held_by', 'released_at', 'released_by']);
+SELECT columns_are('privacy_scan', 'archive_checks', ARRAY['target', 'leaf', 'state', 'since', 'checked_at', 'detail']);
+SELECT is_empty($$SELECT c FROM unnest('{retention_policies,archives,holds}'::text[]) c, pg_class r
   WHERE r.oid = ('privacy_scan.' || c)::regclass AND NOT coalesce(r.reloptions @> '{security_barrier=true}', false)$$, 'the views are security barriers');
-SELECT is_empty($$SELECT c FROM unnest('{retention_rules,archive_ledger,retention_policies,archives,retention_action,row_set}'::text[]) c
+SELECT is_empty($$SELECT c FROM unnest('{hold_ledger,holds,archive_checks,retention_rules,archive_ledger,retention_policies,archives,retention_action,row_set}'::text[]) c
   WHERE coalesce(obj_description(('privacy_scan.' || c)::regclass, 'pg_class'), obj_description(to_regtype('privacy_scan.' || c), 'pg_type')) IS NULL$$, 'each has a comment');
 SELECT set_has($$SELECT c::regclass::text FROM pg_extension, unnest(extconfig) c WHERE extname = 'privacy_scan'$$,
-  $$VALUES ('privacy_scan.retention_rules'), ('privacy_scan.archive_ledger'), ('privacy_scan.archive_ledger_id_seq')$$, 'pg_dump takes policies and ledger along');
+  $$VALUES ('privacy_scan.hold_ledger'), ('privacy_scan.hold_ledger_id_seq'), ('privacy_scan.archive_checks'), ('privacy_scan.retention_rules'), ('privacy_scan.archive_ledger'), ('privacy_scan.archive_ledger_id_seq')$$, 'pg_dump takes policies and ledger along');
 SELECT results_eq($$SELECT name, context, setting FROM pg_settings WHERE name LIKE 'privacy\_scan.retention\_%' ORDER BY name$$,
   $$VALUES ('privacy_scan.retention_batch_rows', 'user', '50000'), ('privacy_scan.retention_keep_partitions', 'superuser', '2'),
     ('privacy_scan.retention_run_rows', 'user', '0'), ('privacy_scan.retention_whole_rows', 'user', '10000')$$, 'its settings');

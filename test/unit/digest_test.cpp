@@ -57,6 +57,15 @@ TEST(Digest, CarriesIntoTheHighHalf)
     EXPECT_EQ(hex_of(Digest{UINT64_MAX, UINT64_MAX} + Digest{1, 0}), "00000000000000000000000000000000");
 }
 
+TEST(Digest, WhatWasAddedCanBeTakenAway)
+{
+    const Digest a = row({{"id", "a"}}), b = row({{"id", "b"}});
+    EXPECT_EQ(hex_of(a + b - b), hex_of(a));
+    EXPECT_EQ(hex_of(a + b - a), hex_of(b));
+    EXPECT_EQ(hex_of(Digest{0, 1} - Digest{1, 0}), "0000000000000000ffffffffffffffff");
+    EXPECT_EQ(hex_of(Digest{0, 0} - Digest{1, 0}), "ffffffffffffffffffffffffffffffff");
+}
+
 TEST(Digest, ComesBackFromItsText)
 {
     const Digest digest = row({{"id", "a"}});

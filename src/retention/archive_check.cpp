@@ -1,0 +1,152 @@
+// See archive_check.hpp. The ledger is read before the archive and again after it: where it is the same, no
+// batch was committed in between, and the archive as it was read is what the ledger adds up to.
+#include "pg/postgres.hpp"
+
+#include "retention/archive_check.hpp"
+
+#include "pg/ident.hpp"
+#include "pg/owner.hpp"
+#include "pg/subxact.hpp"
+#include "retention/row_shape.hpp"
+
+extern "C" {
+#include <catalog/pg_class_d.h>
+#include <utils/lsyscache.h>
+}
+
+namespace privacy_scan::retention
+{
+
+namespace
+{
+
+constexpr int most_attempts = 3;
+
+std::vector<ArchiveCheck> archives_to_check(pg::Spi &spi, std::optional<std::int64_t> id)
+{
+    const Oid caller = GetUserId();
+    pg::CatalogScope scope;
+    pg::Rows rows =
+        spi.run("SELECT DISTINCT a.target, a.leaf, pg_has_role($2, coalesce(r.relowner, 10::oid), 'USAGE')"
+                " FROM privacy_scan.archive_ledger a LEFT JOIN pg_catalog.pg_class r ON r.oid = a.relation"
+                " WHERE $1 IS NULL OR a.id = $1 ORDER BY a.target, a.leaf",
+                {id ? pg::int8_param(*id) : pg::null_param(INT8OID), pg::oid_param(caller)});
+    if (id && rows.empty())
+        pg::fail(ERRCODE_UNDEFINED_OBJECT, "there is no archive " + std::to_string(*id), {},
+                 "The view privacy_scan.archives shows them.");
+    std::vector<ArchiveCheck> checks;
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        if (rows.boolean(row, 3))
+            checks.push_back({rows.text(row, 1), rows.text(row, 2), 0, {}, {}, {}});
+        else if (id)
+            pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE,
+                     "must be owner of the relation that " + rows.text(row, 1) + " is the archive of");
+    }
+    return checks;
+}
+
+struct Expected {
+    std::int64_t entries = 0; // of the ledger
+    RowTotal total{};
+};
+
+Expected read_ledger(pg::Spi &spi, const ArchiveCheck &check)
+{
+    pg::CatalogScope scope;
+    pg::Rows rows = spi.run("SELECT rows, digest, action = 'restore' FROM privacy_scan.archive_ledger"
+                            " WHERE target = $1 AND leaf = $2",
+                            {pg::text_param(check.archive), pg::text_param(check.leaf)});
+    Expected expected;
+    expected.entries = static_cast<std::int64_t>(rows.size());
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        RowTotal &total = expected.total;
+        const Digest digest = digest_of(rows.text(row, 2));
+        const bool is_taken = rows.boolean(row, 3);
+        total.rows += is_taken ? -rows.int8(row, 1) : rows.int8(row, 1);
+        total.digest = is_taken ? total.digest - digest : total.digest + digest;
+    }
+    return expected;
+}
+
+// InvalidOid where it is gone.
+Oid relation_of(pg::Spi &spi, const std::string &name)
+{
+    pg::CatalogScope scope;
+    pg::Rows rows = spi.run("SELECT to_regclass($1)::oid", {pg::text_param(name)});
+    return rows.is_null(0, 1) ? InvalidOid : rows.oid(0, 1);
+}
+
+// As its owner, whom the caller must be.
+RowTotal read_archive(pg::Spi &spi, Oid relid)
+{
+    const pg::OwnedTable table = pg::require_owner(relid);
+    pg::lock_owned(table, AccessShareLock);
+    pg::OwnerScope owner(table.owner);
+    const bool has_partitions =
+        pg::guarded([=] { return get_rel_relkind(relid); }) == RELKIND_PARTITIONED_TABLE;
+    pg::Rows rows = spi.run(
+        "SELECT (d).rows, (d).bytes, (d).digest FROM (SELECT privacy_scan.row_digest(t.*) AS d FROM " +
+        std::string(has_partitions ? "" : "ONLY ") + pg::qualified_name(relid) + " AS t) AS r");
+    return {rows.int8(0, 1), rows.int8(0, 2), digest_of(rows.text(0, 3))};
+}
+
+void judge(ArchiveCheck &check, const RowTotal &expected, const RowTotal &found)
+{
+    check.found_rows = found.rows;
+    check.state = same_rows(expected, found) ? "ok" : "DIFFERENT";
+    if (check.state != "ok")
+        check.detail = found.rows != expected.rows ? "it has another number of rows"
+                                                   : "its rows have digest " + hex_of(found.digest) +
+                                                         " instead of " + hex_of(expected.digest);
+}
+
+void look(pg::Spi &spi, ArchiveCheck &check)
+{
+    for (int attempt = 1; attempt <= most_attempts; ++attempt) {
+        const Expected before = read_ledger(spi, check);
+        check.rows = before.total.rows;
+        const Oid relid = relation_of(spi, check.leaf.empty() ? check.archive : check.leaf);
+        if (!OidIsValid(relid)) {
+            check.state = before.total.rows == 0 ? "ok" : "MISSING";
+            check.detail = "there is no such relation";
+            return;
+        }
+        RowTotal found{};
+        if (auto failure = pg::try_in_subtransaction([&] { found = read_archive(spi, relid); })) {
+            check.state = "UNREADABLE";
+            check.detail = failure->sqlstate + ": " + failure->message;
+            return;
+        }
+        judge(check, before.total, found);
+        if (check.state == "ok" || read_ledger(spi, check).entries == before.entries)
+            return;
+    }
+    check.state = "changing";
+    check.detail = "batches were committed while it was read";
+}
+
+void note(pg::Spi &spi, const ArchiveCheck &check)
+{
+    pg::CatalogScope scope;
+    spi.run(
+        "INSERT INTO privacy_scan.archive_checks AS c (target, leaf, state, since, checked_at, detail)"
+        " VALUES ($1, $2, $3, clock_timestamp(), clock_timestamp(), $4) ON CONFLICT (target, leaf) DO UPDATE"
+        " SET state = $3, checked_at = clock_timestamp(), detail = $4,"
+        "  since = CASE WHEN c.state = $3 THEN c.since ELSE clock_timestamp() END",
+        {pg::text_param(check.archive), pg::text_param(check.leaf), pg::text_param(check.state),
+         pg::text_or_null(check.detail)});
+}
+
+} // namespace
+
+std::vector<ArchiveCheck> check_archives(pg::Spi &spi, std::optional<std::int64_t> id)
+{
+    std::vector<ArchiveCheck> checks = archives_to_check(spi, id);
+    for (ArchiveCheck &check : checks) {
+        look(spi, check);
+        note(spi, check);
+    }
+    return checks;
+}
+
+} // namespace privacy_scan::retention

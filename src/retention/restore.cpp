@@ -1,0 +1,197 @@
+// See restore.hpp.
+#include "pg/postgres.hpp"
+
+#include "retention/restore.hpp"
+
+#include "pg/ident.hpp"
+#include "pg/lock.hpp"
+#include "retention/row_shape.hpp"
+
+extern "C" {
+#include <catalog/pg_class_d.h>
+#include <utils/lsyscache.h>
+#include <utils/timestamp.h>
+}
+
+namespace privacy_scan::retention
+{
+
+namespace
+{
+
+// A family in its archives: the same keys lead from relation to relation there.
+struct Archived {
+    Policy policy;
+    Family live, stored;
+    std::vector<ArchiveTable> archives;
+
+    Archived(pg::Spi &spi, Oid root) : policy(require_policy(spi, root))
+    {
+        pg::LockWait wait;
+        const auto failure = pg::try_with_locks({root}, wait, [&] {
+            live = read_family(spi, root, RowExclusiveLock);
+            archives.clear();
+            for (const Member &member : live.members)
+                archives.push_back(open_archive(spi, member, policy.archive_schema));
+        });
+        if (failure)
+            pg::raise(*failure);
+        stored = live;
+        for (std::size_t i = 0; i < stored.members.size(); ++i) {
+            stored.members[i].from = archives[i].name;
+            stored.members[i].leaves.clear();
+        }
+    }
+};
+
+Picked pick(pg::Spi &spi, const FamilySql &sql, const std::string &condition)
+{
+    Picked picked(spi.run(sql.pick_where(condition)), sql.columns());
+    if (picked.count != spi.run(sql.count_where(condition)).int8(0, 1))
+        pg::fail(ERRCODE_LOCK_NOT_AVAILABLE, "some of the archived rows are in use by another transaction",
+                 {}, "Try again when it has ended.");
+    return picked;
+}
+
+// The columns that an INSERT may name, and all that a row has.
+struct Columns {
+    std::string insertable, all;
+};
+
+Columns columns_of(pg::Spi &spi, Oid relid)
+{
+    pg::Rows rows = spi.run("SELECT quote_ident(attname), attgenerated = '' FROM pg_catalog.pg_attribute"
+                            " WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+                            {pg::oid_param(relid)});
+    Columns columns;
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        const std::string name = rows.text(row, 1);
+        columns.all += (columns.all.empty() ? "" : ", ") + name;
+        if (rows.boolean(row, 2))
+            columns.insertable += (columns.insertable.empty() ? "" : ", ") + name;
+    }
+    return columns;
+}
+
+RowTotal total_of(const pg::Rows &rows, std::size_t row, int column)
+{
+    return {rows.int8(row, column), rows.int8(row, column + 1), digest_of(rows.text(row, column + 2))};
+}
+
+RowTotal copy_back(pg::Spi &spi, const Archived &family, const FamilySql &sql, const Picked &picked,
+                   std::size_t i)
+{
+    const Member &live = family.live.members[i];
+    const Columns columns = columns_of(spi, live.table.relid);
+    return total_of(
+        spi.run_generic(sql.copy_rows(family.stored.members[i], live.name, columns.insertable, columns.all),
+                        picked.params),
+        0, 1);
+}
+
+void check_same(const RowTotal &returned, const RowTotal &removed, const Archived &family, std::size_t i)
+{
+    if (same_rows(returned, removed))
+        return;
+    pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+             family.live.members[i].name + " did not take the rows of " + family.archives[i].name +
+                 " as they were",
+             std::to_string(removed.rows) + " rows with digest " + hex_of(removed.digest) +
+                 " were archived, " + std::to_string(returned.rows) + " with digest " +
+                 hex_of(returned.digest) + " inserted.",
+             "Look for columns that were dropped since, for triggers, and for expressions of generated "
+             "columns that "
+             "have changed. Nothing was restored.");
+}
+
+// The name of the partition that went whole, as the ledger has it; empty for rows of the archive itself.
+std::string leaf_name(const ArchiveTable &archive, Oid source)
+{
+    const Oid relid = archive.relid;
+    const bool is_plain = pg::guarded([=] { return get_rel_relkind(relid); }) == RELKIND_RELATION;
+    return is_plain && source != archive.relid ? pg::qualified_name(source) : std::string();
+}
+
+// A ledger row to be.
+struct Removed {
+    std::size_t member;
+    std::string leaf;
+    RowTotal total;
+};
+
+std::vector<Removed> remove_archived(pg::Spi &spi, const Archived &family, const FamilySql &sql,
+                                     const Picked &picked, std::size_t i)
+{
+    const Columns columns = columns_of(spi, family.archives[i].relid);
+    pg::Rows rows = spi.run_generic(sql.remove_rows(family.stored.members[i], columns.all), picked.params);
+    std::vector<Removed> removed;
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        removed.push_back({i, leaf_name(family.archives[i], rows.oid(row, 1)), total_of(rows, row, 2)});
+    return removed;
+}
+
+void write_ledger(pg::Spi &spi, const Archived &family, const Picked &picked,
+                  const std::vector<Removed> &removed)
+{
+    for (const Removed &part : removed) {
+        const Member &member = family.live.members[part.member];
+        pg::CatalogScope scope;
+        spi.run(
+            "INSERT INTO privacy_scan.archive_ledger (root, relation, root_name, source, target, rows, bytes,"
+            " digest, key_from, key_to, cutoff, leaf, action)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, clock_timestamp(), $11, 'restore')",
+            {pg::regclass_param(family.policy.root), pg::regclass_param(member.table.relid),
+             pg::text_param(family.live.root().name), pg::text_param(member.name),
+             pg::text_param(family.archives[part.member].name), pg::int8_param(part.total.rows),
+             pg::int8_param(part.total.bytes), pg::text_param(hex_of(part.total.digest)),
+             pg::text_param(picked.row.text(0, 4)), pg::text_param(picked.row.text(0, 5)),
+             pg::text_param(part.leaf)});
+    }
+}
+
+std::vector<ActionRow> move_back(pg::Spi &spi, const Archived &family, const FamilySql &sql,
+                                 const Picked &picked, std::vector<Removed> &removed)
+{
+    std::vector<RowTotal> returned;
+    std::vector<ActionRow> rows;
+    for (std::size_t i = 0; i < family.live.members.size(); ++i) {
+        const TimestampTz begun = GetCurrentTimestamp();
+        returned.push_back(copy_back(spi, family, sql, picked, i));
+        const double ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+        rows.push_back({family.live.members[i].table.relid, "restore", family.live.members[i].name,
+                        returned[i].rows, returned[i].bytes, picked.row.text(0, 4), picked.row.text(0, 5),
+                        "from " + family.archives[i].name, ms});
+    }
+    for (std::size_t i = family.live.members.size(); i-- > 0;) {
+        RowTotal total{};
+        for (const Removed &part : remove_archived(spi, family, sql, picked, i)) {
+            total = {total.rows + part.total.rows, total.bytes + part.total.bytes,
+                     total.digest + part.total.digest};
+            removed.push_back(part);
+        }
+        check_same(returned[i], total, family, i);
+    }
+    return rows;
+}
+
+} // namespace
+
+std::vector<ActionRow> restore_families(pg::Spi &spi, Oid root, const std::string &condition)
+{
+    pg::require_read_committed("restore_archive()");
+    const Archived family(spi, root);
+    const FamilySql sql(family.stored, family.policy);
+    std::optional<Picked> picked;
+    std::vector<ActionRow> rows;
+    std::vector<Removed> removed;
+    {
+        pg::OwnerScope owner(family.live.root().table.owner);
+        picked.emplace(pick(spi, sql, condition));
+        if (picked->count > 0)
+            rows = move_back(spi, family, sql, *picked, removed);
+    }
+    write_ledger(spi, family, *picked, removed);
+    return rows;
+}
+
+} // namespace privacy_scan::retention
