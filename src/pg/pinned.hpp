@@ -10,8 +10,8 @@ namespace privacy_scan::pg
 // For the statements within the scope: names, output formats, defaults of what is created.
 void pin_for_statements(GucScope &settings);
 
-// Red. Both lists, for the life of a background worker; called before it connects, so that what ALTER DATABASE
-// and ALTER ROLE say comes too late.
+// Red. Both lists, for the life of a background worker; called before it connects, so that what ALTER
+// DATABASE and ALTER ROLE say comes too late.
 void pin_for_process();
 
 } // namespace privacy_scan::pg

@@ -1,9 +1,11 @@
-// See top_level.hpp. The two processes talk through a segment of shared memory: the statement goes one way, its
-// error the other. The process connects as the bootstrap superuser, since an owner need not be allowed to log
-// in, and takes the owner's identity before the statement: not the security context that OwnerScope sets,
+// See top_level.hpp. The two processes talk through a segment of shared memory: the statement goes one way,
+// its error the other. The process connects as the bootstrap superuser, since an owner need not be allowed to
+// log in, and takes the owner's identity before the statement: not the security context that OwnerScope sets,
 // because these statements commit on their way, and a context must not outlive a transaction. They set it
 // themselves around whatever they run of the owner's code.
 #include "pg/top_level.hpp"
+
+#include <cerrno>
 
 #include "pg/compat.hpp"
 #include "pg/ident.hpp"
@@ -26,9 +28,11 @@ extern "C" {
 #include <utils/array.h>
 #include <utils/builtins.h>
 #include <utils/fmgrprotos.h>
+#include <utils/memutils.h>
 #include <utils/portal.h>
 #include <utils/ps_status.h>
 #include <utils/snapmgr.h>
+#include <utils/syscache.h>
 #include <utils/timestamp.h>
 
 PGDLLEXPORT void ps_top_level_main(Datum argument);
@@ -94,15 +98,18 @@ void require_same_owner(const Exchange &exchange)
 {
     if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(exchange.relid)) ||
         !compat::owns_relation(exchange.relid, exchange.owner))
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-                        errmsg("relation with OID %u was dropped or changed its owner meanwhile",
-                               exchange.relid)));
+        ereport(ERROR,
+                (errcode(ERRCODE_UNDEFINED_TABLE),
+                 errmsg("relation with OID %u was dropped or changed its owner meanwhile", exchange.relid)));
 }
 
-// Red. A portal around the statement, as a client's would have: for its snapshots, and for memory that outlives
-// the transactions in it.
+// Red. A portal around the statement, as a client's would have: for its snapshots, and for memory that
+// outlives the transactions in it, the parse tree included.
 void run_statement(const char *sql)
 {
+    Portal portal = CreatePortal("", true, true);
+    portal->visible = false;
+    MemoryContext outer = MemoryContextSwitchTo(portal->portalContext);
     auto *raw = linitial_node(RawStmt, compat::parse_sql(sql));
     PlannedStmt *statement = makeNode(PlannedStmt);
     statement->commandType = CMD_UTILITY;
@@ -110,9 +117,8 @@ void run_statement(const char *sql)
     statement->utilityStmt = raw->stmt;
     statement->stmt_location = raw->stmt_location;
     statement->stmt_len = raw->stmt_len;
-    Portal portal = CreatePortal("", true, true);
-    portal->visible = false;
     PortalDefineQuery(portal, nullptr, sql, CMDTAG_UNKNOWN, list_make1(statement), nullptr);
+    MemoryContextSwitchTo(outer);
     PortalStart(portal, nullptr, 0, InvalidSnapshot);
     compat::run_portal_to_its_end(portal, None_Receiver);
     PortalDrop(portal, false);
@@ -137,8 +143,7 @@ void work(const Exchange &exchange)
 // Whole characters of the text, as many as fit.
 void put(char (&to)[most_text], const char *text)
 {
-    const int size =
-        pg_mbcliplen(text, static_cast<int>(strlen(text)), static_cast<int>(most_text) - 1);
+    const int size = pg_mbcliplen(text, static_cast<int>(strlen(text)), static_cast<int>(most_text) - 1);
     memcpy(to, text, size);
     to[size] = '\0';
 }
@@ -149,6 +154,13 @@ void report(Exchange &exchange, const PgError &error)
     put(exchange.message, error.message());
     put(exchange.detail, error.detail());
     put(exchange.hint, error.hint());
+    exchange.end = End::failed;
+}
+
+void report_out_of_memory(Exchange &exchange)
+{
+    exchange.sqlstate = ERRCODE_OUT_OF_MEMORY;
+    put(exchange.message, "out of memory");
     exchange.end = End::failed;
 }
 
@@ -164,6 +176,10 @@ void serve(const Invitation &invitation)
         if (exchange)
             report(*exchange, error);
         guarded([] { AbortOutOfAnyTransaction(); });
+    } catch (const std::bad_alloc &) {
+        // What left this function would end the whole server. The end of the process rolls back.
+        if (exchange)
+            report_out_of_memory(*exchange);
     }
 }
 
@@ -246,7 +262,8 @@ void wait_for_end(Watch &watch)
     for (BgwHandleStatus status; (status = GetBackgroundWorkerPid(watch.handle, &pid)) != BGWH_STOPPED;) {
         if (status == BGWH_POSTMASTER_DIED)
             ereport(FATAL, (errcode(ERRCODE_ADMIN_SHUTDOWN), errmsg("postmaster died")));
-        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, nap, WAIT_EVENT_BGWORKER_SHUTDOWN);
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, nap,
+                        WAIT_EVENT_BGWORKER_SHUTDOWN);
         ResetLatch(MyLatch);
         CHECK_FOR_INTERRUPTS();
         const TimestampTz now = GetCurrentTimestamp();
@@ -296,7 +313,9 @@ std::string names_of(const Watch &watch)
 Error error_of(const Exchange &exchange, const std::string &blocked_by)
 {
     if (exchange.end == End::unknown)
-        return {ERRCODE_ADMIN_SHUTDOWN, "the process of the statement ended before the statement did", {},
+        return {ERRCODE_ADMIN_SHUTDOWN,
+                "the process of the statement ended before the statement did",
+                {},
                 "The server's log says why."};
     Error error{exchange.sqlstate, exchange.message, exchange.detail, exchange.hint};
     if (exchange.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE && !blocked_by.empty())
@@ -335,6 +354,7 @@ void ps_top_level_main(Datum)
     BackgroundWorkerUnblockSignals();
     pin_for_process();
     BackgroundWorkerInitializeConnectionByOid(invitation.database, InvalidOid, 0);
+    MemoryContextSwitchTo(TopMemoryContext);
     serve(invitation);
     proc_exit(0);
 }

@@ -19,8 +19,8 @@ struct TopLevelReport {
 // names quoted by ident.hpp and keywords of ours, never of a user's text.
 //
 // lock_timeout_ms: how long each of its waits for a lock or for an older transaction may take. Where others
-// queue behind the lock (ACCESS EXCLUSIVE) that is privacy_scan.lock_timeout; where nobody who reads or writes
-// does, privacy_scan.concurrent_lock_timeout.
+// queue behind the lock (ACCESS EXCLUSIVE) that is privacy_scan.lock_timeout; where nobody who reads or
+// writes does, privacy_scan.concurrent_lock_timeout.
 //
 // Call it directly after a commit, before any other statement: the statement may have to wait for every older
 // snapshot, so that ours must not be one of them (refused with 25001). A cancel of the caller, or its
