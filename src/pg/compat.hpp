@@ -19,6 +19,7 @@ extern "C" {
 #include <storage/proc.h>
 #include <storage/procarray.h>
 #include <storage/sinvaladt.h>
+#include <tcop/pquery.h>
 #include <utils/rel.h>
 #if PG_VERSION_NUM >= 150000
 #include <common/pg_prng.h>
@@ -222,6 +223,16 @@ inline int execute_into(SPIPlanPtr plan, ParamListInfo params, DestReceiver *rec
     ExecDropSingleTupleTableSlot(slot);
     SPI_freetuptable(SPI_tuptable);
     return code;
+#endif
+}
+
+// Runs a portal's statement as a client's own. 18 left a parameter away.
+inline void run_portal_to_its_end(Portal portal, DestReceiver *receiver)
+{
+#if PG_VERSION_NUM >= 180000
+    (void)PortalRun(portal, FETCH_ALL, true, receiver, receiver, nullptr);
+#else
+    (void)PortalRun(portal, FETCH_ALL, true, true, receiver, receiver, nullptr);
 #endif
 }
 

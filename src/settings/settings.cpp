@@ -12,6 +12,7 @@ namespace
 {
 
 int clock_offset_value;
+int concurrent_lock_timeout_value;
 int job_history_value;
 int job_timeout_value;
 int lock_attempts_value;
@@ -42,6 +43,10 @@ constexpr IntSetting int_settings[] = {
     {"privacy_scan.clock_offset", "How far the clock of jobs is ahead of the server's. For tests.",
      "Job starts, and the guards of retention, go by it.", &clock_offset_value, 0, -INT32_MAX, INT32_MAX,
      PGC_SUSET, GUC_UNIT_S | GUC_NOT_IN_SAMPLE},
+    {"privacy_scan.concurrent_lock_timeout",
+     "How long a statement that keeps nobody from reading or writing waits for locks and older transactions.",
+     "CREATE INDEX CONCURRENTLY waits for every transaction that is older than it.",
+     &concurrent_lock_timeout_value, 60000, 10, INT_MAX, PGC_USERSET, GUC_UNIT_MS},
     {"privacy_scan.job_history", "How many runs of each job are kept in its history.",
      "Identical failures in a row are one.", &job_history_value, 100, 1, 100000, PGC_SUSET, 0},
     {"privacy_scan.job_timeout", "How long a run of a job may take.",
@@ -107,6 +112,10 @@ void define()
 int clock_offset_s()
 {
     return clock_offset_value;
+}
+int concurrent_lock_timeout_ms()
+{
+    return concurrent_lock_timeout_value;
 }
 int job_history()
 {
