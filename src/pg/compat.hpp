@@ -19,7 +19,6 @@ extern "C" {
 #include <storage/proc.h>
 #include <storage/procarray.h>
 #include <storage/sinvaladt.h>
-#include <tcop/pquery.h>
 #include <utils/rel.h>
 #if PG_VERSION_NUM >= 150000
 #include <common/pg_prng.h>
@@ -35,13 +34,15 @@ extern "C" {
 #error "privacy_scan compiles against PostgreSQL 13 to 18"
 #endif
 
-// Of ExecutorRun_hook. 18 left the last one away.
+// Of ExecutorRun_hook and PortalRun(). 18 left away whether it is the only run.
 #if PG_VERSION_NUM >= 180000
 #define PS_EXECUTOR_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count
 #define PS_EXECUTOR_RUN_ARGUMENTS query, direction, count
+#define PS_PORTAL_RUN(portal, dest) PortalRun(portal, FETCH_ALL, true, dest, dest, nullptr)
 #else
 #define PS_EXECUTOR_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once
 #define PS_EXECUTOR_RUN_ARGUMENTS query, direction, count, execute_once
+#define PS_PORTAL_RUN(portal, dest) PortalRun(portal, FETCH_ALL, true, true, dest, dest, nullptr)
 #endif
 
 namespace privacy_scan::pg::compat
@@ -200,8 +201,7 @@ inline VirtualTransactionId *holders_of_snapshots(int *count)
                                  count);
 }
 
-// Runs a prepared statement, giving its rows to a receiver. 14 lets SPI do it; before, they are gathered
-// first.
+// Runs a prepared statement into a receiver. 14 lets SPI do it; before, the rows are gathered first.
 inline int execute_into(SPIPlanPtr plan, ParamListInfo params, DestReceiver *receiver)
 {
 #if PG_VERSION_NUM >= 140000
@@ -226,18 +226,7 @@ inline int execute_into(SPIPlanPtr plan, ParamListInfo params, DestReceiver *rec
 #endif
 }
 
-// Runs a portal's statement as a client's own. 18 left a parameter away.
-inline void run_portal_to_its_end(Portal portal, DestReceiver *receiver)
-{
-#if PG_VERSION_NUM >= 180000
-    (void)PortalRun(portal, FETCH_ALL, true, receiver, receiver, nullptr);
-#else
-    (void)PortalRun(portal, FETCH_ALL, true, true, receiver, receiver, nullptr);
-#endif
-}
-
-// Has shared memory asked for: up to 14 at once, from 15 on in a hook. Returns the hook that was there, for
-// the function to call.
+// Has shared memory asked for: up to 14 at once, then in a hook. Returns the hook before, to be called.
 using Procedure = void (*)(void);
 inline Procedure on_shmem_request(Procedure request)
 {
