@@ -36,9 +36,9 @@ sub start
 	my ($name, @commands) = @_;
 	my ($out, $err) = ('', '');
 	my $session = IPC::Run::start(
-		[ 'env', "PGAPPNAME=$name", 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose', '-d', $node->connstr('postgres'), map { ('-c', $_) } @commands ],
+		[ 'env', "PGAPPNAME=$name", 'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-d', $node->connstr('postgres'), map { ('-c', $_) } @commands ],
 		'>', \$out, '2>', \$err);
-	return { session => $session, err => \$err };
+	return { session => $session, out => \$out, err => \$err };
 }
 
 # What it said; it ends within a minute.
@@ -72,6 +72,7 @@ sub stand_in_the_way
 my $write = q{INSERT INTO store."Issue" ("scanId") VALUES (0)};
 
 my $processes = q{FROM pg_stat_activity WHERE backend_type = 'privacy_scan statement'};
+my $count = "SELECT 'processes: ' || count(*) $processes";
 my $invalid = q{SELECT count(*) FROM pg_index WHERE NOT indisvalid};
 
 sub await_build
@@ -105,13 +106,19 @@ sub check_whole
 
 sub start_writer
 {
-	return start('writer', (q{INSERT INTO store."Issue" ("scanId") SELECT md5(random()::text) FROM generate_series(1, 20)}) x 100);
+	return start('writer', (q{INSERT INTO store."Issue" ("scanId") SELECT md5(random()::text) FROM generate_series(1, 20)}) x 50);
 }
 
 # --- interrupted in every way --------------------------------------------------------------------------
 
 my %interruptions = (
-	'the session is cancelled' => sub { $node->safe_psql('postgres', 'SELECT pg_cancel_backend(' . pid_of('builder') . ')') },
+	# The process is held back meanwhile.
+	'the session is cancelled' => sub {
+		my $pid = $node->safe_psql('postgres', "SELECT pid $processes");
+		kill 'STOP', $pid;
+		$node->safe_psql('postgres', 'SELECT pg_cancel_backend(' . pid_of('builder') . '), pg_sleep(0.3)');
+		kill 'CONT', $pid;
+	},
 	'the session is terminated' => sub { $node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . pid_of('builder') . ')') },
 	'the process is cancelled' => sub { $node->safe_psql('postgres', "SELECT pg_cancel_backend(pid) $processes") },
 	'the process is terminated' => sub { $node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) $processes") },
@@ -122,13 +129,13 @@ my %interruptions = (
 for my $name (sort keys %interruptions)
 {
 	my $blocker = stand_in_the_way($write);
-	my $builder = start('builder', $call);
+	my $builder = start('builder', $call, $count);
 	await_build();
 	$interruptions{$name}->();
 	my $err = finish($builder);
 	if ($name =~ /session is cancelled/)
 	{
-		is($node->safe_psql('postgres', "SELECT count(*) $processes"), '0', "$name: the statement has ended when the session goes on");
+		is(${ $builder->{out} }, "processes: 0\n", "$name: the statement has ended when the session goes on");
 		like($err, qr/57014/, "$name: which is told so");
 	}
 	like($err, qr/57014/, "$name: the session is told so") if $name =~ /process is (cancelled|terminated)/;
@@ -156,10 +163,11 @@ for my $case ([ 'a writer', $write, $short ], [ 'an old snapshot', 'SELECT count
 	my $name = "$who in the way, $setting";
 	my $blocker = stand_in_the_way($sql);
 	my $pid = pid_of('blocker');
-	my $err = finish(start('builder', "SET $setting", $call));
+	my $builder = start('builder', "SET $setting", $call, $count);
+	my $err = finish($builder);
 	my $expected = $setting =~ /statement/ ? qr/57014/ : qr/55P03.*\(held by pid $pid\)/;
 	like($err, $expected, "$name: gives up in time and says why");
-	is($node->safe_psql('postgres', "SELECT count(*) $processes"), '0', "$name: nothing goes on");
+	is(${ $builder->{out} }, "processes: 0\n", "$name: nothing goes on");
 	end_blocker($blocker);
 	$node->safe_psql('postgres', $call);
 	check_whole($name, 1);
@@ -247,5 +255,12 @@ $node->append_conf('postgresql.conf', 'max_worker_processes = 0');
 $node->restart;
 ($status, $out, $err) = $node->psql('postgres', q{CALL privacy_scan.run_index('store."Issue"', '{id}')});
 like($err, qr/no worker slot is free/, 'without a worker slot it says so');
+
+$node->safe_psql('postgres', q{
+	CREATE TABLE plain (id int PRIMARY KEY, at timestamp NOT NULL);
+	SELECT count(*) FROM privacy_scan.adopt_table('plain', 'at')});
+($status, $out, $err) = $node->psql('postgres', q{CALL privacy_scan.run_adoption('plain')});
+is($status, 0, 'an adoption goes on as far as it can');
+like($err, qr/build index: a statement for you to run.*CREATE UNIQUE INDEX CONCURRENTLY/s, 'and hands out what it can not do itself');
 
 done_testing();
