@@ -78,6 +78,14 @@ void set_milliseconds(const char *name, int milliseconds)
     SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
 }
 
+// Red. A VACUUM in the background goes at autovacuum's pace.
+void take_pace(const char *name, const char *of_autovacuum)
+{
+    const char *value = GetConfigOption(of_autovacuum, false, false);
+    if (strcmp(value, "-1") != 0)
+        SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
+}
+
 // Red. An autovacuum in the way is cancelled only after deadlock_timeout.
 void take_on(const Exchange &exchange)
 {
@@ -85,6 +93,8 @@ void take_on(const Exchange &exchange)
     set_milliseconds("lock_timeout", exchange.lock_timeout_ms);
     set_milliseconds("deadlock_timeout",
                      std::max(1, std::min(DeadlockTimeout, exchange.lock_timeout_ms / 10)));
+    take_pace("vacuum_cost_delay", "autovacuum_vacuum_cost_delay");
+    take_pace("vacuum_cost_limit", "autovacuum_vacuum_cost_limit");
     SetConfigOption("session_authorization", GetUserNameFromId(exchange.owner, false), PGC_SUSET,
                     PGC_S_OVERRIDE);
 }

@@ -24,6 +24,7 @@ int retention_batch_rows_value;
 int retention_keep_partitions_value;
 int retention_quiet_days_value;
 int retention_run_rows_value;
+int retention_vacuum_percent_value;
 int retention_whole_rows_value;
 int worker_max_value;
 int worker_naptime_value;
@@ -82,6 +83,10 @@ constexpr IntSetting int_settings[] = {
     {"privacy_scan.retention_run_rows",
      "About how many rows one run of retention archives of one root; 0: all.",
      "The next run goes on from there.", &retention_run_rows_value, 0, 0, INT32_MAX, PGC_USERSET, 0},
+    {"privacy_scan.retention_vacuum_percent",
+     "From what share of a relation's pages on a job of retention vacuums it; 0: never.",
+     "It counts the pages that are not known to be visible to all.", &retention_vacuum_percent_value, 2, 0,
+     100, PGC_USERSET, 0},
     {"privacy_scan.retention_whole_rows",
      "From how many rows on run_retention() archives a partition as a whole; 0: never.",
      "Smaller ones go batch by batch: that needs no strong lock.", &retention_whole_rows_value, 10000, 0,
@@ -160,6 +165,10 @@ int retention_quiet_days()
 int retention_run_rows()
 {
     return retention_run_rows_value;
+}
+int retention_vacuum_percent()
+{
+    return retention_vacuum_percent_value;
 }
 int retention_whole_rows()
 {
