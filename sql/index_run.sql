@@ -87,6 +87,11 @@ CALL privacy_scan.run_index('p', '{b}', method => 'btree (b); DROP TABLE p; --')
 CALL privacy_scan.run_index('p', '{b}', is_unique => true);
 CALL privacy_scan.run_index('p', '{a}', method => 'gin');
 CALL privacy_scan.run_index(0, '{a}');
+-- A name of old, by which PostgreSQL makes another.
+CREATE TABLE shapes (a box);
+CALL privacy_scan.run_index('shapes', '{a}', method => 'rtree');
+CALL privacy_scan.run_index('shapes', '{a}', method => 'gist');
+SELECT count(*) FROM pg_index WHERE indrelid = 'shapes'::regclass;
 -- Kinds of relations.
 CREATE VIEW v AS SELECT 1 AS a;
 CREATE MATERIALIZED VIEW m AS SELECT 1 AS a;

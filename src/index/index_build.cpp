@@ -112,6 +112,7 @@ void IndexBuild::act(pg::Spi &spi, const Member &member, const Site &site, const
         run_locked(spi, index, AccessExclusiveLock, attach_sql(site.parent_index, step.index),
                    {pg::qualified_name(relid), pg::relation_name(step.index), step.action, 0, {}});
     } else {
+        require_first_time(relid);
         const std::string name = free_name(spi, relid, wish_);
         const std::string sql = create_sql(relid, name, wish_, step.action);
         if (step.action == Action::build)
@@ -120,6 +121,16 @@ void IndexBuild::act(pg::Spi &spi, const Member &member, const Site &site, const
             run_locked(spi, member.table, ShareLock, sql,
                        {pg::qualified_name(relid), name, step.action, 0, {}});
     }
+}
+
+// What was made and is not found again would be made for ever.
+void IndexBuild::require_first_time(Oid relid)
+{
+    if (!made_.insert(relid).second)
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                 "the index of relation \"" + pg::relation_name(relid) +
+                     "\" was made, and is not there as it was asked for",
+                 "Somebody dropped or changed it meanwhile, or PostgreSQL takes the method for another.");
 }
 
 // While somebody builds it, his lock keeps us out; what is not valid after that is nobody's any more.
@@ -190,6 +201,7 @@ void IndexBuild::run_locked(pg::Spi &spi, const pg::OwnedTable &locked, int lock
 // that partition went away instead, PostgreSQL has no statement for it.
 void IndexBuild::require_valid(pg::Spi &spi)
 {
+    pg::CatalogPath path;
     const Oid index = index_of_.at(wish_.relid);
     pg::Rows rows =
         spi.run("SELECT indisvalid FROM pg_catalog.pg_index WHERE indexrelid = $1", {pg::oid_param(index)});

@@ -8,6 +8,7 @@
 #include "pg/session_lock.hpp"
 
 #include <map>
+#include <set>
 
 namespace privacy_scan::index
 {
@@ -51,6 +52,7 @@ class IndexBuild
     bool is_gone(pg::Spi &spi, const Member &member);
     bool decide(pg::Spi &spi);
     void act(pg::Spi &spi, const Member &member, const Site &site, const Step &step);
+    void require_first_time(Oid relid);
     void prepare_drop(pg::Spi &spi, const Member &member);
     void run_pending();
     void clean_up(pg::Spi &spi);
@@ -64,6 +66,7 @@ class IndexBuild
     std::size_t next_ = 0;
     bool has_acted_ = false;
     std::map<Oid, Oid> index_of_; // of the relations that are done in this pass
+    std::set<Oid> made_;
     std::optional<Pending> pending_;
     std::optional<pg::Error> failure_; // thrown once what it left is gone
     std::vector<Done> done_;

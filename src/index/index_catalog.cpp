@@ -127,6 +127,7 @@ std::vector<FoundIndex> find_indexes(pg::Spi &spi, Oid relid, const Wish &wish)
 
 Oid parent_of(pg::Spi &spi, Oid relid)
 {
+    pg::CatalogPath path;
     pg::Rows rows = spi.run("SELECT h.inhparent FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class c"
                             " ON c.oid = h.inhrelid WHERE c.oid = $1 AND c.relispartition",
                             {pg::oid_param(relid)});
@@ -135,6 +136,7 @@ Oid parent_of(pg::Spi &spi, Oid relid)
 
 std::string free_name(pg::Spi &spi, Oid relid, const Wish &wish)
 {
+    pg::CatalogPath path;
     std::string base = pg::relation_name(relid);
     for (const std::string &column : wish.columns)
         base += "_" + column;

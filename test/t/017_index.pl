@@ -187,6 +187,12 @@ is($node->safe_psql('postgres', $invalid), '0', 'and the index that failed is go
 my $blocker = stand_in_the_way('INSERT INTO store.event_2 VALUES (1, 150)');
 my $builder = start('builder', q{CALL privacy_scan.run_index('store.event', '{id}')});
 await_build();
+($status, $out, $err) = $node->psql('postgres', q{CALL privacy_scan.run_index('store.event', '{id}')});
+like($err, qr/another session builds an index on relation "event"/, 'two runs at once: the second does nothing');
+my $process = $node->safe_psql('postgres', "SELECT pid $processes");
+($status, $out, $err) = $node->psql('postgres', q{SET privacy_scan.lock_attempts = 2; CALL privacy_scan.run_index('store.event_2', '{id}')});
+like($err, qr/lock timeout \(held by .*pid $process\b/, 'an index that is being built is no remainder');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_class WHERE relname ~ '^event_2_id_idx'}), '1', 'and is left alone');
 my $first = $node->safe_psql('postgres', q{SELECT 'store.event_1_id_idx'::regclass::oid});
 kill 9, pid_of('builder');
 finish($builder);
@@ -219,14 +225,14 @@ $node->safe_psql('postgres', q{
 	ALTER DATABASE postgres SET max_parallel_maintenance_workers = 2;
 	ALTER DATABASE postgres SET min_parallel_table_scan_size = 0});
 my %hostile = (
-	default_transaction_isolation => 'serializable', default_transaction_read_only => 'on', statement_timeout => '1ms',
-	lock_timeout => '1ms', search_path => 'trap, pg_catalog', session_replication_role => 'replica', row_security => 'off',
-	role => 'other', idle_in_transaction_session_timeout => '1ms', default_tablespace => 'nowhere', default_table_access_method => 'nowhere',
-	quote_all_identifiers => 'on');
+	default_transaction_isolation => q{'serializable'}, default_transaction_read_only => q{'on'}, statement_timeout => q{'1ms'},
+	lock_timeout => q{'1ms'}, search_path => 'trap, pg_catalog', session_replication_role => q{'replica'}, row_security => q{'off'},
+	role => q{'other'}, idle_in_transaction_session_timeout => q{'1ms'}, default_tablespace => q{'nowhere'}, default_table_access_method => q{'nowhere'},
+	quote_all_identifiers => q{'on'});
 # Set by hand of what is superuser's: some would keep even ALTER DATABASE from coming back.
 for my $whom ('DATABASE postgres', 'ROLE keeper')
 {
-	$node->safe_psql('template1', join(';', map { "ALTER $whom SET $_ = '$hostile{$_}'" } grep { !/^role$/ || $whom =~ /ROLE/ } sort keys %hostile));
+	$node->safe_psql('template1', join(';', map { "ALTER $whom SET $_ = $hostile{$_}" } grep { !/^role$/ || $whom =~ /ROLE/ } sort keys %hostile));
 }
 {
 	local $ENV{PGOPTIONS} = join(' ', '-c default_transaction_isolation=read\ committed', '-c default_transaction_read_only=off', '-c statement_timeout=0',
