@@ -35,13 +35,15 @@ extern "C" {
 #error "privacy_scan compiles against PostgreSQL 13 to 18"
 #endif
 
-// Of ExecutorRun_hook. 18 left the last one away.
+// Of ExecutorRun_hook and PortalRun(). 18 left away whether it is the only run.
 #if PG_VERSION_NUM >= 180000
 #define PS_EXECUTOR_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count
 #define PS_EXECUTOR_RUN_ARGUMENTS query, direction, count
+#define PS_PORTAL_RUN(portal, dest) PortalRun(portal, FETCH_ALL, true, dest, dest, nullptr)
 #else
 #define PS_EXECUTOR_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once
 #define PS_EXECUTOR_RUN_ARGUMENTS query, direction, count, execute_once
+#define PS_PORTAL_RUN(portal, dest) PortalRun(portal, FETCH_ALL, true, true, dest, dest, nullptr)
 #endif
 
 namespace privacy_scan::pg::compat
@@ -200,8 +202,7 @@ inline VirtualTransactionId *holders_of_snapshots(int *count)
                                  count);
 }
 
-// Runs a prepared statement, giving its rows to a receiver. 14 lets SPI do it; before, they are gathered
-// first.
+// Runs a prepared statement into a receiver. 14 lets SPI do it; before, the rows are gathered first.
 inline int execute_into(SPIPlanPtr plan, ParamListInfo params, DestReceiver *receiver)
 {
 #if PG_VERSION_NUM >= 140000
@@ -239,8 +240,7 @@ inline void insert_index_entries(ResultRelInfo *into, TupleTableSlot *slot, ESta
 #endif
 }
 
-// Has shared memory asked for: up to 14 at once, from 15 on in a hook. Returns the hook that was there, for
-// the function to call.
+// Has shared memory asked for: up to 14 at once, then in a hook. Returns the hook before, to be called.
 using Procedure = void (*)(void);
 inline Procedure on_shmem_request(Procedure request)
 {
