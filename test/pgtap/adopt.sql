@@ -38,7 +38,8 @@ INSERT INTO ps_pgtap_adopt.t VALUES (1, now()), (2, now());
 SELECT results_eq($$SELECT state FROM privacy_scan.adopt_table('ps_pgtap_adopt.t')$$, ARRAY['done now', 'next', 'waiting'], 'one step');
 SELECT results_eq($$SELECT state FROM privacy_scan.adopt_table('ps_pgtap_adopt.t')$$, ARRAY['done', 'done now', 'next'], 'the next');
 SELECT results_eq($$SELECT state FROM privacy_scan.adopt_table('ps_pgtap_adopt.t')$$, ARRAY['done', 'done', 'done now'], 'the switch');
--- Publications as PostgreSQL 15 brought them.
+-- Publications as PostgreSQL 15 brought them; whatever wal_level is.
+SET LOCAL client_min_messages = error;
 RESET ROLE;
 CREATE FUNCTION pg_temp.reason_with(publication text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
