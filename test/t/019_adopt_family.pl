@@ -147,9 +147,9 @@ my $there = join '', map {
 } @tables;
 my $back = join '', map {
 	my ($table) = @$_;
-	# Twice: the first call may be about the index.
-	my $undo = qq{SELECT sql FROM privacy_scan.undo_adoption('"$table"') WHERE state = 'yours' \\gexec\n};
-	$undo . ($table eq 'Scan' ? '' : $undo);
+	# Where it is one; and twice, for the first call may be about the index.
+	(qq{SELECT u.sql FROM privacy_scan.adoptions a, LATERAL privacy_scan.undo_adoption(a.relation) u
+		WHERE a.relation = '"$table"'::regclass AND a.state <> 'preparing' AND u.state = 'yours' \\gexec\n}) x 2;
 } reverse @tables;
 
 sub start_adopter
@@ -176,11 +176,12 @@ sub check_catalog
 	return;
 }
 
+my $cycle = $validate . $there . $back;
 my (@clients, @errors, %stood);
 for my $round (1 .. $kills)
 {
 	my @now = map { start_client("k$round$_") } 1 .. 2;
-	my $adopter = start_adopter(($validate . $there . $back) x 20);
+	my $adopter = start_adopter($cycle x 20);
 	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'adopter'}) or die 'no adopter';
 	usleep(int(rand(2_500_000)));
 	if ($round % 5 == 0)
@@ -191,7 +192,7 @@ for my $round (1 .. $kills)
 	}
 	else
 	{
-		my $pid = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE application_name = 'adopter'});
+		my $pid = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE application_name = 'adopter'}) || die 'no adopter to kill';
 		PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', $pid);
 		$_->{session}->finish for $adopter, @now; # the crash ended them
 		$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'the server does not recover';
@@ -207,7 +208,7 @@ check_rows('after the kills', 0, @clients);
 
 # --- under load, without kills ---------------------------------------------------------------------------
 
-my $plain = start_adopter($validate . $there . $back); # from wherever the last kill left it
+my $plain = start_adopter($cycle); # from wherever the last kill left it
 ok($plain->{session}->finish, 'all is done and undone');
 $node->safe_psql('postgres', q{DELETE FROM "Scan" WHERE id NOT LIKE '%old%'});
 is($node->safe_psql('postgres', 'SELECT count(*) FROM privacy_scan.adoptions'), '0', 'a new start: three plain tables');
