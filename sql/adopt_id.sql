@@ -138,6 +138,9 @@ CREATE TABLE snowflake (id bigint PRIMARY KEY);
 INSERT INTO snowflake SELECT privacy_scan.key_at('snowflake(1420070400000,22)', now() - n * interval '1 day')::bigint + n FROM generate_series(1, 20) n;
 SELECT r AS relation, (SELECT detail FROM privacy_scan.plan_adoption(r) WHERE kind = 'key') FROM unnest('{v7,ulid,ksuid,objectid,snowflake}'::regclass[]) r;
 CALL adopt('v7');
+SELECT count(*) AS done FROM privacy_scan.adopt_table('v7', 'id', key_kind => 'uuidv7');
+SELECT count(*) AS steps FROM privacy_scan.adopt_table('snowflake', 'id', key_kind => 'snowflake(1420070400000, 22)');
+SELECT privacy_scan.adopt_table('snowflake', 'id', key_kind => 'snowflake(1288834974657,22)');
 CALL adopt('ulid');
 CALL adopt('ksuid');
 CALL adopt('objectid');
@@ -150,7 +153,7 @@ CREATE FUNCTION reasons(relation text, key name DEFAULT NULL, kind text DEFAULT 
 AS $$ SELECT message, detail, hint FROM privacy_scan.plan_adoption(relation::regclass, key, key_kind => kind) WHERE kind = 'refusal' ORDER BY message $$;
 SELECT privacy_scan.plan_adoption('"Scan"', key_kind => 'cuid');
 SELECT privacy_scan.plan_adoption('"Scan"', 'id', key_kind => 'cuid2');
-SELECT privacy_scan.plan_adoption('"Scan"', 'id', key_kind => 'uuidv7') IS NOT NULL AS taken_at_his_word LIMIT 1;
+SELECT message, detail FROM privacy_scan.plan_adoption('"Scan"', 'id', key_kind => 'ulid_lower') WHERE kind = 'key';
 SELECT privacy_scan.plan_adoption('"Scan"', 'createdAt', key_kind => 'cuid');
 \set VERBOSITY default
 SELECT privacy_scan.plan_adoption('"Scan"', 'status');

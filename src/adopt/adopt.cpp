@@ -4,6 +4,7 @@
 #include "adopt/adopt_check.hpp"
 #include "adopt/adopt_steps.hpp"
 #include "adopt/adopt_undo.hpp"
+#include "partition/id_value.hpp"
 #include "pg/arguments.hpp"
 #include "pg/entry.hpp"
 #include "pg/ident.hpp"
@@ -169,6 +170,16 @@ void put_rows(pg::RowSink &sink, const std::vector<StepRow> &rows)
                   cell(row.message)});
 }
 
+bool is_same_kind(const Adoption &adoption, const std::string &kind)
+{
+    if (kind.empty())
+        return true;
+    const Oid relid = adoption.relid;
+    const AttrNumber number = adoption.key_number;
+    const Oid type = pg::guarded([=] { return get_atttype(relid, number); });
+    return partition::open_key_kind(kind, type)->name() == adoption.policy.key_kind;
+}
+
 void require_same(const Adoption &adoption, const Wishes &wishes)
 {
     const partition::Policy &policy = adoption.policy;
@@ -179,7 +190,7 @@ void require_same(const Adoption &adoption, const Wishes &wishes)
                                               wishes.every->days == policy.every->days &&
                                               wishes.every->usecs == policy.every->usecs);
     if (same_every && (wishes.key.column.empty() || (name && wishes.key.column == name)) &&
-        (wishes.key.kind.empty() || wishes.key.kind == policy.key_kind) &&
+        is_same_kind(adoption, wishes.key.kind) &&
         wishes.premake.value_or(policy.premake) == policy.premake &&
         (wishes.time_zone.empty() || wishes.time_zone == policy.time_zone) &&
         wishes.default_partition.value_or(policy.default_partition) == policy.default_partition)

@@ -101,11 +101,16 @@ COMMENT ON FUNCTION privacy_scan.adoption_progress(regclass) IS
 
 CREATE VIEW privacy_scan.adoptions WITH (security_barrier) AS
 SELECT coalesce(s.parent, s.relation) AS relation, CASE WHEN s.parent IS NULL THEN 'preparing' WHEN p.step <> '' THEN 'validating' ELSE 'adopted' END AS state,
-       p.step, p.done, p.total, s.started_at AS since, s.switched_at, s.cutover, s.last_error, s.last_error_at,
+       p.step, p.done, p.total, b.rate, s.started_at AS since, s.switched_at, s.cutover, s.last_error, s.last_error_at,
        s.lock_held_ms, s.lock_tries
 FROM privacy_scan.adoption_states s
 JOIN pg_class r ON r.oid = coalesce(s.parent, s.relation) AND pg_has_role(r.relowner, 'USAGE'),
-     LATERAL privacy_scan.adoption_progress(r.oid::regclass) p;
+     LATERAL privacy_scan.adoption_progress(r.oid::regclass) p
+LEFT JOIN LATERAL (
+    SELECT max(i.blocks_done * current_setting('block_size')::double precision
+               / extract(epoch FROM greatest(clock_timestamp() - a.query_start, interval '1 ms'))::double precision) / 1e6 AS rate
+    FROM pg_stat_progress_create_index i JOIN pg_stat_activity a USING (pid)
+    WHERE i.relid = s.relation AND i.blocks_done > 0) b ON true;
 COMMENT ON VIEW privacy_scan.adoptions IS
-    'The adoptions of the reader''s own tables: next step, steps done and of all, last error, bound of the first partition, time that the switch held its strong lock.';
+    'The adoptions of the reader''s own tables: next step, steps done and of all, rate (while an index is built: MB of the table a second), last error, bound of the first partition, time that the switch held its strong lock.';
 GRANT SELECT ON privacy_scan.adoptions TO PUBLIC;

@@ -17,7 +17,7 @@ SELECT set_eq($$SELECT p.oid::regprocedure::text FROM pg_proc p
   'privacy_scan.adoption_progress(regclass)'], 'the routines are the ones that were reviewed');
 SELECT volatility_is('privacy_scan', f, 'volatile') FROM unnest('{plan_adoption,adopt_table,cancel_adoption,undo_adoption}'::name[]) f;
 SELECT volatility_is('privacy_scan', 'adoption_progress', ARRAY['regclass'], 'stable');
-SELECT columns_are('privacy_scan', 'adoptions', ARRAY['relation', 'state', 'step', 'done', 'total', 'since', 'switched_at', 'cutover', 'last_error',
+SELECT columns_are('privacy_scan', 'adoptions', ARRAY['relation', 'state', 'step', 'done', 'total', 'rate', 'since', 'switched_at', 'cutover', 'last_error',
   'last_error_at', 'lock_held_ms', 'lock_tries']);
 SELECT columns_are('privacy_scan', 'adoption_states', ARRAY['relation', 'key_number', 'every', 'premake', 'time_zone', 'default_partition', 'key_kind', 'cutover',
   'parent', 'key_added', 'started_at', 'switched_at', 'lock_held_ms', 'lock_tries', 'last_error', 'last_error_at']);
