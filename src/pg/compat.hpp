@@ -11,6 +11,7 @@ extern "C" {
 #include <commands/cluster.h>
 #include <commands/trigger.h>
 #include <commands/vacuum.h>
+#include <executor/executor.h>
 #include <executor/spi.h>
 #include <parser/parser.h>
 #include <partitioning/partdesc.h>
@@ -223,6 +224,19 @@ inline int execute_into(SPIPlanPtr plan, ParamListInfo params, DestReceiver *rec
     ExecDropSingleTupleTableSlot(slot);
     SPI_freetuptable(SPI_tuptable);
     return code;
+#endif
+}
+
+// Puts a row that is in the heap into each index. 14 gave it the relation as an argument, 16 one for BRIN.
+inline void insert_index_entries(ResultRelInfo *into, TupleTableSlot *slot, EState *executor)
+{
+#if PG_VERSION_NUM >= 160000
+    list_free(ExecInsertIndexTuples(into, slot, executor, false, false, nullptr, NIL, false));
+#elif PG_VERSION_NUM >= 140000
+    list_free(ExecInsertIndexTuples(into, slot, executor, false, false, nullptr, NIL));
+#else
+    executor->es_result_relation_info = into;
+    list_free(ExecInsertIndexTuples(slot, executor, false, nullptr, NIL));
 #endif
 }
 

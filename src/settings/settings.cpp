@@ -26,6 +26,7 @@ int retention_quiet_days_value;
 int retention_run_rows_value;
 int retention_vacuum_percent_value;
 int retention_whole_rows_value;
+int split_rate_value;
 int worker_max_value;
 int worker_naptime_value;
 char *databases_value;
@@ -91,6 +92,9 @@ constexpr IntSetting int_settings[] = {
      "From how many rows on run_retention() archives a partition as a whole; 0: never.",
      "Smaller ones go batch by batch: that needs no strong lock.", &retention_whole_rows_value, 10000, 0,
      INT32_MAX, PGC_USERSET, 0},
+    {"privacy_scan.split_rate", "How much a split reads of its partition in a second; 0: as much as it can.",
+     "Between two batches it rests, holding nothing.", &split_rate_value, 32 * 1024, 0, INT32_MAX, PGC_USERSET,
+     GUC_UNIT_KB},
     {"privacy_scan.worker_max", "How many databases are worked on at the same time.",
      "Each takes one of max_worker_processes while it is being worked on.", &worker_max_value, 2, 1, 64,
      PGC_SIGHUP, 0},
@@ -173,6 +177,11 @@ int retention_vacuum_percent()
 int retention_whole_rows()
 {
     return retention_whole_rows_value;
+}
+
+int split_rate_kb()
+{
+    return split_rate_value;
 }
 
 int worker_max()

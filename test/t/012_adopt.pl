@@ -166,6 +166,19 @@ is( $node->safe_psql('postgres', q{SELECT indisvalid FROM pg_index JOIN pg_class
 is( $node->safe_psql('postgres', q{SELECT string_agg(state, ' ') FROM privacy_scan.adopt_table('"Evidence"')}),
 	'yours waiting waiting waiting', 'build index killed: it is dropped, and to be built again');
 is( $node->safe_psql('postgres', q{SELECT count(*) FROM pg_class WHERE relname LIKE 'privacy\_scan%'}), '0', 'the invalid index is gone');
+{
+	# The build has read the table and waits for an old snapshot: the view shows how fast it was.
+	my $holder = $node->background_psql('postgres');
+	$holder->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+	my $builder = start_adopter($build);
+	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_progress_create_index WHERE phase = 'waiting for old snapshots'})
+	  or die 'the build does not wait';
+	is($node->safe_psql('postgres', 'SELECT step, done, total, rate > 0 FROM privacy_scan.adoptions'), 'build index|0|4|t', 'the view tells the rate of the build');
+	$holder->quit;
+	$builder->finish;
+	is($node->safe_psql('postgres', 'SELECT step, done, total, rate FROM privacy_scan.adoptions'), 'limit key|1|4|', 'and then goes on without one');
+}
+$node->safe_psql('postgres', 'DROP INDEX CONCURRENTLY ' . $node->safe_psql('postgres', q{SELECT relname FROM pg_class WHERE relname LIKE 'privacy\_scan%' AND relkind = 'i'}));
 
 # The next run of the procedure builds it by itself.
 my %standing = (limited => 'limit key', validated => 'validate limit');
