@@ -9,7 +9,20 @@ OBJS = $(SOURCES:.cpp=.o)
 PG_CONFIG ?= pg_config
 
 # The install script: the rooms' parts in the order in which they need each other.
-ROOM_SQL = src/schema/schema.sql src/partition/partition.sql src/retention/retention.sql src/retention/hold.sql src/retention/archive.sql src/adopt/adopt.sql src/json/json.sql src/monitor/monitor.sql src/jobs/jobs.sql src/worker/worker.sql src/health/health.sql
+ROOM_SQL = \
+	src/schema/schema.sql \
+	src/partition/partition.sql \
+	src/retention/retention.sql \
+	src/retention/hold.sql \
+	src/retention/archive.sql \
+	src/index/index.sql \
+	src/adopt/adopt.sql \
+	src/split/split.sql \
+	src/json/json.sql \
+	src/monitor/monitor.sql \
+	src/jobs/jobs.sql \
+	src/worker/worker.sql \
+	src/health/health.sql
 INSTALL_SQL = privacy_scan--$(EXTVERSION).sql
 DATA_built = $(INSTALL_SQL)
 

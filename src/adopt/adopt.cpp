@@ -10,6 +10,8 @@
 #include "pg/ident.hpp"
 #include "pg/rowset.hpp"
 #include "pg/subxact.hpp"
+#include "pg/top_level.hpp"
+#include "settings/settings.hpp"
 
 extern "C" {
 #include <catalog/pg_class.h>
@@ -227,9 +229,38 @@ void notice(const StepRow &row)
         const char *sql = row.sql.c_str();
         pg::guarded([=] {
             ereport(NOTICE, (errmsg("%s: a statement for you to run", action), errdetail("%s;", sql),
-                             errhint("Run it by itself, then call run_adoption() again.")));
+                             errhint("No worker slot is free for it. Run it by itself, then call "
+                                     "run_adoption() again.")));
         });
     }
+}
+
+// Commits. What a step failed with is kept in the view, and raised.
+void end_step(pg::Spi &spi, Oid table, const std::optional<pg::ErrorText> &failure)
+{
+    if (failure && find_adoption(spi, table))
+        store_error(spi, table, *failure);
+    spi.commit();
+    if (failure)
+        pg::raise(*failure);
+}
+
+// Directly after a commit: runs what must be a statement by itself, in a process of its own. False where none
+// can be had.
+bool run_by_itself(pg::Spi &spi, const pg::OwnedTable &table, StepRow &row)
+{
+    const TimestampTz begun = GetCurrentTimestamp();
+    std::optional<pg::ErrorText> failure;
+    try {
+        pg::run_top_level(table, row.sql, settings::concurrent_lock_timeout_ms());
+        row.state = "done now";
+        row.ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+    } catch (const pg::Error &error) {
+        if (error.sqlstate != ERRCODE_INSUFFICIENT_RESOURCES)
+            failure = pg::text_of(error);
+    }
+    end_step(spi, table.relid, failure);
+    return row.state == "done now";
 }
 
 } // namespace
@@ -279,8 +310,9 @@ PS_FUNCTION(ps_adopt_table)
 }
 
 // CALL privacy_scan.run_adoption(relation regclass): step after step of a registered adoption, a transaction
-// each, as far as it can; a NOTICE per step. A step that fails is kept in the view adoptions, and raised.
-// Errors as adopt_table(), 42704 not registered, 2D000 inside a transaction block.
+// each, as far as it can, the index's build by a process of its own; a NOTICE per step. A step that fails is
+// kept in the view adoptions, and raised. Errors as adopt_table(), 42704 not registered, 2D000 inside a
+// transaction block.
 PS_FUNCTION(ps_run_adoption)
 {
     const pg::Arguments args(fcinfo);
@@ -289,17 +321,17 @@ PS_FUNCTION(ps_run_adoption)
     pg::require_writable("run_adoption()");
     pg::require_read_committed("run_adoption()");
     pg::Spi spi(fcinfo);
-    const Oid table = require_adoption(spi, relid).relid;
+    const Oid relid_of_table = require_adoption(spi, relid).relid;
     for (bool more = true; more;) {
+        const pg::OwnedTable table = pg::require_owner(relid_of_table);
         std::vector<StepRow> rows;
-        const auto failure = pg::try_in_subtransaction([&] { rows = advance(spi, table, more); });
-        if (failure && find_adoption(spi, table))
-            store_error(spi, table, *failure);
-        spi.commit();
-        if (failure)
-            pg::raise(*failure);
-        for (const StepRow &row : rows)
+        end_step(spi, table.relid,
+                 pg::try_in_subtransaction([&] { rows = advance(spi, table.relid, more); }));
+        for (StepRow &row : rows) {
+            if (row.state == "yours")
+                more = run_by_itself(spi, table, row);
             notice(row);
+        }
     }
     return Datum(0);
 }

@@ -73,7 +73,7 @@ CREATE PROCEDURE privacy_scan.run_adoption(relation regclass)
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'ps_run_adoption';
 COMMENT ON PROCEDURE privacy_scan.run_adoption(regclass) IS
-    'Goes on with an adoption as far as it can, a transaction for each step; NOTICEs say what was done and which statement is the caller''s.';
+    'Goes on with an adoption as far as it can, a transaction for each step, the index being built by a process of its own; NOTICEs say what was done, and, where no worker slot is free, which statement is the caller''s.';
 REVOKE EXECUTE ON PROCEDURE privacy_scan.run_adoption(regclass) FROM PUBLIC;
 
 CREATE FUNCTION privacy_scan.cancel_adoption(relation regclass)

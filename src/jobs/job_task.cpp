@@ -6,6 +6,7 @@
 #include "monitor/monitor.hpp"
 #include "partition/partition_maintain.hpp"
 #include "pg/ident.hpp"
+#include "retention/leaf_vacuum.hpp"
 #include "retention/retention_run.hpp"
 #include "settings/settings.hpp"
 
@@ -67,25 +68,34 @@ class RetentionTask : public Task
 
     bool step(pg::Spi &spi) override
     {
+        if (vacuum_)
+            return vacuum_->step(spi);
         if (!std::exchange(is_begun_, true)) {
             run_.refuse_quiet(spi);
             run_.count_families(spi);
         }
         run_.step(spi);
         tally_.rows = run_.rows();
-        return !run_.is_done();
+        if (run_.is_done())
+            vacuum_.emplace(run_.thinned());
+        return true;
     }
 
     void finish(pg::Spi &spi) override { run_.analyze(spi); }
 
     Progress progress() const override
     {
-        return {run_.is_done() ? "analyzing" : run_.phase(), root_, run_.rows(), run_.estimated_rows()};
+        const bool vacuums = vacuum_ && OidIsValid(vacuum_->chosen());
+        return {vacuums          ? "vacuuming"
+                : run_.is_done() ? "analyzing"
+                                 : run_.phase(),
+                vacuums ? vacuum_->chosen() : root_, run_.rows(), run_.estimated_rows()};
     }
 
   private:
     Oid root_;
     retention::RootRun run_;
+    std::optional<retention::LeafVacuum> vacuum_; // once nothing is left to be moved
     bool is_begun_ = false;
 };
 

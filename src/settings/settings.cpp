@@ -12,6 +12,7 @@ namespace
 {
 
 int clock_offset_value;
+int concurrent_lock_timeout_value;
 int job_history_value;
 int job_timeout_value;
 int lock_attempts_value;
@@ -23,7 +24,9 @@ int retention_batch_rows_value;
 int retention_keep_partitions_value;
 int retention_quiet_days_value;
 int retention_run_rows_value;
+int retention_vacuum_percent_value;
 int retention_whole_rows_value;
+int split_rate_value;
 int worker_max_value;
 int worker_naptime_value;
 char *databases_value;
@@ -42,6 +45,10 @@ constexpr IntSetting int_settings[] = {
     {"privacy_scan.clock_offset", "How far the clock of jobs is ahead of the server's. For tests.",
      "Job starts, and the guards of retention, go by it.", &clock_offset_value, 0, -INT32_MAX, INT32_MAX,
      PGC_SUSET, GUC_UNIT_S | GUC_NOT_IN_SAMPLE},
+    {"privacy_scan.concurrent_lock_timeout",
+     "How long a statement that keeps nobody from reading or writing waits for locks and older transactions.",
+     "CREATE INDEX CONCURRENTLY waits for every transaction that is older than it.",
+     &concurrent_lock_timeout_value, 60000, 10, INT_MAX, PGC_USERSET, GUC_UNIT_MS},
     {"privacy_scan.job_history", "How many runs of each job are kept in its history.",
      "Identical failures in a row are one.", &job_history_value, 100, 1, 100000, PGC_SUSET, 0},
     {"privacy_scan.job_timeout", "How long a run of a job may take.",
@@ -77,10 +84,17 @@ constexpr IntSetting int_settings[] = {
     {"privacy_scan.retention_run_rows",
      "About how many rows one run of retention archives of one root; 0: all.",
      "The next run goes on from there.", &retention_run_rows_value, 0, 0, INT32_MAX, PGC_USERSET, 0},
+    {"privacy_scan.retention_vacuum_percent",
+     "From what share of a relation's pages on a job of retention vacuums it; 0: never.",
+     "It counts the pages that are not known to be visible to all.", &retention_vacuum_percent_value, 2, 0,
+     100, PGC_USERSET, 0},
     {"privacy_scan.retention_whole_rows",
      "From how many rows on run_retention() archives a partition as a whole; 0: never.",
      "Smaller ones go batch by batch: that needs no strong lock.", &retention_whole_rows_value, 10000, 0,
      INT32_MAX, PGC_USERSET, 0},
+    {"privacy_scan.split_rate", "How much a split reads of its partition in a second; 0: as much as it can.",
+     "Between two batches it rests, holding nothing.", &split_rate_value, 32 * 1024, 0, INT32_MAX, PGC_USERSET,
+     GUC_UNIT_KB},
     {"privacy_scan.worker_max", "How many databases are worked on at the same time.",
      "Each takes one of max_worker_processes while it is being worked on.", &worker_max_value, 2, 1, 64,
      PGC_SIGHUP, 0},
@@ -107,6 +121,10 @@ void define()
 int clock_offset_s()
 {
     return clock_offset_value;
+}
+int concurrent_lock_timeout_ms()
+{
+    return concurrent_lock_timeout_value;
 }
 int job_history()
 {
@@ -152,9 +170,18 @@ int retention_run_rows()
 {
     return retention_run_rows_value;
 }
+int retention_vacuum_percent()
+{
+    return retention_vacuum_percent_value;
+}
 int retention_whole_rows()
 {
     return retention_whole_rows_value;
+}
+
+int split_rate_kb()
+{
+    return split_rate_value;
 }
 
 int worker_max()
