@@ -61,9 +61,9 @@ Finding partition_sets(pg::Spi &spi)
 
 Finding adoptions(pg::Spi &spi)
 {
-    pg::Rows rows = spi.run("SELECT count(*) FILTER (WHERE state = 'preparing'), count(*),"
+    pg::Rows rows = spi.run("SELECT count(*) FILTER (WHERE state <> 'adopted'), count(*),"
                             " min(cutover) FILTER (WHERE state = 'preparing') < now() + interval '12 hours',"
-                            " count(last_error), min(relation::text) FILTER (WHERE state = 'preparing')"
+                            " count(last_error), min(relation::text) FILTER (WHERE state <> 'adopted')"
                             " FROM privacy_scan.adoptions");
     const std::int64_t open = rows.int8(0, 1), all = rows.int8(0, 2);
     if (all == 0)
