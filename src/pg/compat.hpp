@@ -24,6 +24,10 @@ extern "C" {
 #include <common/pg_prng.h>
 #endif
 #if PG_VERSION_NUM >= 140000
+#include <common/cryptohash.h>
+#endif
+#include <common/sha2.h>
+#if PG_VERSION_NUM >= 140000
 #include <utils/wait_event.h>
 #else
 #include <pgstat.h>
@@ -237,6 +241,57 @@ inline Procedure on_shmem_request(Procedure request)
     return nullptr;
 #endif
 }
+
+// SHA-256 by the piece. 14 put the implementations behind one interface, 15 added the size of the result.
+#if PG_VERSION_NUM >= 140000
+using Sha256State = pg_cryptohash_ctx;
+inline Sha256State *sha256_begin()
+{
+    Sha256State *state = pg_cryptohash_create(PG_SHA256);
+    if (!state || pg_cryptohash_init(state) < 0)
+        elog(ERROR, "could not begin a SHA-256");
+    return state;
+}
+inline void sha256_add(Sha256State *state, const char *data, std::size_t size)
+{
+    if (pg_cryptohash_update(state, reinterpret_cast<const uint8 *>(data), size) < 0)
+        elog(ERROR, "could not go on with a SHA-256");
+}
+inline void sha256_end(Sha256State *state, uint8 (&digest)[PG_SHA256_DIGEST_LENGTH])
+{
+#if PG_VERSION_NUM >= 150000
+    const int code = pg_cryptohash_final(state, digest, sizeof digest);
+#else
+    const int code = pg_cryptohash_final(state, digest);
+#endif
+    if (code < 0)
+        elog(ERROR, "could not end a SHA-256");
+}
+inline void sha256_free(Sha256State *state)
+{
+    pg_cryptohash_free(state);
+}
+#else
+using Sha256State = pg_sha256_ctx;
+inline Sha256State *sha256_begin()
+{
+    auto *state = static_cast<Sha256State *>(palloc(sizeof(Sha256State)));
+    pg_sha256_init(state);
+    return state;
+}
+inline void sha256_add(Sha256State *state, const char *data, std::size_t size)
+{
+    pg_sha256_update(state, reinterpret_cast<const uint8 *>(data), size);
+}
+inline void sha256_end(Sha256State *state, uint8 (&digest)[PG_SHA256_DIGEST_LENGTH])
+{
+    pg_sha256_final(state, digest);
+}
+inline void sha256_free(Sha256State *state)
+{
+    pfree(state);
+}
+#endif
 
 // Up to 14, SPI_commit() left starting the next transaction to its caller.
 inline void commit_and_start()

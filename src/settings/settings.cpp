@@ -11,6 +11,7 @@ namespace privacy_scan::settings
 namespace
 {
 
+int archive_level_value;
 int job_history_value;
 int job_timeout_value;
 int lock_attempts_value;
@@ -24,6 +25,7 @@ int retention_run_rows_value;
 int retention_whole_rows_value;
 int worker_max_value;
 int worker_naptime_value;
+char *archive_directory_value;
 char *databases_value;
 
 struct IntSetting {
@@ -37,6 +39,8 @@ struct IntSetting {
 };
 
 constexpr IntSetting int_settings[] = {
+    {"privacy_scan.archive_level", "The zstd level of archive files.",
+     "Higher ones take longer and give smaller files.", &archive_level_value, 3, 1, 19, PGC_USERSET, 0},
     {"privacy_scan.job_history", "How many runs of each job are kept in its history.",
      "Identical failures in a row are one.", &job_history_value, 100, 1, 100000, PGC_SUSET, 0},
     {"privacy_scan.job_timeout", "How long a run of a job may take.",
@@ -90,12 +94,20 @@ void define()
                                 setting.least, setting.most, setting.context, setting.flags, nullptr, nullptr,
                                 nullptr);
     DefineCustomStringVariable(
+        "privacy_scan.archive_directory", "The directory of archive files; empty: there are none.",
+        "Absolute, owned by the server's user, without rights for others, outside the data directory.",
+        &archive_directory_value, "", PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomStringVariable(
         "privacy_scan.databases", "The databases in which the worker runs jobs: names with commas, or *.",
         "* is every database that has the extension; empty is none. Needs shared_preload_libraries.",
         &databases_value, "*", PGC_SIGHUP, GUC_LIST_INPUT, nullptr, nullptr, nullptr);
     pg::compat::reserve_guc_prefix("privacy_scan");
 }
 
+int archive_level()
+{
+    return archive_level_value;
+}
 int job_history()
 {
     return job_history_value;
@@ -148,6 +160,10 @@ int worker_max()
 int worker_naptime_s()
 {
     return worker_naptime_value;
+}
+const char *archive_directory()
+{
+    return archive_directory_value;
 }
 const char *databases()
 {
