@@ -31,10 +31,10 @@ sub failure
 
 # Columns of every type, with values that are hard to write.
 my @columns = (
-	[ 'boolean', 'true', 'false' ], [ 'smallint', '-32768', '32767' ], [ 'integer', '-2147483648', '0' ],
-	[ 'bigint', '-9223372036854775808', '9223372036854775807' ],
-	[ 'real', q{'NaN'}, '1e-45', q{'-Infinity'}, '0.1' ],
-	[ 'double precision', q{'Infinity'}, '0.1::float8 + 0.2', q{'-0'}, '5e-324', q{'NaN'} ],
+	[ 'boolean', 'true', 'false' ], [ 'smallint', '-32768', '32767' ], [ 'integer', q{'-2147483648'}, '0' ],
+	[ 'bigint', q{'-9223372036854775808'}, '9223372036854775807' ],
+	[ 'real', q{'NaN'}, q{'1e-45'}, q{'-Infinity'}, '0.1' ],
+	[ 'double precision', q{'Infinity'}, '0.1::float8 + 0.2', q{'-0'}, q{'5e-324'}, q{'NaN'} ],
 	[ 'numeric', q{'NaN'}, '1.500', '1e130', q{'-0.00'} ], [ 'numeric(12,4)', '1.5', '-99999999.9999' ],
 	[ 'money', q{'$1,234.56'}, q{'-$0.01'} ],
 	[ 'text', q{''}, q{E'line\n\\.\nnext'}, q{'"quoted", and ''quoted'''}, q{E'\r\n\t\\'}, q{U&'\00e4\20ac\+01f600'},
@@ -51,7 +51,7 @@ my @columns = (
 	[ 'bit(5)', q{B'10101'} ], [ 'varbit', q{B''}, q{B'1'} ],
 	[ 'json', q{'{"b" : 1,"a":[ ]}'} ], [ 'jsonb', q{'{"b": [1, null, "\u20ac", 1.50], "a": {}}'}, q{'null'} ],
 	[ 'jsonpath', q{'$.a[*] ? (@ > 1)'} ], [ 'xml', q{'<a b="c">&amp; text</a>'}, q{'text, no element'} ],
-	[ 'tsvector', q{$$'fat':2A 'it''s':3 '\\':1$$} ], [ 'tsquery', q{$$'fat' & ( 'rat' | !'c' )$$} ],
+	[ 'tsvector', q{$$'fat':2A 'it''s':3 '\\\\':1$$} ], [ 'tsquery', q{$$'fat' & ( 'rat' | !'c' )$$} ],
 	[ 'point', q{'(0.1,-0)'} ], [ 'line', q{'{1,2,0.3}'} ], [ 'lseg', q{'[(0,0),(1,0.1)]'} ], [ 'box', q{'(1,1),(0,0)'} ],
 	[ 'path', q{'[(0,0),(1,1)]'}, q{'((0,0),(1,1))'} ], [ 'polygon', q{'((0,0),(1,0.1),(1,1))'} ], [ 'circle', q{'<(0,0),0.1>'} ],
 	[ 'oid', '4294967295' ], [ 'xid', q{'7'} ], [ 'xid8', q{'7'} ], [ 'cid', q{'7'} ], [ 'tid', q{'(1,2)'} ],
@@ -64,7 +64,7 @@ my @columns = (
 	[ 'hue', q{'red'}, q{'a, "b"'} ], [ 'hues', q{'{red,"a, \"b\""}'} ], [ 'score', '3' ],
 	[ 'pair', q{ROW('a,"b', NULL)}, q{ROW('', 0.1)} ], [ 'pair[]', q{ARRAY[ROW('(', 1)::pair, NULL]} ]);
 
-sub make_store
+sub make_archives
 {
 	sql(q{
 		CREATE TYPE hue AS ENUM ('red', 'a, "b"');
@@ -99,7 +99,7 @@ sub make_store
 	return;
 }
 
-make_store();
+make_archives();
 # How a server must not be able to bend what is written.
 sql(qq{ALTER DATABASE postgres SET $_}) for "DateStyle = 'SQL, DMY'", "IntervalStyle = 'sql_standard'", 'extra_float_digits = -15',
   "bytea_output = 'escape'", "TimeZone = 'Asia/Kathmandu'", "xmlbinary = 'hex'", "xmloption = 'document'", 'array_nulls = off',
