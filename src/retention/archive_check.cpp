@@ -7,7 +7,6 @@
 #include "pg/ident.hpp"
 #include "pg/owner.hpp"
 #include "pg/subxact.hpp"
-#include "retention/row_shape.hpp"
 
 extern "C" {
 #include <catalog/pg_class_d.h>
@@ -50,12 +49,12 @@ struct Expected {
     RowTotal total{};
 };
 
-Expected read_ledger(pg::Spi &spi, const ArchiveCheck &check)
+Expected read_ledger(pg::Spi &spi, const std::string &target, const std::string &leaf)
 {
     pg::CatalogScope scope;
     pg::Rows rows = spi.run("SELECT rows, digest, action = 'restore' FROM privacy_scan.archive_ledger"
                             " WHERE target = $1 AND leaf = $2",
-                            {pg::text_param(check.archive), pg::text_param(check.leaf)});
+                            {pg::text_param(target), pg::text_param(leaf)});
     Expected expected;
     expected.entries = static_cast<std::int64_t>(rows.size());
     for (std::size_t row = 0; row < rows.size(); ++row) {
@@ -103,7 +102,7 @@ void judge(ArchiveCheck &check, const RowTotal &expected, const RowTotal &found)
 void look(pg::Spi &spi, ArchiveCheck &check)
 {
     for (int attempt = 1; attempt <= most_attempts; ++attempt) {
-        const Expected before = read_ledger(spi, check);
+        const Expected before = read_ledger(spi, check.archive, check.leaf);
         check.rows = before.total.rows;
         const Oid relid = relation_of(spi, check.leaf.empty() ? check.archive : check.leaf);
         if (!OidIsValid(relid)) {
@@ -118,7 +117,7 @@ void look(pg::Spi &spi, ArchiveCheck &check)
             return;
         }
         judge(check, before.total, found);
-        if (check.state == "ok" || read_ledger(spi, check).entries == before.entries)
+        if (check.state == "ok" || read_ledger(spi, check.archive, check.leaf).entries == before.entries)
             return;
     }
     check.state = "changing";
@@ -147,6 +146,11 @@ std::vector<ArchiveCheck> check_archives(pg::Spi &spi, std::optional<std::int64_
         note(spi, check);
     }
     return checks;
+}
+
+RowTotal expected_rows(pg::Spi &spi, const std::string &target, const std::string &leaf)
+{
+    return read_ledger(spi, target, leaf).total;
 }
 
 } // namespace privacy_scan::retention
