@@ -177,8 +177,8 @@ sub damage_rounds
 damage_rounds('flipped bits', map {
 	my $bytes = $content;
 	vec($bytes, int(rand(8 * length $bytes)), 1) ^= 1;
-	$bytes } 1 .. 200);
-damage_rounds('truncations', map { substr $content, 0, int(rand(length $content)) } 1 .. 50);
+	$bytes } 1 .. 1000);
+damage_rounds('truncations', map { substr $content, 0, int(rand(length $content)) } 1 .. 200);
 damage_rounds('longer', $content . 'x', $content . $content);
 
 # Another archive's file under this one's name.
@@ -217,6 +217,17 @@ directory_refused('one that others may read', "$odd/open");
 directory_refused('one in the data directory', $node->data_dir . '/files');
 directory_refused('the data directory', $node->data_dir);
 directory_refused('a symbolic link', "$odd/link");
+
+# A directory that cannot be written to, or vanishes: nothing is left behind.
+sub names { return join ' ', sort map { s{.*/}{}r } glob "$files/*" }
+my $before = names();
+chmod 0500, $files;
+like(failure("SELECT * FROM privacy_scan.export_archive($id)"), qr/42501/, 'directory: one that is read-only is refused');
+chmod 0700, $files;
+rename $files, "$files.gone" or die;
+like(failure("SELECT * FROM privacy_scan.export_archive($id)"), qr/55000/, 'directory: one that has vanished is refused');
+rename "$files.gone", $files or die;
+is(names(), $before, 'and nothing is left of either');
 
 # A missing file can be made again; what failed left nothing behind.
 isnt(sql("SELECT file FROM privacy_scan.export_archive($id)"), $file, 'what is missing is exported again');
