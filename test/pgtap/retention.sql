@@ -12,7 +12,7 @@ CREATE TEMPORARY VIEW routines AS
 SELECT p.oid, p.oid::regprocedure::text AS signature, p.proname, p.prokind, p.provolatile, p.proparallel, p.prosecdef, p.proacl, p.proowner
 FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
 JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'privacy_scan'
-WHERE p.proname ~ 'retention|digest|cleanup|hold|archive|file';
+WHERE p.proname ~ 'retention|digest|cleanup|hold|archive|_file$';
 GRANT SELECT ON routines TO PUBLIC;
 SELECT set_eq('SELECT signature FROM routines', ARRAY[
   'privacy_scan.set_retention(regclass,interval,name,text,text,name,text)',
