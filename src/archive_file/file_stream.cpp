@@ -59,7 +59,8 @@ Descriptor open_archive_directory()
     try {
         return open_private_directory(path, DataDir);
     } catch (const FileError &error) {
-        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, error.what(), {}, hint);
+        pg::fail(error.code == ENOENT ? ERRCODE_UNDEFINED_FILE : ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                 error.what(), {}, hint);
     }
 }
 

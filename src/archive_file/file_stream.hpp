@@ -17,7 +17,8 @@ struct FileFacts {
     std::string sha256;
 };
 
-// The directory of privacy_scan.archive_directory. Errors: 55000 where there is none or it is not fit.
+// The directory of privacy_scan.archive_directory. Errors: 55000 where none is set or it is not
+// fit, 58P01 where it isn't there.
 Descriptor open_archive_directory();
 
 // Runs the body; its errors about files, CSV and zstd become SQL errors.

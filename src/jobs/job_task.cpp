@@ -3,6 +3,7 @@
 
 #include "jobs/job_task.hpp"
 
+#include "archive_file/file_run.hpp"
 #include "monitor/monitor.hpp"
 #include "partition/partition_maintain.hpp"
 #include "pg/ident.hpp"
@@ -57,35 +58,45 @@ class PartitionsTask : public Task
     bool drains_ = false;
 };
 
+// Archives what has expired, then goes on with the files of archives.
 class RetentionTask : public Task
 {
   public:
     RetentionTask(pg::Spi &spi, Oid root, Instant at)
-        : root_(root), run_(spi, root, at, settings::retention_batch_rows())
+        : root_(root), run_(spi, root, at, settings::retention_batch_rows()), files_(spi, root)
     {
     }
 
     bool step(pg::Spi &spi) override
     {
+        if (run_.is_done()) {
+            files_.step(spi);
+            partial_failure_ = files_.failure();
+            return !files_.is_done();
+        }
         if (!std::exchange(is_begun_, true)) {
             run_.refuse_quiet(spi);
             run_.count_families(spi);
         }
         run_.step(spi);
         tally_.rows = run_.rows();
-        return !run_.is_done();
+        return !run_.is_done() || !files_.is_done();
     }
 
     void finish(pg::Spi &spi) override { run_.analyze(spi); }
 
     Progress progress() const override
     {
-        return {run_.is_done() ? "analyzing" : run_.phase(), root_, run_.rows(), run_.estimated_rows()};
+        return {!run_.is_done()     ? run_.phase()
+                : !files_.is_done() ? "exporting archives"
+                                    : "analyzing",
+                root_, run_.rows(), run_.estimated_rows()};
     }
 
   private:
     Oid root_;
     retention::RootRun run_;
+    archive_file::FileRun files_;
     bool is_begun_ = false;
 };
 

@@ -26,7 +26,9 @@ std::vector<ArchiveCheck> archives_to_check(pg::Spi &spi, std::optional<std::int
     const Oid caller = GetUserId();
     pg::CatalogScope scope;
     pg::Rows rows =
-        spi.run("SELECT DISTINCT a.target, a.leaf, pg_has_role($2, coalesce(r.relowner, 10::oid), 'USAGE')"
+        spi.run("SELECT DISTINCT a.target, a.leaf, pg_has_role($2, coalesce(r.relowner, 10::oid), 'USAGE'),"
+                " EXISTS (SELECT FROM privacy_scan.archive_file_ledger f"
+                "  WHERE f.target = a.target AND f.leaf = a.leaf AND f.removed_at IS NOT NULL)"
                 " FROM privacy_scan.archive_ledger a LEFT JOIN pg_catalog.pg_class r ON r.oid = a.relation"
                 " WHERE $1 IS NULL OR a.id = $1 ORDER BY a.target, a.leaf",
                 {id ? pg::int8_param(*id) : pg::null_param(INT8OID), pg::oid_param(caller)});
@@ -35,6 +37,8 @@ std::vector<ArchiveCheck> archives_to_check(pg::Spi &spi, std::optional<std::int
                  "The view privacy_scan.archives shows them.");
     std::vector<ArchiveCheck> checks;
     for (std::size_t row = 0; row < rows.size(); ++row) {
+        if (rows.boolean(row, 3) && rows.boolean(row, 4))
+            continue; // it is a file now
         if (rows.boolean(row, 3))
             checks.push_back({rows.text(row, 1), rows.text(row, 2), 0, {}, {}, {}});
         else if (id)
