@@ -107,7 +107,7 @@ std::string archives_in_files(pg::Spi &spi, const Archived &family, const Picked
     return spi
         .run("SELECT string_agg(DISTINCT f.id::text, ', ') FROM privacy_scan.archive_file_ledger f"
              " JOIN privacy_scan.archive_ledger a ON a.target = f.target AND a.leaf = f.leaf"
-             " WHERE f.target = $1 AND f.removed_at IS NOT NULL AND (" +
+             " WHERE f.target = $1 AND f.removed_at IS NOT NULL AND f.rows > 0 AND (" +
                  meets + ")",
              {pg::text_param(family.archives[i].name), pg::text_param(picked.row.text(0, 4)),
               pg::text_param(picked.row.text(0, 5))})
