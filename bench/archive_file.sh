@@ -16,7 +16,7 @@ quietly build_and_install
 FILES=$(make_server_dir ps-bench-files)
 at_exit rm -rf "$FILES"
 cluster_start ps-bench 'autovacuum = off' 'shared_buffers = 1GB' 'checkpoint_timeout = 1h' 'max_wal_size = 16GB' \
-  'privacy_scan.retention_keep_partitions = 0' 'privacy_scan.retention_batch_rows = 1000000' "privacy_scan.archive_directory = '$FILES'"
+  'privacy_scan.retention_keep_partitions = 1' 'privacy_scan.retention_batch_rows = 1000000' "privacy_scan.archive_directory = '$FILES'"
 
 psql_run -v rows="$ROWS" <<'SQL' >/dev/null 2>&1
 CREATE EXTENSION privacy_scan;
@@ -24,6 +24,7 @@ CREATE TABLE "Scan" (id text PRIMARY KEY, status text NOT NULL, "createdAt" time
 CREATE TABLE "Evidence" (id text NOT NULL, "scanId" text NOT NULL REFERENCES "Scan" ON DELETE CASCADE, kind text,
   severity int, title text, details jsonb, "createdAt" timestamp(3) NOT NULL) PARTITION BY RANGE ("createdAt");
 CREATE TABLE "Evidence_2020" PARTITION OF "Evidence" FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+CREATE TABLE "Evidence_new" PARTITION OF "Evidence" FOR VALUES FROM ('2021-01-01') TO ('2099-01-01');
 CREATE INDEX ON "Evidence" ("scanId");
 INSERT INTO "Scan" SELECT 'c' || lpad(n::text, 10, '0'), 'done', timestamp '2020-01-01' + n * interval '1 minute'
 FROM generate_series(1, :rows / 50) AS n;
@@ -32,6 +33,8 @@ INSERT INTO "Evidence" SELECT s.id || 'e' || k, s.id, 'tracker', k % 5, 'evidenc
     (SELECT string_agg(md5(s.id || k || i), ' ') FROM generate_series(1, 13) AS i)),
   s."createdAt" + k * interval '1 second'
 FROM "Scan" AS s, generate_series(1, 50) AS k;
+INSERT INTO "Scan" VALUES ('new', 'done', now());
+INSERT INTO "Evidence" (id, "scanId", "createdAt") VALUES ('new', 'new', now());
 VACUUM (FREEZE, ANALYZE);
 SELECT privacy_scan.set_retention('"Scan"', '1 year', 'createdAt', archive => 'file');
 CALL privacy_scan.run_retention('"Scan"', force => true, confirm => true);
@@ -49,7 +52,7 @@ run_once() {
   psql_run -At -F ' ' <<SQL >"$out" 2>&1 &
 SELECT pg_backend_pid();
 SELECT count(*) FROM $LEAF \gset warm_
-SELECT privacy_scan.health() \gset warm_
+SELECT count(*) FROM privacy_scan.health() \gset warm_
 SELECT pg_sleep(0.3) \gset warm_
 SELECT clock_timestamp() AS begun, split_part(pg_read_file('/proc/' || pg_backend_pid() || '/schedstat'), ' ', 1)::bigint AS cpu \gset
 $1
