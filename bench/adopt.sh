@@ -179,7 +179,7 @@ watch_size() {
 }
 
 run() {
-  local way=$1 begun lsn size watcher seconds status=done held
+  local way=$1 begun lsn size watcher seconds state=finished held
   psql -XAtq -v ON_ERROR_STOP=1 -c 'SET client_min_messages = warning' -c 'DROP DATABASE IF EXISTS bench' -c 'CREATE DATABASE bench TEMPLATE template_bench' -c CHECKPOINT
   rm -f "$CLUSTER_DIR"/log.*
   size=$(database_mb)
@@ -189,14 +189,14 @@ run() {
   watcher=$!
   lsn=$(psql -XAtq -c 'SELECT pg_current_wal_lsn()')
   begun=$(date +%s.%N)
-  "way_$way" || status=failed
+  "way_$way" || state=failed
   seconds=$(echo "$(date +%s.%N) $begun" | awk '{ printf "%.1f", $1 - $2 }')
   stop_clients
   kill "$watcher"
   wait "$watcher" 2>/dev/null || true
   held=$(in_bench -c "SELECT coalesce(string_agg(round(lock_held_ms::numeric, 1)::text, ' + ' ORDER BY started_at), '') FROM privacy_scan.adoption_states")
   read -r worst failed lost <<<"$(look_at_clients)"
-  printf '| %s | %s | %s | %s | %s | %s | %s | %s |\n' "$way" "$([ $status = done ] && echo "$seconds" || echo "failed after $seconds")" "$worst" "$failed" "$lost" "$held" \
+  printf '| %s | %s | %s | %s | %s | %s | %s | %s |\n' "$way" "$([ $state = finished ] && echo "$seconds" || echo "failed after $seconds")" "$worst" "$failed" "$lost" "$held" \
     "$(psql -XAtq -c "SELECT round((pg_current_wal_lsn() - '$lsn') / 1048576)")" "$(($(cat "$CLUSTER_DIR/most_mb") - size))"
 }
 

@@ -41,6 +41,7 @@ INSERT INTO "Scan" (id) VALUES ('zoe');
 SELECT step, action, state FROM privacy_scan.adopt_table('"Scan"');
 SELECT step, action, state FROM privacy_scan.adopt_table('"Scan"');
 SELECT relation, state, step, done, total FROM privacy_scan.adoptions;
+SELECT status, next_step FROM privacy_scan.health() WHERE component = 'adoptions';
 SELECT side, relation, conname, valid, definition, comment FROM changed ORDER BY conname, side DESC;
 INSERT INTO "Evidence" (id, "scanId") VALUES ('orphan', 'none');
 \set VERBOSITY sqlstate
