@@ -98,5 +98,8 @@ for pair in 'ours copy' 'ours_back copy_back'; do
   paste -d' ' "$RESULTS/$ours" "$RESULTS/$copy" | awk -v what="$ours" '{ print $4 / $1 }' | sort -n |
     awk -v what="$ours / $copy" '{ v[NR] = $1 } END { printf "%s: speed %.2f (%.2f to %.2f)\n", what, v[int((NR + 1) / 2)], v[1], v[NR] }'
 done
+zstd -q -dc "$FILES/copy.zst" >"$RESULTS/text"
+TIMEFORMAT='the zstd of COPY, a process of its own: CPU %U s'
+time zstd -3 -q -f -o /dev/null "$RESULTS/text"
 say "size: table $(psql_c "SELECT pg_size_pretty(pg_table_size('$LEAF'))"), text $(zstd -dc "$FILES/copy.zst" | wc -c) bytes," \
   "copy $(stat -c %s "$FILES/copy.zst"), ours $(psql_c 'SELECT file_bytes FROM privacy_scan.archive_files')"

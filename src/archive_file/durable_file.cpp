@@ -84,7 +84,8 @@ void require_outside(int directory, const std::string &outside, const std::strin
     for (;;) {
         if (is_same(status, forbidden))
             throw FileError(0, what + " lies in the data directory");
-        Descriptor above(openat(at.get(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
+        const int fd = at.get();
+        Descriptor above(uninterrupted([=] { return openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC); }));
         if (above.get() < 0)
             fail("could not look above " + what);
         const struct stat next = status_of(above.get(), what);
