@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # A live table becomes a partition set by month while clients write to it: the usual copy (as guides print it, and with
 # the table locked first), pg_partman's two documented ways, and ours by a time and by ids. For each way a fresh store:
-# ROWS of evidence in 24 months, a tenth of it scans. Printed: seconds until all rows are in a partition set, the worst
-# latency of a client, its statements that failed, acknowledged rows that are not there afterwards, how long ours held its
+# ROWS of evidence in 24 months, a tenth of it scans. "nothing" is a minute of the clients alone: what the machine does to
+# them. Printed: seconds until all rows are in a partition set, the worst latency of a client, the worst within two
+# seconds of our switches, clients that failed, acknowledged rows that are not there afterwards, how long ours held its
 # strong lock, WAL (the clients' included), the most disk above that of the store.
 #
-#   bench/adopt.sh [ROWS [WAY...]]      default 3000000 copy copy-locked partman-offline partman-online ours-time ours-id
+#   bench/adopt.sh [ROWS [WAY...]]      default 3000000 nothing copy copy-locked partman-offline partman-online ours-time ours-id
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/../scripts/lib.sh"
@@ -13,7 +14,7 @@ set -euo pipefail
 ROWS=${1:-3000000}
 [ "$#" -gt 0 ] && shift
 WAYS=("${@:-copy}")
-[ "$#" -gt 0 ] || WAYS=(copy copy-locked partman-offline partman-online ours-time ours-id)
+[ "$#" -gt 0 ] || WAYS=(nothing copy copy-locked partman-offline partman-online ours-time ours-id)
 RATE=200 # statements a second, of four clients
 need_packages "${PACKAGES_RUN[@]}"
 [ -e "$(pg_dir sharedir)/extension/pg_partman.control" ] || need_packages postgresql-15-partman
@@ -72,13 +73,20 @@ stop_clients() {
   wait "$CLIENTS" || true
 }
 
-# Prints: worst latency in ms, failed clients, rows lost. The log has a line for each acknowledged transaction: client, number, microseconds, script.
+# Prints: worst latency in ms, the worst near a switch, failed clients, rows lost. The log has a line for each
+# acknowledged transaction: client, number, microseconds, script, when it ended.
 look_at_clients() {
-  cat "$CLUSTER_DIR"/log.* | awk '{ if ($3 > worst) worst = $3; if ($4 == 0) inserted++ } END { print worst / 1000, inserted }' >"$CLUSTER_DIR/seen"
-  local worst inserted there
-  read -r worst inserted <"$CLUSTER_DIR/seen"
+  local worst near inserted there switches
+  switches=$(in_bench -c "SELECT string_agg(extract(epoch FROM switched_at)::text, ' ') FROM privacy_scan.adoption_states")
+  cat "$CLUSTER_DIR"/log.* | awk -v switches="$switches" '
+    BEGIN { n = split(switches, at, " "); near = "-" }
+    $3 > worst { worst = $3 }
+    $4 == 0 { inserted++ }
+    { for (i = 1; i <= n; i++) if ($5 + $6 / 1e6 > at[i] - 2 && $5 + $6 / 1e6 < at[i] + 2 && $3 > near + 0) near = $3 }
+    END { printf "%.0f %s %d\n", worst / 1000, near == "-" ? "-" : sprintf("%.0f", near / 1000), inserted }' >"$CLUSTER_DIR/seen"
+  read -r worst near inserted <"$CLUSTER_DIR/seen"
   there=$(in_bench -c "SELECT count(DISTINCT id) FROM \"Evidence\" WHERE kind = 'bench'")
-  printf '%.0f %s %s' "$worst" "$(grep -c 'aborted\|ERROR' "$CLUSTER_DIR/clients.err" || true)" "$((inserted > there ? inserted - there : 0))"
+  printf '%s %s %s %s' "$worst" "$near" "$(grep -c 'aborted\|ERROR' "$CLUSTER_DIR/clients.err" || true)" "$((inserted > there ? inserted - there : 0))"
 }
 
 # --- the ways ---------------------------------------------------------------------------------------
@@ -115,11 +123,13 @@ copy() { # $1: a statement that comes first
     echo 'ALTER TABLE "Evidence" RENAME TO old_evidence; ALTER TABLE new_evidence RENAME TO "Evidence"; COMMIT;'
   } | in_bench -f - >/dev/null
 }
+way_nothing() { sleep 60; }
 way_copy() { copy ''; }
 way_copy-locked() { copy 'LOCK TABLE "Evidence" IN SHARE ROW EXCLUSIVE MODE;'; }
 
 way_partman-offline() {
   {
+    echo 'CREATE INDEX CONCURRENTLY ON "Evidence" ("createdAt");'
     echo 'BEGIN; ALTER TABLE "Evidence" RENAME TO old_evidence; ALTER INDEX "Evidence_pkey" RENAME TO old_pkey;'
     make_parent '"Evidence"'
     keys '"Evidence"'
@@ -131,6 +141,7 @@ way_partman-offline() {
 # The table becomes the DEFAULT partition, of which the months are then taken.
 way_partman-online() {
   {
+    echo 'CREATE INDEX CONCURRENTLY ON "Evidence" ("createdAt");'
     echo 'CREATE UNIQUE INDEX CONCURRENTLY evidence_at ON "Evidence" (id, "createdAt");'
     make_parent new_evidence
     echo "SELECT partman.create_parent('public.new_evidence', 'createdAt', 'native', 'monthly', p_premake := 1, p_start_partition := (now() + interval '2 months')::text);"
@@ -195,13 +206,13 @@ run() {
   kill "$watcher"
   wait "$watcher" 2>/dev/null || true
   held=$(in_bench -c "SELECT coalesce(string_agg(round(lock_held_ms::numeric, 1)::text, ' + ' ORDER BY started_at), '') FROM privacy_scan.adoption_states")
-  read -r worst failed lost <<<"$(look_at_clients)"
-  printf '| %s | %s | %s | %s | %s | %s | %s | %s |\n' "$way" "$([ $state = finished ] && echo "$seconds" || echo "failed after $seconds")" "$worst" "$failed" "$lost" "$held" \
+  read -r worst near failed lost <<<"$(look_at_clients)"
+  printf '| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n' "$way" "$([ $state = finished ] && echo "$seconds" || echo "failed after $seconds")" "$worst" "$near" "$failed" "$lost" "$held" \
     "$(psql -XAtq -c "SELECT round((pg_current_wal_lsn() - '$lsn') / 1048576)")" "$(($(cat "$CLUSTER_DIR/most_mb") - size))"
 }
 
 make_template
 say "$ROWS rows of evidence, $(psql -XAtq -c "SELECT pg_database_size('template_bench') / 1048576") MB, $RATE statements a second"
-say '| way | s | worst latency, ms | clients that failed | rows lost | strong lock held, ms | WAL MB | disk MB |'
-say '|---|---|---|---|---|---|---|---|'
+say '| way | s | worst latency, ms | near the switch, ms | clients that failed | rows lost | strong lock held, ms | WAL MB | disk MB |'
+say '|---|---|---|---|---|---|---|---|---|'
 for way in "${WAYS[@]}"; do run "$way"; done
