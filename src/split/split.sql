@@ -33,6 +33,9 @@ CREATE TABLE privacy_scan.split_pieces (
 CREATE INDEX split_pieces_partition ON privacy_scan.split_pieces (partition);
 COMMENT ON TABLE privacy_scan.split_pieces IS
     'The tables that a partition is split into, with their bounds on the axis of the key (time keys: microseconds since 2000-01-01 UTC).';
+-- No row is dumped: the axis of a split's bounds, its transaction IDs and its file are those of this database.
+SELECT pg_catalog.pg_extension_config_dump('privacy_scan.split_states', 'WHERE false');
+SELECT pg_catalog.pg_extension_config_dump('privacy_scan.split_pieces', 'WHERE false');
 
 CREATE FUNCTION privacy_scan.capture_change() RETURNS trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE
