@@ -15,6 +15,7 @@ ROOM_SQL = \
 	src/retention/retention.sql \
 	src/retention/hold.sql \
 	src/retention/archive.sql \
+	src/archive_file/archive_file.sql \
 	src/index/index.sql \
 	src/adopt/adopt.sql \
 	src/split/split.sql \
@@ -33,7 +34,7 @@ EXTRA_CLEAN = privacy_scan--*.sql $(SOURCES:.cpp=.d) results regression.diffs re
 CXX_DIALECT = -std=gnu++17 -Wno-register -fvisibility=hidden -fvisibility-inlines-hidden
 PG_CPPFLAGS = -Isrc -DPS_VERSION='"$(EXTVERSION)"'
 PG_CXXFLAGS = $(CXX_DIALECT)
-SHLIB_LINK = -lstdc++ -llz4 -Wl,--version-script=src/exports.map
+SHLIB_LINK = -lstdc++ -llz4 -lzstd -lcrypto -Wl,--version-script=src/exports.map
 
 # PS_STRICT=1 is how the tests build: a warning is an error.
 ifdef PS_STRICT

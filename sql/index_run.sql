@@ -65,6 +65,14 @@ CALL privacy_scan.run_index('p', '{a}');
 SELECT relid, parentrelid, level FROM pg_partition_tree('p_a_idx') ORDER BY relid::text;
 SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = indexrelid WHERE relnamespace = 'ps_index'::regnamespace AND NOT indisvalid;
 
+-- The remainder of a DROP INDEX CONCURRENTLY that was interrupted, beside a whole one.
+CREATE TABLE half (a int);
+CREATE INDEX half_dead ON half (a);
+UPDATE pg_index SET indisvalid = false, indisready = false, indislive = false WHERE indexrelid = 'half_dead'::regclass;
+CREATE INDEX half_whole ON half (a);
+CALL privacy_scan.run_index('half', '{a}');
+SELECT indexrelid::regclass, indisvalid FROM pg_index WHERE indrelid = 'half'::regclass;
+
 -- A parent's index that cannot become valid: said, not claimed.
 CREATE TABLE q (a int) PARTITION BY RANGE (a);
 CREATE TABLE q1 PARTITION OF q FOR VALUES FROM (0) TO (10);

@@ -63,13 +63,13 @@ bool IndexBuild::decide(pg::Spi &spi)
 {
     for (; next_ < members_.size(); ++next_) {
         const Member &member = members_[next_];
-        if (is_gone(spi, member))
+        const std::optional<Site> site = read_site(spi, member);
+        if (!site)
             continue;
-        const Site site = read_site(spi, member);
-        const Step step = next_step(site);
+        const Step step = next_step(*site);
         if (step.action != Action::none) {
             has_acted_ = true;
-            act(spi, member, site, step);
+            act(spi, member, site->parent_index, step);
             return true;
         }
         index_of_[member.table.relid] = step.index;
@@ -82,34 +82,29 @@ bool IndexBuild::decide(pg::Spi &spi)
     return false;
 }
 
-// Dropped or detached since the pass began, or moved to where it has not been looked at. That the root is
-// there and the caller's is required.
-bool IndexBuild::is_gone(pg::Spi &spi, const Member &member)
+// None where the relation was dropped or detached since the pass began, or moved to where it has not been
+// looked at. That the root is there, and the caller's, is required.
+std::optional<Site> IndexBuild::read_site(pg::Spi &spi, const Member &member)
 {
     const Oid relid = member.table.relid;
     if (relid == wish_.relid) {
         pg::require_owner(relid);
-        return false;
+        return Site{member.is_partitioned, true, InvalidOid, find_indexes(spi, relid, wish_)};
     }
-    return index_of_.count(parent_of(spi, relid)) == 0;
+    const auto parent = index_of_.find(parent_of(spi, relid));
+    if (parent == index_of_.end())
+        return std::nullopt;
+    return Site{member.is_partitioned, false, parent->second, find_indexes(spi, relid, wish_)};
 }
 
-Site IndexBuild::read_site(pg::Spi &spi, const Member &member)
-{
-    const Oid relid = member.table.relid;
-    const bool is_root = relid == wish_.relid;
-    const Oid parent_index = is_root ? InvalidOid : index_of_.at(parent_of(spi, relid));
-    return {member.is_partitioned, is_root, parent_index, find_indexes(spi, relid, wish_)};
-}
-
-void IndexBuild::act(pg::Spi &spi, const Member &member, const Site &site, const Step &step)
+void IndexBuild::act(pg::Spi &spi, const Member &member, Oid parent_index, const Step &step)
 {
     const Oid relid = member.table.relid;
     if (step.action == Action::drop) {
         prepare_drop(spi, member);
     } else if (step.action == Action::attach) {
         const pg::OwnedTable index{step.index, member.table.owner};
-        run_locked(spi, index, AccessExclusiveLock, attach_sql(site.parent_index, step.index),
+        run_locked(spi, index, AccessExclusiveLock, attach_sql(parent_index, step.index),
                    {pg::qualified_name(relid), pg::relation_name(step.index), step.action, 0, {}});
     } else {
         require_first_time(relid);
@@ -133,14 +128,18 @@ void IndexBuild::require_first_time(Oid relid)
                  "Somebody dropped or changed it meanwhile, or PostgreSQL takes the method for another.");
 }
 
-// While somebody builds it, his lock keeps us out; what is not valid after that is nobody's any more.
-void IndexBuild::prepare_drop(pg::Spi &spi, const Member &member)
+// While somebody builds it, his lock keeps us out; what is not valid after that is nobody's any more. False
+// where there is nothing to drop.
+bool IndexBuild::prepare_drop(pg::Spi &spi, const Member &member)
 {
     pg::LockWait wait;
     pg::lock_in_tries(member.table, ShareUpdateExclusiveLock, wait);
-    const Step step = next_step(read_site(spi, member));
-    if (step.action == Action::drop)
-        pending_ = Pending{member.table, step.action, pg::relation_name(step.index), drop_sql(step.index)};
+    const std::optional<Site> site = read_site(spi, member);
+    const Step step = site ? next_step(*site) : Step{Action::none, InvalidOid};
+    if (step.action != Action::drop)
+        return false;
+    pending_ = Pending{member.table, step.action, pg::relation_name(step.index), drop_sql(step.index)};
+    return true;
 }
 
 // A build that fails leaves an index that every insert would maintain and no query could use.
@@ -155,7 +154,7 @@ void IndexBuild::run_pending()
         report = pg::run_top_level(pending.table, pending.sql, timeout);
     } catch (const pg::Error &error) {
         if (is_cleaning_up)
-            throw pg::Error(*failure_);
+            give_up(false);
         if (pending.action != Action::build)
             throw;
         failure_ = error;
@@ -168,18 +167,25 @@ void IndexBuild::run_pending()
                      {1, report.waited_ms, report.blocked_by}});
 }
 
-// Throws what has failed, once what it left is gone, or where that can't be had now: the next run will.
+// Has what a failed build left dropped, if it left anything, and raises the failure in the end.
 void IndexBuild::clean_up(pg::Spi &spi)
 {
+    bool is_clean = false;
     try {
-        const Member &member = members_[next_];
-        if (!is_gone(spi, member) && next_step(read_site(spi, member)).action == Action::drop)
-            prepare_drop(spi, member);
+        is_clean = !prepare_drop(spi, members_[next_]);
     } catch (const pg::Error &) {
-        throw pg::Error(*failure_);
+        give_up(false);
     }
-    if (!pending_)
-        throw pg::Error(*failure_);
+    if (is_clean)
+        give_up(true);
+}
+
+void IndexBuild::give_up(bool is_clean)
+{
+    pg::Error failure = *failure_;
+    if (!is_clean && failure.hint.empty())
+        failure.hint = "An unfinished index may be left; the next call drops it.";
+    throw failure;
 }
 
 void IndexBuild::run_locked(pg::Spi &spi, const pg::OwnedTable &locked, int lockmode, const std::string &sql,

@@ -35,10 +35,6 @@ class IndexBuild
 
     const std::vector<Done> &done() const { return done_; }
 
-    // Of the relations, those that have their index, and all; the one that is next.
-    std::size_t relations_done() const { return next_; }
-    std::size_t relations() const { return members_.size(); }
-
   private:
     // A statement that has to be the first of its transaction.
     struct Pending {
@@ -48,14 +44,14 @@ class IndexBuild
     };
 
     void start_pass(pg::Spi &spi);
-    Site read_site(pg::Spi &spi, const Member &member);
-    bool is_gone(pg::Spi &spi, const Member &member);
+    std::optional<Site> read_site(pg::Spi &spi, const Member &member);
     bool decide(pg::Spi &spi);
-    void act(pg::Spi &spi, const Member &member, const Site &site, const Step &step);
+    void act(pg::Spi &spi, const Member &member, Oid parent_index, const Step &step);
     void require_first_time(Oid relid);
-    void prepare_drop(pg::Spi &spi, const Member &member);
+    bool prepare_drop(pg::Spi &spi, const Member &member);
     void run_pending();
     void clean_up(pg::Spi &spi);
+    [[noreturn]] void give_up(bool is_clean);
     void run_locked(pg::Spi &spi, const pg::OwnedTable &locked, int lockmode, const std::string &sql,
                     Done done);
     void require_valid(pg::Spi &spi);

@@ -11,6 +11,7 @@ namespace privacy_scan::settings
 namespace
 {
 
+int archive_level_value;
 int clock_offset_value;
 int concurrent_lock_timeout_value;
 int job_history_value;
@@ -29,6 +30,7 @@ int retention_whole_rows_value;
 int split_rate_value;
 int worker_max_value;
 int worker_naptime_value;
+char *archive_directory_value;
 char *databases_value;
 
 struct IntSetting {
@@ -42,6 +44,8 @@ struct IntSetting {
 };
 
 constexpr IntSetting int_settings[] = {
+    {"privacy_scan.archive_level", "The zstd level of archive files.",
+     "Higher ones take longer and give smaller files.", &archive_level_value, 3, 1, 19, PGC_USERSET, 0},
     {"privacy_scan.clock_offset", "How far the clock of jobs is ahead of the server's. For tests.",
      "Job starts, and the guards of retention, go by it.", &clock_offset_value, 0, -INT32_MAX, INT32_MAX,
      PGC_SUSET, GUC_UNIT_S | GUC_NOT_IN_SAMPLE},
@@ -112,12 +116,20 @@ void define()
                                 setting.least, setting.most, setting.context, setting.flags, nullptr, nullptr,
                                 nullptr);
     DefineCustomStringVariable(
+        "privacy_scan.archive_directory", "The directory of archive files; empty: there are none.",
+        "Absolute, owned by the server's user, without rights for others, outside the data directory.",
+        &archive_directory_value, "", PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomStringVariable(
         "privacy_scan.databases", "The databases in which the worker runs jobs: names with commas, or *.",
         "* is every database that has the extension; empty is none. Needs shared_preload_libraries.",
         &databases_value, "*", PGC_SIGHUP, GUC_LIST_INPUT, nullptr, nullptr, nullptr);
     pg::compat::reserve_guc_prefix("privacy_scan");
 }
 
+int archive_level()
+{
+    return archive_level_value;
+}
 int clock_offset_s()
 {
     return clock_offset_value;
@@ -191,6 +203,10 @@ int worker_max()
 int worker_naptime_s()
 {
     return worker_naptime_value;
+}
+const char *archive_directory()
+{
+    return archive_directory_value;
 }
 const char *databases()
 {

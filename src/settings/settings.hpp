@@ -7,6 +7,7 @@ namespace privacy_scan::settings
 // Defines them all. Red: called once, from _PG_init.
 void define();
 
+int archive_level();              // privacy_scan.archive_level
 int clock_offset_s();             // privacy_scan.clock_offset
 int concurrent_lock_timeout_ms(); // privacy_scan.concurrent_lock_timeout
 int job_history();                // privacy_scan.job_history
@@ -25,6 +26,7 @@ int retention_whole_rows();       // privacy_scan.retention_whole_rows
 int split_rate_kb();              // privacy_scan.split_rate, KB/s; 0: none
 int worker_max();                 // privacy_scan.worker_max
 int worker_naptime_s();           // privacy_scan.worker_naptime
+const char *archive_directory();  // privacy_scan.archive_directory
 const char *databases();          // privacy_scan.databases
 
 } // namespace privacy_scan::settings
