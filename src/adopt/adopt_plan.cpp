@@ -30,7 +30,7 @@ std::string why_id(const IdFacts &id)
 
 constexpr double bytes_indexed_per_second = 250e6;
 constexpr double bytes_validated_per_second = 1100e6;
-constexpr double bytes_joined_per_second = 250e6;
+constexpr double bytes_joined_per_second = 750e6;
 
 } // namespace
 

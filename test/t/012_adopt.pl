@@ -146,7 +146,7 @@ sub kill_in
 	PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', $pid);
 	$adopter->finish;
 	$_->{session}->finish for @clients; # the crash ended them
-	$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'the server does not recover';
+	await_recovery($node);
 	return @clients;
 }
 

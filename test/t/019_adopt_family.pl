@@ -53,7 +53,7 @@ sub start_client
 	for my $n (1 .. 10000)
 	{
 		my ($earlier, $gone) = ($n - 2, $n - 7);
-		$text .= qq{SELECT cuid(clock_timestamp(), '$name-$n') AS s$n \\gset\n};
+		$text .= qq{SELECT cuid(clock_timestamp(), '${name}n$n') AS s$n \\gset\n};
 		$text .= qq{INSERT INTO "Scan" (id) VALUES (:'s$n') RETURNING 'scan ' || id;\n};
 		$text .= qq{INSERT INTO "Evidence" (id, "scanId", n) VALUES (:'s$n' || '-a', :'s$n', $n), (:'s$n' || '-b', :'s$n', $n) RETURNING 'evidence ' || id || ' ' || "scanId";\n};
 		$text .= qq{INSERT INTO "Issue" (id, "scanId") VALUES (:'s$n' || '-i', :'s$n') RETURNING 'issue ' || id || ' ' || "scanId";\n};
@@ -98,8 +98,8 @@ sub check_rows
 	my ($there, $gone) = ledger(@clients);
 	my (%stored, @twice);
 	for (split /\n/, $node->safe_psql('postgres', q{
-			SELECT id || ' ' || n FROM "Scan" WHERE id NOT LIKE '%old%' UNION ALL SELECT id || ' ' || "scanId" FROM "Evidence" WHERE id NOT LIKE '%old%'
-			UNION ALL SELECT id || ' ' || "scanId" FROM "Issue" WHERE id NOT LIKE '%old%'}))
+			SELECT id || ' ' || n FROM "Scan" WHERE id NOT LIKE '%00old%' UNION ALL SELECT id || ' ' || "scanId" FROM "Evidence" WHERE id NOT LIKE '%00old%'
+			UNION ALL SELECT id || ' ' || "scanId" FROM "Issue" WHERE id NOT LIKE '%00old%'}))
 	{
 		my ($id, $value) = split / /;
 		push @twice, $id if exists $stored{$id};
@@ -125,9 +125,9 @@ sub check_rows
 		cmp_ok(scalar(@other), '<=', scalar(@clients), "$name: nor changed, but for updates under way");
 	}
 	is( $node->safe_psql('postgres', q{
-			SELECT count(*), sum(n) FROM "Scan" WHERE id LIKE '%old%'}), "$scans|" . $scans * ($scans + 1) / 2, "$name: the old scans are there, whole");
+			SELECT count(*), sum(n) FROM "Scan" WHERE id LIKE '%00old%'}), "$scans|" . $scans * ($scans + 1) / 2, "$name: the old scans are there, whole");
 	is( $node->safe_psql('postgres', q{
-			SELECT count(*), count(DISTINCT id), sum((details->>'n')::bigint) FROM "Evidence" WHERE id LIKE '%old%'}),
+			SELECT count(*), count(DISTINCT id), sum((details->>'n')::bigint) FROM "Evidence" WHERE id LIKE '%00old%'}),
 		join('|', 10 * $scans, 10 * $scans, 10 * $scans * ($scans + 1) / 2), "$name: so is their evidence");
 	is( $node->safe_psql('postgres', q{
 			SELECT count(*) FROM (SELECT "scanId" FROM "Evidence" UNION ALL SELECT "scanId" FROM "Issue") c LEFT JOIN "Scan" s ON s.id = c."scanId" WHERE s.id IS NULL}),
@@ -186,8 +186,12 @@ for my $round (1 .. $kills)
 	usleep(int(rand(2_500_000)));
 	if ($round % 5 == 0)
 	{
+		my ($pid) = split /\n/, slurp_file($node->data_dir . '/postmaster.pid');
 		$node->kill9;
 		$_->{session}->finish for $adopter, @now;
+		# Until somebody has waited for it, it counts as running.
+		my $until = time + $PostgreSQL::Test::Utils::timeout_default;
+		usleep(50_000) while kill(0, $pid) && time < $until;
 		$node->start;
 	}
 	else
@@ -195,7 +199,7 @@ for my $round (1 .. $kills)
 		my $pid = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE application_name = 'adopter'}) || die 'no adopter to kill';
 		PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', $pid);
 		$_->{session}->finish for $adopter, @now; # the crash ended them
-		$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'the server does not recover';
+		await_recovery($node);
 	}
 	push @clients, @now;
 	push @errors, grep { /ERROR/ && !/55P03/ } split /\n/, slurp_file($adopter->{err});
@@ -210,7 +214,7 @@ check_rows('after the kills', 0, @clients);
 
 my $plain = start_adopter($cycle); # from wherever the last kill left it
 ok($plain->{session}->finish, 'all is done and undone');
-$node->safe_psql('postgres', q{DELETE FROM "Scan" WHERE id NOT LIKE '%old%'});
+$node->safe_psql('postgres', q{DELETE FROM "Scan" WHERE id NOT LIKE '%00old%'});
 is($node->safe_psql('postgres', 'SELECT count(*) FROM privacy_scan.adoptions'), '0', 'a new start: three plain tables');
 
 sub under_load
@@ -247,9 +251,9 @@ is( $node->safe_psql('postgres', q{
 		WITH root AS (SELECT id, split_part(tableoid::regclass::text, 'Scan', 2) AS part FROM "Scan")
 		SELECT count(*) FILTER (WHERE split_part(c.tableoid::regclass::text, 'Evidence', 2) <> root.part) FROM "Evidence" c JOIN root ON root.id = c."scanId"}),
 	'0', 'every piece of evidence is in the window of its scan');
-$node->safe_psql('postgres', q{INSERT INTO "Scan" (id) VALUES (cuid(now() + interval '40 days', 'old-later')); INSERT INTO "Evidence" (id, "scanId") SELECT 'later', id FROM "Scan" WHERE id LIKE '%old-later'});
+$node->safe_psql('postgres', q{INSERT INTO "Scan" (id) VALUES (cuid(now() + interval '40 days', 'oldlater')); INSERT INTO "Evidence" (id, "scanId") SELECT 'later', id FROM "Scan" WHERE id LIKE '%00oldlater'});
 is( $node->safe_psql('postgres', q{SELECT count(*) FROM privacy_scan.maintain_partitions()}), '0', 'and kept as such');
-$node->safe_psql('postgres', q{DELETE FROM "Scan" WHERE id LIKE '%old-later'});
+$node->safe_psql('postgres', q{DELETE FROM "Scan" WHERE id LIKE '%00oldlater'});
 @load = (@load, under_load('undoing', $back . $validate));
 check_rows('undone', 1, @load);
 is( $node->safe_psql('postgres', q{SELECT count(*) FROM privacy_scan.adoptions}), '0', 'three plain tables again');

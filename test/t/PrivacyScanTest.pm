@@ -10,7 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_server make_store advance_clock write_rows is_writing check_ledger check_layout converge);
+our @EXPORT = qw(new_server await_recovery make_store advance_clock write_rows is_writing check_ledger check_layout converge);
 
 # A running server, to which years are near, and stores quiet for years no reason to stop; settings are lines for its postgresql.conf.
 sub new_server
@@ -24,6 +24,22 @@ sub new_server
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION privacy_scan');
 	return $node;
+}
+
+# Returns once the server takes queries after a crash. The query is an argument: a session that is refused closes its
+# input early, and IPC::Run dies of what it could not write there.
+sub await_recovery
+{
+	my ($node) = @_;
+	my @ask = ('psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'SELECT pg_is_in_recovery()');
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		my ($out, $err) = ('', '');
+		IPC::Run::run(\@ask, '<', '/dev/null', '>', \$out, '2>', \$err);
+		return if $out eq "f\n";
+		select(undef, undef, undef, 0.1);
+	}
+	die 'the server does not recover';
 }
 
 # Events by day, of scans, with a DEFAULT partition; readings by number, without one. The clock of the tests is
