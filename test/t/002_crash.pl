@@ -44,7 +44,7 @@ my %kill = (
 		my $pid = $node->safe_psql('postgres',
 			q{SELECT pid FROM pg_stat_activity WHERE application_name = 'maintainer'});
 		PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', $pid) if $pid;
-		$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'the server does not recover';
+		await_recovery($node);
 	},
 	# Nothing else is disturbed.
 	'the maintaining session' => sub {

@@ -79,7 +79,7 @@ my %kill = (
 	'the archiving process' => sub {
 		my $pid = $node->safe_psql('postgres', $archiver_pid);
 		PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', $pid) if $pid;
-		$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'the server does not recover';
+		await_recovery($node);
 	},
 	'the archiving session' => sub {
 		$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM ($archiver_pid) AS a");

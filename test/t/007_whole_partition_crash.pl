@@ -117,7 +117,7 @@ sub run_until
 	$node->safe_psql('postgres', qq{UPDATE kill_at SET what = '$step'; SELECT setval('commands', 1, false)});
 	my ($status, $out, $err) =
 	  $node->psql('postgres', q{CALL privacy_scan.run_retention('"Scan"', confirm => true)});
-	$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'the server does not recover';
+	await_recovery($node);
 	$node->safe_psql('postgres', q{UPDATE kill_at SET what = 'never'});
 	return ($status, $err);
 }
@@ -203,7 +203,7 @@ for my $round (1 .. 3)
 	{
 		my $pid = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE application_name = 'archiver'});
 		PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', $pid) if $pid;
-		$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'the server does not recover';
+		await_recovery($node);
 	}
 	$_->{session}->signal('INT') for @writers;
 	$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -105,7 +105,7 @@ for my $round (1 .. $kills)
 	my $pid = $node->safe_psql('postgres', "SELECT max(pid) FROM pg_stat_activity WHERE backend_type = 'privacy_scan $what'");
 	PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', $signal, $pid) if $pid;
 	# A worker may have ended by itself meanwhile.
-	$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'the server does not recover';
+	await_recovery($node);
 	# Nobody waits here for the pause after a crash.
 	waits_for($node, 'postgres', q{
 		WITH hurry AS (UPDATE privacy_scan.job_states SET next_start = now(), crashes = 0

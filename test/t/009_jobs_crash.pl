@@ -53,7 +53,7 @@ sub kill_in_the_middle
 	die 'no process' unless $pid;
 	PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', $pid);
 	$runner->finish;
-	$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'the server does not recover';
+	await_recovery($node);
 	like(state_of('retention'), qr/^failing/, "$name: the mark without its process shows");
 	$node->safe_psql('postgres', 'UPDATE gates SET shut = false');
 	return;

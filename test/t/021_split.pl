@@ -143,7 +143,7 @@ for my $kill ('copy', 'build indexes', 'wait for readers', 'switch')
 	PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', $pid);
 	$splitter->{run}->finish;
 	$_->{run}->finish for @clients; # the crash ended them
-	$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'the server does not recover';
+	await_recovery($node);
 	note("killed in: $step");
 }
 check_rows('after the kills');
