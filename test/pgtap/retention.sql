@@ -73,7 +73,8 @@ SELECT set_has($$SELECT c::regclass::text FROM pg_extension, unnest(extconfig) c
   $$VALUES ('privacy_scan.hold_ledger'), ('privacy_scan.hold_ledger_id_seq'), ('privacy_scan.archive_checks'), ('privacy_scan.archive_windows'), ('privacy_scan.archive_windows_id_seq'), ('privacy_scan.archive_file_ledger'), ('privacy_scan.retention_rules'), ('privacy_scan.archive_ledger'), ('privacy_scan.archive_ledger_id_seq')$$, 'pg_dump takes policies and ledger along');
 SELECT results_eq($$SELECT name, context, setting FROM pg_settings WHERE name LIKE 'privacy\_scan.retention\_%' ORDER BY name$$,
   $$VALUES ('privacy_scan.retention_batch_rows', 'user', '50000'), ('privacy_scan.retention_keep_partitions', 'superuser', '2'),
-    ('privacy_scan.retention_quiet_days', 'superuser', '31'), ('privacy_scan.retention_run_rows', 'user', '0'), ('privacy_scan.retention_whole_rows', 'user', '10000')$$, 'its settings');
+    ('privacy_scan.retention_quiet_days', 'superuser', '31'), ('privacy_scan.retention_run_rows', 'user', '0'),
+    ('privacy_scan.retention_vacuum_percent', 'user', '2'), ('privacy_scan.retention_whole_rows', 'user', '10000')$$, 'its settings');
 
 -- Who sees what: an owner, a reader of the source, a stranger.
 CREATE ROLE regress_ret_owner;
