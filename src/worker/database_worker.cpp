@@ -112,21 +112,30 @@ void run_jobs(pg::Spi &spi)
     }
 }
 
-// Blue, behind the door.
+void look_and_run()
+{
+    pg::Spi spi(pg::Spi::Worker::yes);
+    const Verdict found = extension_here(spi);
+    if (found == Verdict::served)
+        run_jobs(spi);
+    else
+        verdict = found;
+    spi.commit();
+}
+
+// Blue, behind the door. Where the extension goes in the middle of it the visit ends without a word: the next
+// one sees what is there then. The end of the process aborts what is open.
 Datum visit(FunctionCallInfo)
 {
     pg::guarded([] {
         StartTransactionCommand();
         open_portal();
     });
-    {
-        pg::Spi spi(pg::Spi::Worker::yes);
-        const Verdict found = extension_here(spi);
-        if (found == Verdict::served)
-            run_jobs(spi);
-        else
-            verdict = found;
-        spi.commit();
+    try {
+        look_and_run();
+    } catch (const pg::ExtensionGone &) {
+        verdict = Verdict::served;
+        return Datum(0);
     }
     pg::guarded([] { CommitTransactionCommand(); });
     return Datum(0);
