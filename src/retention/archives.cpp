@@ -3,6 +3,7 @@
 
 #include "pg/arguments.hpp"
 #include "pg/entry.hpp"
+#include "pg/standby.hpp"
 #include "retention/archive_check.hpp"
 #include "retention/condition.hpp"
 #include "retention/restore.hpp"
@@ -18,8 +19,12 @@ Datum restore(FunctionCallInfo fcinfo,
 {
     pg::Arguments args(fcinfo);
     const pg::OwnedTable root = pg::require_owner(args.relation(0, "root"));
-    pg::require_writable("restore_archive()");
     pg::RowSink sink(fcinfo);
+    if (pg::is_standby()) {
+        put(sink, standby_row(root.relid));
+        return Datum(0);
+    }
+    pg::require_writable("restore_archive()");
     pg::Spi spi;
     for (const ActionRow &row :
          restore_families(spi, root.relid, compile_condition(root, condition(spi, root))))
@@ -39,9 +44,14 @@ PS_FUNCTION(ps_verify_archive)
     std::optional<std::int64_t> id;
     if (!args.is_null(0))
         id = DatumGetInt64(args.datum(0));
+    pg::RowSink sink(fcinfo);
+    if (pg::is_standby()) {
+        sink.put({pg::null_cell(), pg::null_cell(), pg::null_cell(), pg::null_cell(),
+                  pg::cell(pg::standby_action), pg::cell(pg::standby_message)});
+        return Datum(0);
+    }
     pg::require_writable("verify_archive()");
     pg::require_read_committed("verify_archive()");
-    pg::RowSink sink(fcinfo);
     pg::Spi spi;
     for (const ArchiveCheck &check : check_archives(spi, id))
         sink.put({pg::cell(check.archive), pg::cell(check.leaf), pg::cell(check.rows),
