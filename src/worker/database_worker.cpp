@@ -100,14 +100,22 @@ void open_portal()
     PortalContext = ActivePortal->portalContext;
 }
 
-// A run that is cancelled, also because this process is told to end, is no failure of the visit.
+// One who cancels, or tells this process to end, makes no failure of the visit: the next one comes in time.
+Verdict verdict_of_error(int sqlstate)
+{
+    return sqlstate == ERRCODE_QUERY_CANCELED ? Verdict::served : Verdict::failed;
+}
+
 void run_jobs(pg::Spi &spi)
 {
     try {
         jobs::run_due(spi, pg::now(), announce);
         verdict = Verdict::served;
-    } catch (const pg::Error &error) {
-        verdict = error.sqlstate == ERRCODE_QUERY_CANCELED ? Verdict::served : Verdict::failed;
+    } catch (const pg::Error &error) { // of a run
+        verdict = verdict_of_error(error.sqlstate);
+        throw;
+    } catch (const pg::PgError &error) { // between runs
+        verdict = verdict_of_error(error.sqlstate());
         throw;
     }
 }
