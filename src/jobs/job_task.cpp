@@ -41,6 +41,8 @@ class PartitionsTask : public Task
                        : Progress{"creating ahead", relid_, tally_.partitions, std::nullopt};
     }
 
+    std::vector<Oid> relations() const override { return {relid_}; }
+
   private:
     void add(const partition::ReportedAction &row)
     {
@@ -83,6 +85,8 @@ class RetentionTask : public Task
         return {run_.is_done() ? "analyzing" : run_.phase(), root_, run_.rows(), run_.estimated_rows()};
     }
 
+    std::vector<Oid> relations() const override { return run_.relations(); }
+
   private:
     Oid root_;
     retention::RootRun run_;
@@ -111,6 +115,8 @@ class StatisticsTask : public Task
         return {"sampling", OidIsValid(next) ? next : monitor::samples_table(),
                 static_cast<std::int64_t>(run_.done()), static_cast<std::int64_t>(run_.total())};
     }
+
+    std::vector<Oid> relations() const override { return {monitor::samples_table()}; }
 
   private:
     // The error with the relation's name, which the job's own does not tell.

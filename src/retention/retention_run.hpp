@@ -33,6 +33,7 @@ class RootRun
     void analyze(pg::Spi &spi) const;
 
     std::int64_t rows() const { return rows_; }
+    std::vector<Oid> relations() const; // of the family
 
     // Before the first step of a run that nobody watches. Error: 55000.
     void refuse_quiet(pg::Spi &spi) const;
