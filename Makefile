@@ -9,7 +9,21 @@ OBJS = $(SOURCES:.cpp=.o)
 PG_CONFIG ?= pg_config
 
 # The install script: the rooms' parts in the order in which they need each other.
-ROOM_SQL = src/schema/schema.sql src/partition/partition.sql src/retention/retention.sql src/retention/hold.sql src/retention/archive.sql src/adopt/adopt.sql src/json/json.sql src/monitor/monitor.sql src/jobs/jobs.sql src/worker/worker.sql src/health/health.sql
+ROOM_SQL = \
+	src/schema/schema.sql \
+	src/partition/partition.sql \
+	src/retention/retention.sql \
+	src/retention/hold.sql \
+	src/retention/archive.sql \
+	src/archive_file/archive_file.sql \
+	src/index/index.sql \
+	src/adopt/adopt.sql \
+	src/split/split.sql \
+	src/json/json.sql \
+	src/monitor/monitor.sql \
+	src/jobs/jobs.sql \
+	src/worker/worker.sql \
+	src/health/health.sql
 INSTALL_SQL = privacy_scan--$(EXTVERSION).sql
 DATA_built = $(INSTALL_SQL)
 
@@ -20,7 +34,7 @@ EXTRA_CLEAN = privacy_scan--*.sql $(SOURCES:.cpp=.d) results regression.diffs re
 CXX_DIALECT = -std=gnu++17 -Wno-register -fvisibility=hidden -fvisibility-inlines-hidden
 PG_CPPFLAGS = -Isrc -DPS_VERSION='"$(EXTVERSION)"'
 PG_CXXFLAGS = $(CXX_DIALECT)
-SHLIB_LINK = -lstdc++ -llz4 -Wl,--version-script=src/exports.map
+SHLIB_LINK = -lstdc++ -llz4 -lzstd -lcrypto -Wl,--version-script=src/exports.map
 
 # PS_STRICT=1 is how the tests build: a warning is an error.
 ifdef PS_STRICT

@@ -7,7 +7,7 @@ PG_CONFIG=${PG_CONFIG:-/usr/lib/postgresql/15/bin/pg_config}
 export PG_CONFIG
 
 # What building and running takes, and what only the tests take.
-PACKAGES_RUN=(postgresql-15 postgresql-server-dev-15 clang-14 llvm-14 liblz4-dev libzstd-dev
+PACKAGES_RUN=(postgresql-15 postgresql-server-dev-15 clang-14 llvm-14 liblz4-dev libzstd-dev libssl-dev
   libxxhash-dev g++ make perl tzdata)
 # shellcheck disable=SC2034  # used by scripts/test
 PACKAGES_TEST=("${PACKAGES_RUN[@]}" postgresql-15-cron postgresql-15-pgtap

@@ -96,11 +96,20 @@ SET client_min_messages = error; -- whatever wal_level is
 CREATE PUBLICATION ps_refuse_by_leaf FOR TABLE t;
 SET client_min_messages = warning;
 SELECT * FROM reasons();
+ALTER PUBLICATION ps_refuse_by_leaf SET (publish_via_partition_root = true);
+SELECT * FROM reasons();
+DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO ps_refuse_other', current_database()); END $$;
+ALTER PUBLICATION ps_refuse_by_leaf OWNER TO ps_refuse_other;
+SELECT * FROM reasons();
 DROP PUBLICATION ps_refuse_by_leaf;
+DO $$ BEGIN EXECUTE format('REVOKE CREATE ON DATABASE %I FROM ps_refuse_other', current_database()); END $$;
 SET allow_system_table_mods = on;
 INSERT INTO pg_seclabel VALUES ('t'::regclass, 'pg_class'::regclass, 0, 'house', 'secret');
 SELECT * FROM reasons();
 DELETE FROM pg_seclabel WHERE provider = 'house';
+INSERT INTO pg_subscription_rel VALUES (0, 't'::regclass, 'r', NULL);
+SELECT * FROM reasons();
+DELETE FROM pg_subscription_rel WHERE srrelid = 't'::regclass;
 RESET allow_system_table_mods;
 SELECT privacy_scan.set_retention('t', '30 days', 'at') IS NOT NULL AS policy;
 SELECT * FROM reasons();
@@ -109,6 +118,12 @@ INSERT INTO t VALUES (100, 3);
 SELECT privacy_scan.hold('t', 'id = 100', 'a case') AS hold \gset
 SELECT * FROM reasons();
 SELECT privacy_scan.release_hold(:hold);
+
+-- What is not the owner's to change.
+SELECT * FROM reasons('pg_authid') WHERE message ~ 'system';
+ALTER EXTENSION plpgsql ADD TABLE t;
+SELECT * FROM reasons();
+ALTER EXTENSION plpgsql DROP TABLE t;
 
 -- Others' objects and tables.
 ALTER TABLE t OWNER TO ps_refuse_owner;

@@ -4,11 +4,14 @@
 #include "adopt/adopt_check.hpp"
 #include "adopt/adopt_steps.hpp"
 #include "adopt/adopt_undo.hpp"
+#include "partition/id_value.hpp"
 #include "pg/arguments.hpp"
 #include "pg/entry.hpp"
 #include "pg/ident.hpp"
 #include "pg/rowset.hpp"
 #include "pg/subxact.hpp"
+#include "pg/top_level.hpp"
+#include "settings/settings.hpp"
 
 extern "C" {
 #include <catalog/pg_class.h>
@@ -22,10 +25,10 @@ using namespace privacy_scan::adopt;
 namespace
 {
 
-// relation, key, every, premake, time_zone, default_partition: what is NULL is not asked for.
+// relation, key, every, premake, time_zone, default_partition, key_kind: what is NULL is not asked for.
 struct Wishes {
     Oid relid;
-    std::string key;
+    KeyWish key;
     std::optional<partition::IntervalFields> every;
     std::optional<std::int32_t> premake;
     std::string time_zone;
@@ -35,9 +38,9 @@ struct Wishes {
 Wishes wishes_of(FunctionCallInfo fcinfo)
 {
     const pg::Arguments args(fcinfo);
-    Wishes wishes{args.relation(0), {}, {}, {}, args.text_or_empty(4), {}};
+    Wishes wishes{args.relation(0), {{}, args.text_or_empty(6)}, {}, {}, args.text_or_empty(4), {}};
     if (!args.is_null(1))
-        wishes.key = NameStr(*DatumGetName(args.datum(1)));
+        wishes.key.column = NameStr(*DatumGetName(args.datum(1)));
     if (!args.is_null(2)) {
         const Interval *every = DatumGetIntervalP(args.datum(2));
         wishes.every = partition::IntervalFields{every->month, every->day, every->time};
@@ -70,15 +73,26 @@ std::int64_t cutover_of(const Scheme &scheme)
     return *cutover;
 }
 
+// What the catalog says, and of ids also what the rows say.
+std::vector<Refusal> all_refusals(pg::Spi &spi, const Candidate &candidate, const Scheme &scheme,
+                                  std::int64_t cutover)
+{
+    std::vector<Refusal> refusals = find_refusals(spi, candidate, GetUserId());
+    if (std::optional<Refusal> misfits = find_misfits(spi, candidate, scheme, cutover))
+        refusals.push_back(*misfits);
+    return refusals;
+}
+
 // --- the plan --------------------------------------------------------------------------------------
 
 using pg::cell;
 
 void put_key(pg::RowSink &sink, const Candidate &candidate)
 {
+    const std::string kind = candidate.key_kind.empty() ? "" : ", ids of kind " + candidate.key_kind;
     sink.put({cell("key"), pg::null_cell(), cell(candidate.key), pg::null_cell(), pg::null_cell(),
-              pg::null_cell(), cell("partition key " + pg::quote(candidate.key)), cell(candidate.key_reason),
-              pg::null_cell()});
+              pg::null_cell(), cell("partition key " + pg::quote(candidate.key) + kind),
+              cell(candidate.key_reason), pg::null_cell()});
 }
 
 void put_steps(pg::RowSink &sink, const std::vector<Step> &steps)
@@ -103,7 +117,8 @@ void put_line(pg::RowSink &sink, const char *kind, const std::string &message, c
               cell(message), cell(detail), cell(hint)});
 }
 
-// $1 the table, $2 the key's number. What the application may notice after the switch.
+// $1 the table, $2 the key's number, $3 whether it is an id. What the application may notice after the
+// switch.
 constexpr const char *changes =
     "SELECT v.message, v.detail, v.hint FROM (VALUES"
     " (EXISTS (SELECT FROM pg_catalog.pg_index WHERE indrelid = $1 AND indisprimary"
@@ -114,6 +129,14 @@ constexpr const char *changes =
     " (EXISTS (SELECT FROM pg_catalog.pg_index WHERE indrelid = $1),"
     "  'look-ups that do not name the partition key probe each partition', NULL, 'Name the key where it is "
     "known.'),"
+    " ($3, 'queries by a time alone look through all partitions',"
+    "  'A row is in the partition of its id.',"
+    "  'Call privacy_scan.add_time_checks() on the set from time to time, and closed partitions are left "
+    "out.'),"
+    " ($3, 'ids that do not carry time go where they sort: to a partition, or to DEFAULT', NULL, NULL),"
+    " (EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE confrelid = $1 AND contype = 'f'),"
+    "  'foreign keys to it are made anew in the switch, NOT VALID until the steps after it',"
+    "  'They are enforced from the switch on, and the rows before it were under the old ones.', NULL),"
     " (EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum = $2 AND NOT attnotnull),"
     "  'the partition key is NOT NULL from the first strong lock on', NULL, NULL),"
     " (EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal AND tgtype & 1 = 1),"
@@ -130,7 +153,8 @@ void put_changes(pg::Spi &spi, pg::RowSink &sink, const Candidate &candidate)
 {
     pg::CatalogPath path;
     pg::Rows rows = spi.run(changes, {pg::oid_param(candidate.table.relid),
-                                      pg::datum_param(INT2OID, Int16GetDatum(candidate.key_number))});
+                                      pg::datum_param(INT2OID, Int16GetDatum(candidate.key_number)),
+                                      pg::bool_param(!candidate.key_kind.empty())});
     for (std::size_t row = 0; row < rows.size(); ++row)
         put_line(sink, "change", rows.text(row, 1), rows.text(row, 2), rows.text(row, 3));
 }
@@ -148,6 +172,16 @@ void put_rows(pg::RowSink &sink, const std::vector<StepRow> &rows)
                   cell(row.message)});
 }
 
+bool is_same_kind(const Adoption &adoption, const std::string &kind)
+{
+    if (kind.empty())
+        return true;
+    const Oid relid = adoption.relid;
+    const AttrNumber number = adoption.key_number;
+    const Oid type = pg::guarded([=] { return get_atttype(relid, number); });
+    return partition::open_key_kind(kind, type)->name() == adoption.policy.key_kind;
+}
+
 void require_same(const Adoption &adoption, const Wishes &wishes)
 {
     const partition::Policy &policy = adoption.policy;
@@ -157,7 +191,8 @@ void require_same(const Adoption &adoption, const Wishes &wishes)
     const bool same_every = !wishes.every || (wishes.every->months == policy.every->months &&
                                               wishes.every->days == policy.every->days &&
                                               wishes.every->usecs == policy.every->usecs);
-    if (same_every && (wishes.key.empty() || (name && wishes.key == name)) &&
+    if (same_every && (wishes.key.column.empty() || (name && wishes.key.column == name)) &&
+        is_same_kind(adoption, wishes.key.kind) &&
         wishes.premake.value_or(policy.premake) == policy.premake &&
         (wishes.time_zone.empty() || wishes.time_zone == policy.time_zone) &&
         wishes.default_partition.value_or(policy.default_partition) == policy.default_partition)
@@ -173,13 +208,14 @@ void register_adoption(pg::Spi &spi, const Wishes &wishes)
     const pg::OwnedTable table = pg::require_owner(wishes.relid);
     const Candidate candidate = read_candidate(spi, table, wishes.key);
     const Scheme scheme = make_scheme(candidate, policy_of(wishes));
+    const std::int64_t cutover = cutover_of(scheme);
     refuse_if_any("cannot adopt relation \"" + candidate.relname + "\"",
-                  find_refusals(spi, candidate, GetUserId()));
+                  all_refusals(spi, candidate, scheme, cutover));
     Adoption adoption;
     adoption.relid = wishes.relid;
     adoption.key_number = candidate.key_number;
     adoption.policy = scheme.policy;
-    adoption.cutover = scheme.axis->instant_of_axis(cutover_of(scheme));
+    adoption.cutover = scheme.axis->instant_of_axis(cutover);
     insert_adoption(spi, adoption);
 }
 
@@ -193,17 +229,46 @@ void notice(const StepRow &row)
         const char *sql = row.sql.c_str();
         pg::guarded([=] {
             ereport(NOTICE, (errmsg("%s: a statement for you to run", action), errdetail("%s;", sql),
-                             errhint("Run it by itself, then call run_adoption() again.")));
+                             errhint("No worker slot is free for it. Run it by itself, then call "
+                                     "run_adoption() again.")));
         });
     }
+}
+
+// Commits. What a step failed with is kept in the view, and raised.
+void end_step(pg::Spi &spi, Oid table, const std::optional<pg::ErrorText> &failure)
+{
+    if (failure && find_adoption(spi, table))
+        store_error(spi, table, *failure);
+    spi.commit();
+    if (failure)
+        pg::raise(*failure);
+}
+
+// Directly after a commit: runs what must be a statement by itself, in a process of its own. False where none
+// can be had.
+bool run_by_itself(pg::Spi &spi, const pg::OwnedTable &table, StepRow &row)
+{
+    const TimestampTz begun = GetCurrentTimestamp();
+    std::optional<pg::ErrorText> failure;
+    try {
+        pg::run_top_level(table, row.sql, settings::concurrent_lock_timeout_ms());
+        row.state = "done now";
+        row.ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+    } catch (const pg::Error &error) {
+        if (error.sqlstate != ERRCODE_INSUFFICIENT_RESOURCES)
+            failure = pg::text_of(error);
+    }
+    end_step(spi, table.relid, failure);
+    return row.state == "done now";
 }
 
 } // namespace
 
 // privacy_scan.plan_adoption(relation regclass, key name, every interval, premake int, time_zone text,
-// default_partition boolean): rows of what adopt_table() would do and of every reason why not; takes no lock.
-// VOLATILE (sizes, clock). Errors: 22004, 42501 not the owner, 42809 not an ordinary table, 42703 and 42P16
-// key, 22023 interval, premake, zone.
+// default_partition boolean, key_kind text): rows of what adopt_table() would do and of every reason why not;
+// takes no lock. VOLATILE (sizes, samples, clock). Errors: 22004, 42501 not the owner, 42809 not an ordinary
+// table, 42703 and 42P16 key, 22023 interval, premake, zone, kind.
 PS_FUNCTION(ps_plan_adoption)
 {
     const Wishes wishes = wishes_of(fcinfo);
@@ -215,9 +280,9 @@ PS_FUNCTION(ps_plan_adoption)
     const std::int64_t cutover = cutover_of(scheme);
     put_key(sink, candidate);
     put_steps(sink, steps_of(candidate, scheme, read_progress(spi, candidate, scheme.axis->text_of(cutover)),
-                             cutover));
+                             cutover, read_validations(spi, wishes.relid)));
     put_changes(spi, sink, candidate);
-    for (const Refusal &refusal : find_refusals(spi, candidate, GetUserId()))
+    for (const Refusal &refusal : all_refusals(spi, candidate, scheme, cutover))
         put_line(sink, "refusal", refusal.message, refusal.detail, refusal.hint);
     return Datum(0);
 }
@@ -245,8 +310,9 @@ PS_FUNCTION(ps_adopt_table)
 }
 
 // CALL privacy_scan.run_adoption(relation regclass): step after step of a registered adoption, a transaction
-// each, as far as it can; a NOTICE per step. A step that fails is kept in the view adoptions, and raised.
-// Errors as adopt_table(), 42704 not registered, 2D000 inside a transaction block.
+// each, as far as it can, the index's build by a process of its own; a NOTICE per step. A step that fails is
+// kept in the view adoptions, and raised. Errors as adopt_table(), 42704 not registered, 2D000 inside a
+// transaction block.
 PS_FUNCTION(ps_run_adoption)
 {
     const pg::Arguments args(fcinfo);
@@ -255,17 +321,17 @@ PS_FUNCTION(ps_run_adoption)
     pg::require_writable("run_adoption()");
     pg::require_read_committed("run_adoption()");
     pg::Spi spi(fcinfo);
-    const Oid table = require_adoption(spi, relid).relid;
+    const Oid relid_of_table = require_adoption(spi, relid).relid;
     for (bool more = true; more;) {
+        const pg::OwnedTable table = pg::require_owner(relid_of_table);
         std::vector<StepRow> rows;
-        const auto failure = pg::try_in_subtransaction([&] { rows = advance(spi, table, more); });
-        if (failure && find_adoption(spi, table))
-            store_error(spi, table, *failure);
-        spi.commit();
-        if (failure)
-            pg::raise(*failure);
-        for (const StepRow &row : rows)
+        end_step(spi, table.relid,
+                 pg::try_in_subtransaction([&] { rows = advance(spi, table.relid, more); }));
+        for (StepRow &row : rows) {
+            if (row.state == "yours")
+                more = run_by_itself(spi, table, row);
             notice(row);
+        }
     }
     return Datum(0);
 }

@@ -35,8 +35,30 @@ constexpr const char *checks[] = {
     "SELECT true, format('foreign key \"%s\" of relation \"%s\" refers to it', conname, conrelid::regclass),"
     " 'The key of a partition set must contain the partition key, so that no foreign key can refer to the "
     "others.',"
-    " 'Drop the foreign key, or let it name the partition key too.'"
-    " FROM pg_catalog.pg_constraint WHERE confrelid = $1 AND contype = 'f'",
+    " 'Take what it refers to as the key, where that is an id that carries time; else let it name the key "
+    "too, or drop it.'"
+    " FROM pg_catalog.pg_constraint WHERE confrelid = $1 AND contype = 'f' AND NOT $2 = ANY (confkey)",
+    "SELECT true, format('foreign key \"%s\" of relation \"%s\" %s', c.conname, c.conrelid::regclass, "
+    "v.what),"
+    " v.detail, v.hint FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_class r ON r.oid = c.conrelid,"
+    " LATERAL (VALUES"
+    "  (c.conrelid = $1, 'refers to its own table', 'It would have to be made anew under lock.', 'Drop it.'),"
+    "  (r.relkind = 'p' AND c.conrelid <> $1, 'belongs to a partition set',"
+    "   'PostgreSQL makes such a one only by reading all rows of the set under lock.',"
+    "   'Adopt this table before those that refer to it: undo their adoption, or drop the foreign key.'),"
+    "  (NOT c.convalidated AND c.conrelid <> $1, 'is not validated', 'It is validated after the switch.',"
+    "   format('Run ALTER TABLE %s VALIDATE CONSTRAINT %I first.', c.conrelid::regclass, c.conname)),"
+    "  (NOT pg_has_role($3, r.relowner, 'USAGE'), format('belongs to role \"%s\"', r.relowner::regrole),"
+    "   'It has to be made anew in the switch.',"
+    "   'Let a member of that role, or a superuser, adopt the table.'),"
+    "  (NOT has_table_privilege(r.relowner, $1, 'REFERENCES'), 'belongs to a role that may not refer to it',"
+    "   'It has to be made anew in the switch.',"
+    "   format('Run GRANT REFERENCES ON %s TO %s.', $1::regclass, r.relowner::regrole)),"
+    "  (EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgconstraint = c.oid AND t.tgenabled <> 'O'),"
+    "   'has triggers that are disabled', 'Made anew, it would be enforced.', 'Enable them, or drop it.'))"
+    " AS v (applies, what, detail, hint)"
+    " WHERE c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0 AND $2 = ANY (c.confkey) AND "
+    "v.applies",
     "SELECT true, format('unique index \"%s\" does not contain the key', x.relname),"
     " 'Uniqueness across partitions is only kept for sets of columns that contain the partition key.',"
     " 'Drop it, or make it again with the key as its last column.'"
@@ -53,7 +75,7 @@ constexpr const char *checks[] = {
     "SELECT true, format('constraint \"%s\" is not validated', conname), 'Attaching the table would check it "
     "under lock.',"
     " format('Run ALTER TABLE .. VALIDATE CONSTRAINT %I.', conname) FROM pg_catalog.pg_constraint"
-    " WHERE conrelid = $1 AND NOT convalidated AND contype IN ('c', 'f') AND conname <> "
+    " WHERE conrelid = $1 AND conparentid = 0 AND NOT convalidated AND contype IN ('c', 'f') AND conname <> "
     "'privacy_scan_adoption'",
     "SELECT true, format('constraint \"%s\" is NO INHERIT', conname), 'A partitioned table cannot have such "
     "a one.',"
@@ -184,9 +206,42 @@ std::vector<Refusal> find_refusals(pg::Spi &spi, const Candidate &candidate, Oid
         add(refusals,
             spi.run(sql, {pg::oid_param(relid), pg::datum_param(INT2OID, Int16GetDatum(candidate.key_number)),
                           pg::oid_param(caller)}));
+    if (!candidate.key_sorts_by_time)
+        refusals.push_back({"the collation of column \"" + candidate.key + "\" does not sort ids of kind " +
+                                candidate.key_kind + " by time",
+                            "The bounds of partitions follow the collation.",
+                            "Take another key, or give the column COLLATE \"C\"."});
     pg::CatalogScope scope;
     add(refusals, spi.run(own_policies, {pg::regclass_param(relid)}));
     return refusals;
+}
+
+std::optional<Refusal> find_misfits(pg::Spi &spi, const Candidate &candidate, const Scheme &scheme,
+                                    std::int64_t cutover)
+{
+    constexpr std::int64_t enough = 1000;
+    if (candidate.key_kind.empty() ||
+        spi.run("SELECT FROM pg_catalog.pg_index WHERE indrelid = $1 AND indisvalid AND indpred IS NULL"
+                " AND indkey[0] = $2",
+                {pg::oid_param(candidate.table.relid),
+                 pg::datum_param(INT2OID, Int16GetDatum(candidate.key_number))})
+            .empty())
+        return std::nullopt;
+    pg::OwnerScope owner(candidate.table.owner);
+    const std::string key = pg::quote(candidate.key), bound = scheme.axis->text_of(cutover);
+    const std::int64_t count =
+        spi.run("SELECT count(*) FROM (SELECT FROM " + candidate.name + " WHERE " + key +
+                    " >= $1 LIMIT $2) AS found",
+                {pg::datum_param(candidate.key_type, scheme.axis->value_of(cutover)), pg::int8_param(enough)})
+            .int8(0, 1);
+    if (count == 0)
+        return std::nullopt;
+    const std::string rows = count < enough ? std::to_string(count) : std::to_string(enough) + " or more";
+    return Refusal{"the first partition cannot hold " + rows + " of its rows",
+                   "Their ids carry no time and sort at or behind " + bound +
+                       ", where it ends. Later ones go to DEFAULT; rows that are there already cannot.",
+                   "Find them with SELECT .. WHERE " + key + " >= '" + bound +
+                       "', give them other ids, or move them aside."};
 }
 
 void refuse_if_any(const std::string &what, const std::vector<Refusal> &refusals)

@@ -15,6 +15,11 @@ struct Refusal {
 // caller: the role in whose name views and functions of other roles would be made anew.
 std::vector<Refusal> find_refusals(pg::Spi &spi, const Candidate &candidate, Oid caller);
 
+// Of ids: rows that the first partition could not hold, counted through an index that begins with the key,
+// where there is one; validating finds them otherwise.
+std::optional<Refusal> find_misfits(pg::Spi &spi, const Candidate &candidate, const Scheme &scheme,
+                                    std::int64_t cutover);
+
 // Throws the first, as the reason of what cannot be done: 0A000.
 void refuse_if_any(const std::string &what, const std::vector<Refusal> &refusals);
 

@@ -25,8 +25,10 @@ const char *to_string(Action action)
         return "limit key";
     case Action::validate_limit:
         return "validate limit";
-    default:
+    case Action::switch_over:
         return "switch";
+    default:
+        return "validate foreign key";
     }
 }
 
@@ -64,7 +66,7 @@ std::string limit_of(const Candidate &candidate, const Scheme &scheme, std::int6
 } // namespace
 
 std::vector<Step> steps_of(const Candidate &candidate, const Scheme &scheme, const Progress &progress,
-                           std::int64_t cutover)
+                           std::int64_t cutover, const std::vector<Validation> &validations)
 {
     std::vector<Step> steps;
     if (candidate.needs_index())
@@ -81,8 +83,14 @@ std::vector<Step> steps_of(const Candidate &candidate, const Scheme &scheme, con
                      "SHARE UPDATE EXCLUSIVE: reads and writes go on",
                      seconds_to_validate(candidate.heap_bytes), "none"});
     steps.push_back({Action::switch_over, false, false, switch_in_words(candidate, scheme, cutover),
-                     "ACCESS EXCLUSIVE for a moment, and SHARE ROW EXCLUSIVE on what foreign keys refer to",
+                     std::string("ACCESS EXCLUSIVE for a moment, ") +
+                         (validations.empty() ? "" : "also on tables whose foreign keys refer to it, ") +
+                         "and SHARE ROW EXCLUSIVE on what foreign keys refer to",
                      0.02, "see the lines of kind change"});
+    for (const Validation &validation : validations)
+        steps.push_back({Action::validate_foreign_key, false, false, validation.statement.sql,
+                         "SHARE UPDATE EXCLUSIVE: reads and writes go on",
+                         seconds_to_validate_key(validation.heap_bytes), "none"});
     return steps;
 }
 
@@ -116,30 +124,46 @@ std::string key_name(const Adoption &adoption)
 void read_steps(pg::Spi &spi, Work &work)
 {
     work.progress = read_progress(spi, work.candidate, work.scheme.axis->text_of(work.cutover));
-    work.steps = steps_of(work.candidate, work.scheme, work.progress, work.cutover);
+    work.steps = steps_of(work.candidate, work.scheme, work.progress, work.cutover,
+                          read_validations(spi, work.adoption.relid));
 }
 
 Work read_work(pg::Spi &spi, const Adoption &adoption)
 {
     Work work;
     work.adoption = adoption;
-    work.candidate = read_candidate(spi, pg::require_owner(adoption.relid), key_name(adoption));
+    work.candidate = read_candidate(spi, pg::require_owner(adoption.relid),
+                                    {key_name(adoption), adoption.policy.key_kind});
     work.scheme = make_scheme(work.candidate, adoption.policy);
     work.cutover = work.scheme.axis->axis_of_instant(adoption.cutover);
     read_steps(spi, work);
     return work;
 }
 
-std::vector<StepRow> rows_of_done(const Adoption &adoption)
+std::vector<StepRow> rows_of_switched(const Adoption &adoption, const std::vector<Validation> &validations)
 {
     const Oid parent = adoption.parent;
     const bool exists = pg::guarded([=] { return get_rel_relkind(parent) != '\0'; });
-    return {{1,
-             to_string(Action::switch_over),
-             "done",
-             "",
-             exists ? pg::qualified_name(parent) + " is a partition set" : "the partition set is gone",
-             {}}};
+    std::vector<StepRow> rows = {
+        {1,
+         to_string(Action::switch_over),
+         "done",
+         "",
+         exists ? pg::qualified_name(parent) + " is a partition set" : "the partition set is gone",
+         {}}};
+    bool next = true;
+    for (const Validation &validation : validations) {
+        rows.push_back({static_cast<int>(rows.size()) + 1,
+                        to_string(Action::validate_foreign_key),
+                        validation.is_done ? "done"
+                        : next             ? "next"
+                                           : "waiting",
+                        validation.statement.sql,
+                        "",
+                        {}});
+        next &= validation.is_done;
+    }
+    return rows;
 }
 
 std::vector<StepRow> rows_of(const Work &work)
@@ -163,7 +187,7 @@ std::vector<StepRow> rows_of(const Work &work)
     return rows;
 }
 
-// Never null: the switch is never done in an adoption under way.
+// Never null: the switch is never done while this is read.
 const Step *next_step(const Work &work)
 {
     for (const Step &step : work.steps)
@@ -243,6 +267,24 @@ void do_step(pg::Spi &spi, Work &work, const Step &step)
     read_steps(spi, work);
 }
 
+// After the switch: the next foreign key to the set is validated, writers going on.
+std::vector<StepRow> advance_switched(pg::Spi &spi, const Adoption &adoption, TimestampTz begun, bool &more)
+{
+    std::vector<Validation> validations = read_validations(spi, adoption.parent);
+    std::size_t next = 0;
+    while (next < validations.size() && validations[next].is_done)
+        ++next;
+    if (next == validations.size())
+        return rows_of_switched(adoption, validations);
+    validate_key(spi, validations[next]);
+    validations[next].is_done = true;
+    more = true;
+    std::vector<StepRow> rows = rows_of_switched(adoption, validations);
+    rows[next + 1].state = "done now";
+    rows[next + 1].ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+    return rows;
+}
+
 } // namespace
 
 std::vector<StepRow> advance(pg::Spi &spi, Oid relid, bool &more)
@@ -256,7 +298,7 @@ std::vector<StepRow> advance(pg::Spi &spi, Oid relid, bool &more)
         adoption = require_adoption(spi, relid); // as whoever had the lock before left it
     }
     if (adoption.is_done())
-        return rows_of_done(adoption);
+        return advance_switched(spi, adoption, begun, more);
     Work work = read_work(spi, adoption);
     refuse_if_any("cannot adopt relation \"" + work.candidate.relname + "\"",
                   find_refusals(spi, work.candidate, GetUserId()));
@@ -266,12 +308,16 @@ std::vector<StepRow> advance(pg::Spi &spi, Oid relid, bool &more)
     if (step.is_top_level)
         return rows_of(work);
     do_step(spi, work, step);
-    more = step.action != Action::switch_over;
+    const bool has_switched = step.action == Action::switch_over;
+    more = !has_switched || work.steps.back().action == Action::validate_foreign_key;
     std::vector<StepRow> rows = rows_of(work);
     for (StepRow &row : rows)
         if (row.action == to_string(step.action)) {
             row.state = "done now";
             row.ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+        } else if (has_switched && row.state == "waiting") {
+            row.state = "next";
+            break;
         }
     return rows;
 }
@@ -324,8 +370,16 @@ std::vector<StepRow> cancel(pg::Spi &spi, Oid relid)
 Standing standing_of(pg::Spi &spi, Oid relid)
 {
     const Adoption adoption = require_adoption(spi, relid);
-    if (adoption.is_done())
-        return {"", 1, 1};
+    if (adoption.is_done()) {
+        Standing standing{"", 1, 1};
+        for (const Validation &validation : read_validations(spi, adoption.parent)) {
+            ++standing.total;
+            standing.done += validation.is_done;
+        }
+        if (standing.done < standing.total)
+            standing.step = to_string(Action::validate_foreign_key);
+        return standing;
+    }
     try {
         const Work work = read_work(spi, adoption);
         int done = 0;

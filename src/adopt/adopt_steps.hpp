@@ -3,11 +3,12 @@
 #pragma once
 
 #include "adopt/adoption.hpp"
+#include "adopt/dependents.hpp"
 
 namespace privacy_scan::adopt
 {
 
-enum class Action { build_index, limit_key, validate_limit, switch_over };
+enum class Action { build_index, limit_key, validate_limit, switch_over, validate_foreign_key };
 const char *to_string(Action action);
 
 struct Step {
@@ -21,7 +22,7 @@ struct Step {
 };
 
 std::vector<Step> steps_of(const Candidate &candidate, const Scheme &scheme, const Progress &progress,
-                           std::int64_t cutover);
+                           std::int64_t cutover, const std::vector<Validation> &validations);
 
 // A step as it is reported.
 struct StepRow {

@@ -6,6 +6,7 @@
 #include "adopt/adopt_check.hpp"
 #include "adopt/dependents.hpp"
 #include "pg/ident.hpp"
+#include "pg/strong_lock.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
@@ -41,6 +42,7 @@ struct Switch {
     NewParent parent;
     Dependents dependents;
     std::string fingerprint;
+    std::vector<Oid> referencing; // tables whose foreign keys refer to it
 
     const std::string &name() const { return candidate.name; }
     std::string wide() const { return pg::quote(candidate.schema, parent.wide_name); }
@@ -68,12 +70,16 @@ void require_unchanged(pg::Spi &spi, const Switch &work)
 void lock_all(const Switch &work, TimestampTz &begun, pg::Spi &spi)
 {
     for (Oid relid : work.parent.referenced)
-        pg::guarded([=] { LockRelationOid(relid, ShareRowExclusiveLock); });
+        pg::guarded([=] {
+            pg::note_lock(ShareRowExclusiveLock);
+            LockRelationOid(relid, ShareRowExclusiveLock);
+        });
     for (const std::string &sql : work.parent.foreign_keys)
         spi.run(sql);
-    const Oid relid = work.candidate.table.relid;
-    pg::guarded([=] { LockRelationOid(relid, AccessExclusiveLock); });
-    begun = GetCurrentTimestamp();
+    // Those that refer to it first: what writes to them goes on to the table.
+    std::vector<Oid> relids = work.referencing;
+    relids.push_back(work.candidate.table.relid);
+    begun = lock_strongly(relids);
 }
 
 // The table's primary key becomes the one that the partitions have; its key column NOT NULL, which the CHECK
@@ -121,7 +127,8 @@ void require_in_place(pg::Spi &spi, const Switch &work)
         " AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = $1 AND NOT (i.indisvalid AND"
         "  (SELECT count(*) FROM pg_catalog.pg_inherits h WHERE h.inhparent = i.indexrelid) = $3 + 1))"
         " AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.conrelid = $1 AND c.contype = 'f'"
-        "  AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.conrelid = $2 AND o.conparentid = "
+        "  AND c.conparentid = 0 AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.conrelid = "
+        "$2 AND o.conparentid = "
         "c.oid))"
         " AND $1 = (SELECT oid FROM pg_catalog.pg_class WHERE oid = $4::regclass)",
         {pg::oid_param(work.parent.relid), pg::oid_param(work.candidate.table.relid),
@@ -144,6 +151,8 @@ void under_lock(pg::Spi &spi, const Switch &work, const Progress &progress)
     const Oid relid = work.candidate.table.relid, owner = work.candidate.table.owner;
     require_unchanged(spi, work);
     const bool keeps_identity_index = replica_identity_is_primary(spi, work.candidate);
+    const ReferencingKeys keys = read_referencing(spi, relid, work.referencing);
+    run_as_roles(spi, keys.drop, owner);
     run_as_roles(spi, work.dependents.before, owner);
     const std::vector<Identity> identities = read_identities(spi, relid);
     drop_identities(spi, identities);
@@ -152,7 +161,11 @@ void under_lock(pg::Spi &spi, const Switch &work, const Progress &progress)
     create_identities(spi, identities);
     run_as_roles(spi, work.dependents.after, owner);
     attach_wide(spi, work, keeps_identity_index);
+    run_as_roles(spi, keys.add, owner);
     require_in_place(spi, work);
+    if (referencing_tables(spi, work.parent.relid) != work.referencing)
+        pg::fail(ERRCODE_INTERNAL_ERROR,
+                 "foreign keys to relation \"" + work.candidate.relname + "\" were not all made anew");
 }
 
 void register_set(pg::Spi &spi, const Scheme &scheme, Oid parent)
@@ -177,11 +190,13 @@ Switched switch_table(pg::Spi &spi, const Candidate &candidate, const Adoption &
         const Progress progress = read_progress(spi, candidate, scheme.axis->text_of(cutover));
         refuse_if_any("cannot adopt relation \"" + candidate.relname + "\"",
                       find_refusals(spi, candidate, caller));
-        Switch work{candidate, scheme, cutover, {}, {}, fingerprint(spi, relid)};
+        Switch work{
+            candidate, scheme, cutover, {}, {}, fingerprint(spi, relid), referencing_tables(spi, relid)};
         work.dependents = read_dependents(spi, relid, candidate.table.owner);
         work.parent = make_parent(spi, candidate, scheme, cutover);
         switched.parent = work.parent.relid;
         std::vector<Oid> relids = work.parent.referenced;
+        relids.insert(relids.end(), work.referencing.begin(), work.referencing.end());
         relids.push_back(relid);
         pg::GucScope settings;
         ask_briefly(settings);

@@ -8,6 +8,7 @@
 #include "adopt/dependents.hpp"
 #include "pg/ident.hpp"
 #include "pg/snapshot.hpp"
+#include "pg/strong_lock.hpp"
 
 extern "C" {
 #include <storage/lmgr.h>
@@ -170,11 +171,13 @@ void change_back(pg::Spi &spi, const Undo &work)
         spi.run("ALTER TABLE " + work.wide + " REPLICA IDENTITY USING INDEX " + pg::quote(work.wide_primary));
 }
 
-void exchange(pg::Spi &spi, const Undo &work, const Dependents &dependents, const std::string &suffix)
+void exchange(pg::Spi &spi, const Undo &work, const Dependents &dependents, const ReferencingKeys &keys,
+              const std::string &suffix)
 {
     const Oid parent = work.adoption.parent, owner = work.set.owner;
     const std::string side_name = pg::name_with_suffix(work.relname, "_undone");
     const std::string side = pg::quote(work.schema, side_name);
+    run_as_roles(spi, keys.drop, owner); // else PostgreSQL looks for what refers to each partition
     run_as_roles(spi, dependents.before, owner);
     const std::vector<Identity> identities = read_identities(spi, parent);
     drop_identities(spi, identities);
@@ -189,25 +192,31 @@ void exchange(pg::Spi &spi, const Undo &work, const Dependents &dependents, cons
     spi.run("ALTER TABLE " + work.wide + " RENAME TO " + pg::quote(work.relname));
     create_identities(spi, identities);
     run_as_roles(spi, dependents.after, owner);
+    run_as_roles(spi, keys.add, owner);
     spi.run("DROP TABLE " + side);
 }
 
 // Everybody who uses the set uses it through the parent, whose lock keeps them out.
-void lock_set(pg::Spi &spi, const Undo &work, const std::vector<Oid> &referenced)
+void lock_set(pg::Spi &spi, const Undo &work, const std::vector<Oid> &referenced,
+              const std::vector<Oid> &referencing)
 {
     for (Oid relid : referenced)
-        pg::guarded([=] { LockRelationOid(relid, ShareRowExclusiveLock); });
-    std::vector<Oid> relids = other_partitions(spi, work);
-    relids.insert(relids.begin(), {work.adoption.parent, work.adoption.relid});
-    for (Oid relid : relids)
-        pg::guarded([=] { LockRelationOid(relid, AccessExclusiveLock); });
+        pg::guarded([=] {
+            pg::note_lock(ShareRowExclusiveLock);
+            LockRelationOid(relid, ShareRowExclusiveLock);
+        });
+    std::vector<Oid> relids = referencing;
+    relids.insert(relids.end(), {work.adoption.parent, work.adoption.relid});
+    for (Oid relid : other_partitions(spi, work))
+        relids.push_back(relid);
+    lock_strongly(relids);
 }
 
 std::vector<Oid> referenced_by(pg::Spi &spi, Oid relid)
 {
     std::vector<Oid> relids;
     pg::Rows rows = spi.run("SELECT DISTINCT confrelid FROM pg_catalog.pg_constraint WHERE conrelid = $1"
-                            " AND contype = 'f' ORDER BY 1",
+                            " AND contype = 'f' AND conparentid = 0 ORDER BY 1",
                             {pg::oid_param(relid)});
     for (std::size_t row = 0; row < rows.size(); ++row)
         relids.push_back(rows.oid(row, 1));
@@ -238,18 +247,19 @@ void merge(pg::Spi &spi, const Undo &work, std::int64_t max_rows)
     const std::string seen = fingerprint(spi, parent);
     const Dependents dependents = read_dependents(spi, parent, work.set.owner);
     const std::vector<Oid> referenced = referenced_by(spi, parent);
+    const std::vector<Oid> referencing = referencing_tables(spi, parent);
     pg::GucScope settings;
     ask_briefly(settings);
     pg::LockWait wait;
     auto failure = pg::try_with_locks({parent}, wait, [&] {
-        lock_set(spi, work, referenced);
+        lock_set(spi, work, referenced, referencing);
         if (fingerprint(spi, parent) != seen)
             pg::fail(ERRCODE_OBJECT_IN_USE,
                      "views, functions or privileges of relation \"" + work.relname + "\" changed meanwhile",
                      {}, "Try again.");
         if (count_few(spi, work, max_rows) > 0)
             pg::wait_for_older_snapshots(most_snapshot_wait_ms);
-        exchange(spi, work, dependents, suffix);
+        exchange(spi, work, dependents, read_referencing(spi, parent, referencing), suffix);
     });
     if (failure)
         pg::raise(*failure);
@@ -303,6 +313,13 @@ std::vector<StepRow> undo(pg::Spi &spi, Oid relid, std::int64_t max_rows)
     delete_adoption(spi, adoption.relid);
     rows.push_back(
         {number, "merge", "done now", "", "", static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0});
+    for (const Validation &validation : read_validations(spi, adoption.relid))
+        rows.push_back({static_cast<int>(rows.size()) + 1,
+                        to_string(Action::validate_foreign_key),
+                        "yours",
+                        validation.statement.sql,
+                        "it is enforced already; run this to have it proven, too",
+                        {}});
     return rows;
 }
 

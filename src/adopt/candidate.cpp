@@ -3,6 +3,8 @@
 
 #include "adopt/candidate.hpp"
 
+#include "partition/id_value.hpp"
+#include "partition/key_detect.hpp"
 #include "pg/guc.hpp"
 #include "pg/ident.hpp"
 
@@ -16,33 +18,85 @@ namespace privacy_scan::adopt
 namespace
 {
 
-// $1 the table. Columns that hold a time, generated ones left out, which no key may be.
-constexpr const char *time_columns =
+// $1 the table. Columns that hold a time or may hold ids, generated ones left out, which no key may be.
+constexpr const char *key_columns =
     "SELECT a.attname::text, a.attnotnull, a.atthasdef,"
-    " coalesce(a.attnum = ANY (i.indkey::pg_catalog.int2[]), false), a.attnum::int4, a.atttypid"
+    " coalesce(a.attnum = ANY (i.indkey::pg_catalog.int2[]), false), a.attnum::int4, a.atttypid, "
+    "a.attcollation,"
+    " a.atttypid NOT IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype),"
+    " coalesce(i.indnkeyatts = 1 AND a.attnum = i.indkey[0], false),"
+    " (SELECT count(*) FROM pg_catalog.pg_constraint c WHERE c.confrelid = $1 AND c.contype = 'f')"
     " FROM pg_catalog.pg_attribute a"
     " LEFT JOIN pg_catalog.pg_index i ON i.indrelid = a.attrelid AND i.indisprimary"
     " WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''"
-    " AND a.atttypid IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype) ORDER BY a.attnum";
+    " AND a.atttypid IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'text'::regtype,"
+    "  'varchar'::regtype, 'uuid'::regtype, 'int8'::regtype) ORDER BY a.attnum";
 
-void take_column(Candidate &candidate, const pg::Rows &rows, std::size_t row, std::string reason)
+constexpr std::int32_t sample_rows = 1000;
+
+// The sample is read as the owner.
+std::vector<partition::KindFinding> detect(pg::Spi &spi, const pg::OwnedTable &table,
+                                           const std::string &column, Oid type)
+{
+    pg::OwnerScope owner(table.owner);
+    return partition::detect_key_kinds(spi, table.relid, column, type, sample_rows);
+}
+
+bool sorts_by_time(const std::string &kind, Oid type, Oid collation)
+{
+    return partition::sorts_as_bytes(collation, partition::open_key_kind(kind, type)->alphabet());
+}
+
+IdFacts read_id_facts(pg::Spi &spi, const pg::OwnedTable &table, const pg::Rows &rows, std::size_t row)
+{
+    IdFacts facts{{}, 0, rows.boolean(row, 9), true, rows.int8(row, 10)};
+    if (!facts.is_primary_key) // would not be recommended
+        return facts;
+    const Oid type = rows.oid(row, 6);
+    const auto findings = detect(spi, table, rows.text(row, 1), type);
+    if (findings.empty())
+        return facts;
+    facts.kind = findings.front().kind;
+    facts.share = findings.front().share;
+    facts.sorts_by_time = sorts_by_time(facts.kind, type, rows.oid(row, 7));
+    return facts;
+}
+
+constexpr const char *what_a_key_is =
+    "The key is a column of type timestamp, timestamptz or date, or of ids that carry time (text, varchar, "
+    "uuid, bigint), that isn't generated.";
+
+void take_column(Candidate &candidate, const pg::Rows &rows, std::size_t row)
 {
     candidate.key = rows.text(row, 1);
     candidate.key_number = static_cast<AttrNumber>(rows.int4(row, 5));
     candidate.key_type = rows.oid(row, 6);
-    candidate.key_reason = std::move(reason);
+    candidate.key_collation = rows.oid(row, 7);
 }
 
-[[noreturn]] void refuse_key(const Candidate &candidate, const std::string &key)
+// A kind that is named is taken at the caller's word; else the sample has to say it of nearly all ids.
+void take_kind(pg::Spi &spi, Candidate &candidate, const std::string &kind)
 {
-    const std::string relation = "of relation \"" + candidate.relname + "\"";
-    if (key.empty())
-        pg::fail(ERRCODE_INVALID_TABLE_DEFINITION, "no column " + relation + " can be the partition key",
-                 "The key is a column of type timestamp, timestamptz or date that isn't generated.",
-                 "Add such a column with a default, fill it, and try again.");
-    pg::fail(ERRCODE_INVALID_TABLE_DEFINITION,
-             "column \"" + key + "\" " + relation + " cannot be the partition key",
-             "The key is a column of type timestamp, timestamptz or date that isn't generated.");
+    candidate.key_reason = "It was asked for.";
+    candidate.key_kind = kind;
+    if (kind.empty()) {
+        const auto findings = detect(spi, candidate.table, candidate.key, candidate.key_type);
+        if (findings.empty() || findings.front().share < least_share)
+            pg::fail(ERRCODE_INVALID_TABLE_DEFINITION,
+                     "column \"" + candidate.key + "\" of relation \"" + candidate.relname +
+                         "\" cannot be the partition key",
+                     findings.empty() ? "No id of a sample carries its time, in any known way."
+                                      : "Too few ids of a sample carry their time: " +
+                                            std::to_string(static_cast<int>(findings.front().share * 100)) +
+                                            " % are of kind " + findings.front().kind + ".",
+                     "Name key_kind to take it all the same, or take another key.");
+        candidate.key_kind = findings.front().kind;
+        candidate.key_reason += " " + std::to_string(static_cast<int>(findings.front().share * 100)) +
+                                " % of the ids in a sample carry their time (" + candidate.key_kind + ").";
+    }
+    candidate.key_kind = partition::open_key_kind(candidate.key_kind, candidate.key_type)->name();
+    candidate.key_sorts_by_time =
+        sorts_by_time(candidate.key_kind, candidate.key_type, candidate.key_collation);
 }
 
 bool has_column(pg::Spi &spi, Oid relid, const std::string &name)
@@ -53,23 +107,52 @@ bool has_column(pg::Spi &spi, Oid relid, const std::string &name)
                 .empty();
 }
 
-void choose_key(pg::Spi &spi, Candidate &candidate, const std::string &key)
+void take_wish(pg::Spi &spi, Candidate &candidate, const pg::Rows &rows, const KeyWish &wish)
 {
-    pg::Rows rows = spi.run(time_columns, {pg::oid_param(candidate.table.relid)});
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        if (rows.text(row, 1) != wish.column)
+            continue;
+        take_column(candidate, rows, row);
+        candidate.key_reason = "It was asked for.";
+        if (rows.boolean(row, 8) || !wish.kind.empty())
+            take_kind(spi, candidate, wish.kind);
+        return;
+    }
+    const std::string column = "column \"" + wish.column + "\" of relation \"" + candidate.relname + "\"";
+    if (!has_column(spi, candidate.table.relid, wish.column))
+        pg::fail(ERRCODE_UNDEFINED_COLUMN, column + " does not exist");
+    pg::fail(ERRCODE_INVALID_TABLE_DEFINITION, column + " cannot be the partition key", what_a_key_is);
+}
+
+void recommend(pg::Spi &spi, Candidate &candidate, const pg::Rows &rows)
+{
     std::vector<KeyChoice> choices;
     for (std::size_t row = 0; row < rows.size(); ++row) {
         choices.push_back(
-            {rows.text(row, 1), rows.boolean(row, 2), rows.boolean(row, 3), rows.boolean(row, 4)});
-        if (!key.empty() && choices.back().name == key)
-            return take_column(candidate, rows, row, "It was asked for.");
+            {rows.text(row, 1), rows.boolean(row, 2), rows.boolean(row, 3), rows.boolean(row, 4), {}});
+        if (rows.boolean(row, 8))
+            choices.back().id = read_id_facts(spi, candidate.table, rows, row);
     }
-    if (!key.empty() && !has_column(spi, candidate.table.relid, key))
-        pg::fail(ERRCODE_UNDEFINED_COLUMN,
-                 "column \"" + key + "\" of relation \"" + candidate.relname + "\" does not exist");
-    const std::optional<std::size_t> chosen = key.empty() ? recommend_key(choices) : std::nullopt;
+    const std::optional<std::size_t> chosen = recommend_key(choices);
     if (!chosen)
-        refuse_key(candidate, key);
-    take_column(candidate, rows, *chosen, why_key(choices, *chosen));
+        pg::fail(ERRCODE_INVALID_TABLE_DEFINITION,
+                 "no column of relation \"" + candidate.relname + "\" can be the partition key",
+                 what_a_key_is, "Add a time column with a default, fill it, and try again.");
+    take_column(candidate, rows, *chosen);
+    candidate.key_reason = why_key(choices, *chosen);
+    if (choices[*chosen].id)
+        candidate.key_kind = choices[*chosen].id->kind;
+}
+
+void choose_key(pg::Spi &spi, Candidate &candidate, const KeyWish &wish)
+{
+    const pg::Rows rows = spi.run(key_columns, {pg::oid_param(candidate.table.relid)});
+    if (wish.column.empty() && wish.kind.empty())
+        recommend(spi, candidate, rows);
+    else if (wish.column.empty())
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"key_kind\" needs argument \"key\"");
+    else
+        take_wish(spi, candidate, rows, wish);
 }
 
 void read_primary_key(pg::Spi &spi, Candidate &candidate)
@@ -94,7 +177,7 @@ void read_primary_key(pg::Spi &spi, Candidate &candidate)
 
 } // namespace
 
-Candidate read_candidate(pg::Spi &spi, const pg::OwnedTable &table, const std::string &key)
+Candidate read_candidate(pg::Spi &spi, const pg::OwnedTable &table, const KeyWish &wish)
 {
     pg::CatalogPath path;
     Candidate candidate;
@@ -110,7 +193,7 @@ Candidate read_candidate(pg::Spi &spi, const pg::OwnedTable &table, const std::s
                  row.boolean(0, 2) ? "It is partitioned already." : "It is not an ordinary table.",
                  row.boolean(0, 2) ? "Call privacy_scan.manage_partitions()." : "");
     candidate.heap_bytes = row.float8(0, 3);
-    choose_key(spi, candidate, key);
+    choose_key(spi, candidate, wish);
     read_primary_key(spi, candidate);
     return candidate;
 }
@@ -120,9 +203,11 @@ Scheme make_scheme(const Candidate &candidate, const partition::Policy &policy)
     Scheme scheme;
     scheme.policy = policy;
     scheme.policy.key = candidate.key;
+    scheme.policy.key_kind = candidate.key_kind;
     partition::check_premake(policy.premake);
     scheme.zone = partition::open_zone(policy.time_zone);
-    scheme.axis = std::make_unique<partition::KeyAxis>(candidate.key_type, *scheme.zone);
+    scheme.axis = std::make_unique<partition::KeyAxis>(candidate.key_type, *scheme.zone, candidate.key_kind,
+                                                       candidate.key_collation);
     scheme.grid = partition::make_grid(*scheme.axis, policy);
     return scheme;
 }

@@ -12,7 +12,9 @@ struct Candidate {
     std::string name, schema, relname; // qualified and quoted; as they are
     AttrNumber key_number = 0;
     std::string key, key_reason; // unquoted; a sentence
-    Oid key_type = InvalidOid;
+    Oid key_type = InvalidOid, key_collation = InvalidOid;
+    std::string key_kind;                 // of ids that carry time, empty where the key is a time
+    bool key_sorts_by_time = true;        // in its collation
     std::vector<std::string> primary_key; // its columns; none: the table has no primary key
     std::string primary_name;             // of the constraint
     std::string primary_tail;             // DEFERRABLE ..., of the constraint
@@ -22,10 +24,15 @@ struct Candidate {
     bool needs_index() const { return !primary_key.empty() && !primary_has_key; }
 };
 
-// Reads the table. Takes no lock; the caller has checked the owner. key empty: recommend one.
-// Errors: 42809 not an ordinary table, 42703 no such column, 42P16 no column can be the key, 0A000 key's
-// type.
-Candidate read_candidate(pg::Spi &spi, const pg::OwnedTable &table, const std::string &key);
+// Which column is wanted as the key; of ids, which kind they are. Empty: to be recommended, to be detected.
+struct KeyWish {
+    std::string column, kind;
+};
+
+// Reads the table. Takes no lock; the caller has checked the owner.
+// Errors: 42809 not an ordinary table, 42703 no such column, 42P16 no column, or not this one, can be the
+// key, 22023 no such kind of ids.
+Candidate read_candidate(pg::Spi &spi, const pg::OwnedTable &table, const KeyWish &wish);
 
 // The policy, with its axis and grid, of a table that has no partitions yet.
 struct Scheme {

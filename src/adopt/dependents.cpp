@@ -4,10 +4,12 @@
 #include "adopt/dependents.hpp"
 
 #include "pg/ident.hpp"
-#include "pg/owner.hpp"
+#include "pg/lock.hpp"
+#include "pg/strong_lock.hpp"
 
 extern "C" {
 #include <storage/lmgr.h>
+#include <utils/timestamp.h>
 }
 
 namespace privacy_scan::adopt
@@ -97,6 +99,92 @@ void run_as_roles(pg::Spi &spi, const std::vector<RoleStatement> &statements, Oi
             role.emplace(statement.role, 0); // what is restricted stays so
         spi.run(statement.sql);
     }
+}
+
+std::vector<Oid> referencing_tables(pg::Spi &spi, Oid relid)
+{
+    std::vector<Oid> relids;
+    pg::Rows rows = spi.run("SELECT DISTINCT conrelid FROM pg_catalog.pg_constraint"
+                            " WHERE confrelid = $1 AND contype = 'f' AND conparentid = 0 ORDER BY 1",
+                            {pg::oid_param(relid)});
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        relids.push_back(rows.oid(row, 1));
+    return relids;
+}
+
+std::int64_t lock_strongly(const std::vector<Oid> &relids)
+{
+    TimestampTz begun = 0;
+    for (Oid relid : relids) {
+        pg::guarded([=] {
+            pg::note_lock(AccessExclusiveLock);
+            LockRelationOid(relid, AccessExclusiveLock);
+        });
+        if (begun == 0)
+            begun = GetCurrentTimestamp();
+    }
+    return begun;
+}
+
+namespace
+{
+
+// $1 the table. Role, statements: DROP, ADD, comment, whether there is one; VALIDATE, whether it was; the
+// other table, and its size.
+constexpr const char *referencing_keys =
+    "SELECT r.relowner, format('ALTER TABLE %s DROP CONSTRAINT %I', o.name, c.conname),"
+    " format('ALTER TABLE %s ADD CONSTRAINT %I %s NOT VALID', o.name, c.conname, "
+    "pg_get_constraintdef(c.oid)),"
+    " format('COMMENT ON CONSTRAINT %I ON %s IS %L', c.conname, o.name, obj_description(c.oid, "
+    "'pg_constraint')),"
+    " obj_description(c.oid, 'pg_constraint') IS NOT NULL,"
+    " format('ALTER TABLE %s VALIDATE CONSTRAINT %I', o.name, c.conname), c.convalidated, c.conrelid,"
+    " coalesce(pg_relation_size(c.conrelid), 0)::float8"
+    " FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_class r ON r.oid = c.conrelid"
+    " JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace,"
+    " LATERAL (SELECT format('%I.%I', n.nspname, r.relname) AS name) AS o"
+    " WHERE c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0 ORDER BY c.conrelid, c.oid";
+
+} // namespace
+
+ReferencingKeys read_referencing(pg::Spi &spi, Oid relid, const std::vector<Oid> &locked)
+{
+    if (referencing_tables(spi, relid) != locked)
+        pg::fail(ERRCODE_OBJECT_IN_USE,
+                 "foreign keys to relation \"" + pg::relation_name(relid) + "\" changed meanwhile", {},
+                 "Try again.");
+    ReferencingKeys keys;
+    pg::Rows rows = spi.run(referencing_keys, {pg::oid_param(relid)});
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        const Oid role = rows.oid(row, 1);
+        keys.drop.push_back({role, rows.text(row, 2)});
+        keys.add.push_back({role, rows.text(row, 3)});
+        if (rows.boolean(row, 5))
+            keys.add.push_back({role, rows.text(row, 4)});
+    }
+    return keys;
+}
+
+std::vector<Validation> read_validations(pg::Spi &spi, Oid relid)
+{
+    pg::CatalogPath path;
+    std::vector<Validation> validations;
+    pg::Rows rows = spi.run(referencing_keys, {pg::oid_param(relid)});
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        validations.push_back({rows.oid(row, 8),
+                               rows.float8(row, 9),
+                               {rows.oid(row, 1), rows.text(row, 6)},
+                               rows.boolean(row, 7)});
+    return validations;
+}
+
+void validate_key(pg::Spi &spi, const Validation &validation)
+{
+    pg::OwnerScope owner(validation.statement.role);
+    pg::LockWait wait;
+    auto failure = pg::try_with_locks({validation.table}, wait, [&] { spi.run(validation.statement.sql); });
+    if (failure)
+        pg::raise(*failure);
 }
 
 std::string fingerprint(pg::Spi &spi, Oid relid)

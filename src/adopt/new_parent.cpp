@@ -148,7 +148,8 @@ void read_foreign_keys(pg::Spi &spi, const Candidate &candidate, NewParent &pare
 {
     pg::Rows rows = spi.run(
         "SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s', $2, conname, pg_get_constraintdef(oid)),"
-        " confrelid FROM pg_catalog.pg_constraint WHERE conrelid = $1 AND contype = 'f' ORDER BY confrelid, "
+        " confrelid FROM pg_catalog.pg_constraint WHERE conrelid = $1 AND contype = 'f' AND conparentid = 0 "
+        "ORDER BY confrelid, "
         "oid",
         {pg::oid_param(candidate.table.relid), pg::text_param(parent.side_name)});
     for (std::size_t row = 0; row < rows.size(); ++row) {

@@ -61,9 +61,9 @@ Finding partition_sets(pg::Spi &spi)
 
 Finding adoptions(pg::Spi &spi)
 {
-    pg::Rows rows = spi.run("SELECT count(*) FILTER (WHERE state = 'preparing'), count(*),"
+    pg::Rows rows = spi.run("SELECT count(*) FILTER (WHERE state <> 'adopted'), count(*),"
                             " min(cutover) FILTER (WHERE state = 'preparing') < now() + interval '12 hours',"
-                            " count(last_error), min(relation::text) FILTER (WHERE state = 'preparing')"
+                            " count(last_error), min(relation::text) FILTER (WHERE state <> 'adopted')"
                             " FROM privacy_scan.adoptions");
     const std::int64_t open = rows.int8(0, 1), all = rows.int8(0, 2);
     if (all == 0)
@@ -82,7 +82,9 @@ Finding retention(pg::Spi &spi)
 {
     pg::Rows rows =
         spi.run("SELECT (SELECT count(*) FROM privacy_scan.retention_policies), count(*),"
-                " coalesce(sum(rows), 0)::bigint, to_char(max(archived_at), 'YYYY-MM-DD HH24:MI TZ')"
+                " coalesce(sum(rows), 0)::bigint, to_char(max(archived_at), 'YYYY-MM-DD HH24:MI TZ'),"
+                " count(*) FILTER (WHERE state <> 'ok'), (SELECT count(*) FROM privacy_scan.archive_files),"
+                " (SELECT count(*) FROM privacy_scan.archive_files WHERE confirmed_at IS NULL)"
                 " FROM privacy_scan.archives");
     const std::int64_t policies = rows.int8(0, 1), batches = rows.int8(0, 2);
     if (policies == 0 && batches == 0)
@@ -92,6 +94,12 @@ Finding retention(pg::Spi &spi)
         std::to_string(policies) + " policies, " + std::to_string(rows.int8(0, 3)) + " rows archived";
     if (batches > 0)
         detail += ", last at " + rows.text(0, 4);
+    if (rows.int8(0, 6) > 0)
+        detail += ", " + std::to_string(rows.int8(0, 6)) + " files, " + std::to_string(rows.int8(0, 7)) +
+                  " of them not confirmed";
+    if (rows.int8(0, 5) > 0)
+        return {"retention", "attention", detail + "; archives are not as the ledger says",
+                "SELECT * FROM privacy_scan.check_archives()"};
     return {"retention", "ok", detail, ""};
 }
 

@@ -3,9 +3,11 @@
 
 #include "jobs/job_task.hpp"
 
+#include "archive_file/file_run.hpp"
 #include "monitor/monitor.hpp"
 #include "partition/partition_maintain.hpp"
 #include "pg/ident.hpp"
+#include "retention/leaf_vacuum.hpp"
 #include "retention/retention_run.hpp"
 #include "settings/settings.hpp"
 
@@ -59,38 +61,65 @@ class PartitionsTask : public Task
     bool drains_ = false;
 };
 
+// Archives what has expired, then goes on with the files of archives.
 class RetentionTask : public Task
 {
   public:
     RetentionTask(pg::Spi &spi, Oid root, Instant at)
-        : root_(root), run_(spi, root, at, settings::retention_batch_rows())
+        : root_(root), run_(spi, root, at, settings::retention_batch_rows()), files_(spi, root)
     {
     }
 
     bool step(pg::Spi &spi) override
     {
+        if (run_.is_done())
+            return follow(spi);
         if (!std::exchange(is_begun_, true)) {
             run_.refuse_quiet(spi);
             run_.count_families(spi);
         }
         run_.step(spi);
         tally_.rows = run_.rows();
-        return !run_.is_done();
+        if (run_.is_done())
+            vacuum_.emplace(run_.thinned());
+        return true;
     }
 
     void finish(pg::Spi &spi) override { run_.analyze(spi); }
 
     Progress progress() const override
     {
-        return {run_.is_done() ? "analyzing" : run_.phase(), root_, run_.rows(), run_.estimated_rows()};
+        const bool vacuums = vacuum_ && OidIsValid(vacuum_->chosen());
+        return {phase(vacuums), vacuums ? vacuum_->chosen() : root_, run_.rows(), run_.estimated_rows()};
     }
 
     std::vector<Oid> relations() const override { return run_.relations(); }
 
   private:
+    // What is left to do once the rows are moved. A statement of its own process comes first in its step.
+    bool follow(pg::Spi &spi)
+    {
+        if (!is_vacuumed_) {
+            is_vacuumed_ = !vacuum_->step(spi);
+            return true;
+        }
+        files_.step(spi);
+        partial_failure_ = files_.failure();
+        return !files_.is_done();
+    }
+
+    const char *phase(bool vacuums) const
+    {
+        if (!run_.is_done())
+            return run_.phase();
+        return vacuums ? "vacuuming" : !files_.is_done() ? "exporting archives" : "analyzing";
+    }
+
     Oid root_;
     retention::RootRun run_;
-    bool is_begun_ = false;
+    std::optional<retention::LeafVacuum> vacuum_; // once nothing is left to be moved
+    archive_file::FileRun files_;
+    bool is_begun_ = false, is_vacuumed_ = false;
 };
 
 // Relation by relation, ANALYZE with the rights of each one's owner.

@@ -243,15 +243,21 @@ Oid create_table(pg::Spi &spi, Oid parent, const Blueprint &blueprint, const std
     return relid;
 }
 
+std::string bounds_clause(const KeyAxis &key, const Cell &bounds)
+{
+    auto bound = [&](std::int64_t at) {
+        const std::string text = key.text_of(at);
+        return at == axis_min || at == axis_max ? text : pg::quote_text(text);
+    };
+    return " FOR VALUES FROM (" + bound(bounds.lower) + ") TO (" + bound(bounds.upper) + ")";
+}
+
 void attach_table(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprint, Oid relid,
                   const std::optional<Cell> &bounds)
 {
     const std::string partition = pg::qualified_name(relid);
-    std::string values = " DEFAULT";
-    if (bounds)
-        values = " FOR VALUES FROM (" + pg::quote_text(set.key().text_of(bounds->lower)) + ") TO (" +
-                 pg::quote_text(set.key().text_of(bounds->upper)) + ")";
-    spi.run("ALTER TABLE " + set.name() + " ATTACH PARTITION " + partition + values);
+    spi.run("ALTER TABLE " + set.name() + " ATTACH PARTITION " + partition +
+            (bounds ? bounds_clause(set.key(), *bounds) : " DEFAULT"));
     set_replica_identity(spi, blueprint, set.table().relid, relid, partition);
 }
 

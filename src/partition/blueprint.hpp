@@ -43,6 +43,9 @@ enum class WithIndexes { yes, no };
 Oid create_table(pg::Spi &spi, Oid parent, const Blueprint &blueprint, const std::string &name,
                  WithIndexes indexes);
 
+// FOR VALUES FROM .. TO .., MINVALUE and MAXVALUE at the ends of the axis.
+std::string bounds_clause(const KeyAxis &key, const Cell &bounds);
+
 // Attaches it. bounds empty: as the DEFAULT partition.
 void attach_table(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprint, Oid relid,
                   const std::optional<Cell> &bounds);

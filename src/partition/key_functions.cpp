@@ -2,13 +2,11 @@
 #include "pg/postgres.hpp"
 
 #include "partition/id_value.hpp"
+#include "partition/key_detect.hpp"
 #include "pg/arguments.hpp"
 #include "pg/entry.hpp"
 #include "pg/ident.hpp"
 #include "pg/rowset.hpp"
-#include "pg/spi.hpp"
-
-#include <algorithm>
 
 extern "C" {
 #include <catalog/pg_class_d.h>
@@ -79,13 +77,6 @@ PS_FUNCTION(ps_key_at)
 namespace
 {
 
-// What the sample says of one kind.
-struct Finding {
-    std::unique_ptr<KeyKind> kind;
-    std::int64_t fitting = 0;
-    Instant oldest = 0, newest = 0;
-};
-
 Oid id_column_type(Oid relid, const std::string &column)
 {
     const char kind = pg::guarded([=] { return get_rel_relkind(relid); });
@@ -97,46 +88,6 @@ Oid id_column_type(Oid relid, const std::string &column)
         pg::fail(ERRCODE_UNDEFINED_COLUMN,
                  "column \"" + column + "\" of relation \"" + pg::relation_name(relid) + "\" does not exist");
     return pg::guarded([=] { return get_atttype(relid, number); });
-}
-
-// Pages at random, about twice as many rows as wanted; of a small table, or where that found none, the first.
-pg::Rows sample(pg::Spi &spi, Oid relid, const std::string &column, std::int32_t most)
-{
-    const std::string from = "SELECT " + pg::quote(column) + " FROM " + pg::qualified_name(relid);
-    const std::string limit = " WHERE " + pg::quote(column) + " IS NOT NULL LIMIT $1";
-    const double rows =
-        spi.run("SELECT sum(c.reltuples)::float8 FROM pg_catalog.pg_class c WHERE c.oid = $1 OR c.oid IN"
-                " (SELECT t.relid FROM pg_catalog.pg_partition_tree($1) t WHERE t.isleaf)",
-                {pg::regclass_param(relid)})
-            .float8(0, 1);
-    if (rows > 10.0 * most) {
-        pg::Rows found = spi.run(from + " TABLESAMPLE SYSTEM ($2)" + limit,
-                                 {pg::int4_param(most), pg::float8_param(200.0 * most / rows)});
-        if (!found.empty())
-            return found;
-    }
-    return spi.run(from + limit, {pg::int4_param(most)});
-}
-
-// A time that is no accident: small numbers, say, are times at the epoch of every snowflake.
-bool is_plausible(const KeyKind &kind, Instant instant, Instant now)
-{
-    constexpr Instant a_day = 86400 * usecs_per_second;
-    return instant >= 0 && instant >= kind.earliest() + 30 * a_day && instant <= now + a_day;
-}
-
-void look(Finding &finding, Oid type, const pg::Rows &rows, Instant now)
-{
-    for (std::size_t row = 0; row < rows.size(); ++row) {
-        const Datum value = rows.datum(row, 1);
-        const KeyKind *kind = finding.kind.get();
-        const auto instant = pg::guarded([=] { return kind->instant_of(IdValue(type, value).image()); });
-        if (!instant || !is_plausible(*kind, *instant, now))
-            continue;
-        finding.oldest = finding.fitting == 0 ? *instant : std::min(finding.oldest, *instant);
-        finding.newest = finding.fitting == 0 ? *instant : std::max(finding.newest, *instant);
-        ++finding.fitting;
-    }
 }
 
 } // namespace
@@ -156,23 +107,9 @@ PS_FUNCTION(ps_detect_key_kind)
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"sample_rows\" must be between 1 and 1000000");
     pg::RowSink sink(fcinfo);
     const Oid type = id_column_type(relid, column);
-    const std::optional<IdStorage> storage = id_storage(type);
-    if (!storage)
-        return Datum(0);
     pg::Spi spi;
-    const pg::Rows rows = sample(spi, relid, column, most);
-    std::vector<Finding> findings;
-    for (auto &kind : likely_key_kinds(*storage)) {
-        findings.push_back({std::move(kind)});
-        look(findings.back(), type, rows, GetCurrentTimestamp());
-    }
-    std::stable_sort(findings.begin(), findings.end(), [](const Finding &a, const Finding &b) {
-        return std::pair(a.fitting, a.newest) > std::pair(b.fitting, b.newest);
-    });
-    for (const Finding &finding : findings)
-        if (finding.fitting > 0)
-            sink.put({pg::cell(finding.kind->name()),
-                      pg::cell(static_cast<double>(finding.fitting) / static_cast<double>(rows.size())),
-                      pg::cell_instant(finding.oldest), pg::cell_instant(finding.newest)});
+    for (const KindFinding &finding : detect_key_kinds(spi, relid, column, type, most))
+        sink.put({pg::cell(finding.kind), pg::cell(finding.share), pg::cell_instant(finding.oldest),
+                  pg::cell_instant(finding.newest)});
     return Datum(0);
 }

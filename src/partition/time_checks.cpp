@@ -5,6 +5,7 @@
 
 #include "partition/partition_maintain.hpp"
 #include "pg/arguments.hpp"
+#include "pg/clock.hpp"
 #include "pg/entry.hpp"
 #include "pg/ident.hpp"
 #include "pg/memory.hpp"
@@ -84,7 +85,7 @@ std::vector<Closed> closed_partitions(pg::Spi &spi, const PartitionSet &set, con
 {
     const Layout layout = set.layout();
     const std::int64_t limit =
-        set.key().axis_of_instant(shifted(GetCurrentTimestamp(), time.grace, timestamp_mi_interval));
+        set.key().axis_of_instant(shifted(pg::now(), time.grace, timestamp_mi_interval));
     std::vector<Closed> closed;
     for (std::size_t i = 0; i < layout.taken.size() && layout.taken[i].upper <= limit; ++i) {
         const Oid relid = layout.partitions[i];

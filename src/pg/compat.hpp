@@ -11,6 +11,7 @@ extern "C" {
 #include <commands/cluster.h>
 #include <commands/trigger.h>
 #include <commands/vacuum.h>
+#include <executor/executor.h>
 #include <executor/spi.h>
 #include <parser/parser.h>
 #include <partitioning/partdesc.h>
@@ -34,13 +35,15 @@ extern "C" {
 #error "privacy_scan compiles against PostgreSQL 13 to 18"
 #endif
 
-// Of ExecutorRun_hook. 18 left the last one away.
+// Of ExecutorRun_hook and PortalRun(). 18 left away whether it is the only run.
 #if PG_VERSION_NUM >= 180000
 #define PS_EXECUTOR_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count
 #define PS_EXECUTOR_RUN_ARGUMENTS query, direction, count
+#define PS_PORTAL_RUN(portal, dest) PortalRun(portal, FETCH_ALL, true, dest, dest, nullptr)
 #else
 #define PS_EXECUTOR_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once
 #define PS_EXECUTOR_RUN_ARGUMENTS query, direction, count, execute_once
+#define PS_PORTAL_RUN(portal, dest) PortalRun(portal, FETCH_ALL, true, true, dest, dest, nullptr)
 #endif
 
 namespace privacy_scan::pg::compat
@@ -199,8 +202,7 @@ inline VirtualTransactionId *holders_of_snapshots(int *count)
                                  count);
 }
 
-// Runs a prepared statement, giving its rows to a receiver. 14 lets SPI do it; before, they are gathered
-// first.
+// Runs a prepared statement into a receiver. 14 lets SPI do it; before, the rows are gathered first.
 inline int execute_into(SPIPlanPtr plan, ParamListInfo params, DestReceiver *receiver)
 {
 #if PG_VERSION_NUM >= 140000
@@ -225,8 +227,20 @@ inline int execute_into(SPIPlanPtr plan, ParamListInfo params, DestReceiver *rec
 #endif
 }
 
-// Has shared memory asked for: up to 14 at once, from 15 on in a hook. Returns the hook that was there, for
-// the function to call.
+// Puts a row that is in the heap into each index. 14 gave it the relation as an argument, 16 one for BRIN.
+inline void insert_index_entries(ResultRelInfo *into, TupleTableSlot *slot, EState *executor)
+{
+#if PG_VERSION_NUM >= 160000
+    list_free(ExecInsertIndexTuples(into, slot, executor, false, false, nullptr, NIL, false));
+#elif PG_VERSION_NUM >= 140000
+    list_free(ExecInsertIndexTuples(into, slot, executor, false, false, nullptr, NIL));
+#else
+    executor->es_result_relation_info = into;
+    list_free(ExecInsertIndexTuples(slot, executor, false, nullptr, NIL));
+#endif
+}
+
+// Has shared memory asked for: up to 14 at once, then in a hook. Returns the hook before, to be called.
 using Procedure = void (*)(void);
 inline Procedure on_shmem_request(Procedure request)
 {

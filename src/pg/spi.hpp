@@ -53,6 +53,8 @@ class Rows
     bool empty() const { return size() == 0; }
     std::uint64_t affected() const { return count_; } // also where the statement returns no rows
 
+    TupleDesc descriptor() const { return table_->tupdesc; }
+    HeapTuple tuple(std::size_t row) const { return table_->vals[row]; }
     Oid type(int column) const { return SPI_gettypeid(table_->tupdesc, column); }
     bool is_null(std::size_t row, int column) const;
     Datum datum(std::size_t row, int column) const;

@@ -12,33 +12,60 @@ COMMENT ON TABLE privacy_scan.archive_checks IS
     'What verify_archive() found last, one row an archive table or partition. Read privacy_scan.archives instead.';
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_checks', '');
 
+CREATE TABLE privacy_scan.archive_windows (
+    id        bigint GENERATED ALWAYS AS IDENTITY,
+    target    text        NOT NULL,
+    leaf      text        PRIMARY KEY,
+    opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    closed_at timestamptz
+);
+COMMENT ON TABLE privacy_scan.archive_windows IS
+    'The tables that take the rows of batches until they go on as files, one row each; at most one an archive is open.';
+CREATE UNIQUE INDEX archive_windows_open ON privacy_scan.archive_windows (target) WHERE closed_at IS NULL;
+SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_windows', '');
+SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_windows_id_seq', '');
+
+CREATE TABLE privacy_scan.archive_file_ledger (
+    target       text        NOT NULL,
+    leaf         text        NOT NULL,
+    id           bigint      NOT NULL,
+    exported_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    file         text        NOT NULL,
+    manifest     text        NOT NULL,
+    rows         bigint      NOT NULL,
+    digest       text        NOT NULL,
+    file_bytes   bigint      NOT NULL,
+    sha256       text        NOT NULL,
+    encoding     text        NOT NULL,
+    confirmed_at timestamptz,
+    confirmed_by text,
+    removed_at   timestamptz,
+    recalled_at  timestamptz,
+    state        text        NOT NULL,
+    since        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    checked_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    detail       text,
+    PRIMARY KEY (target, leaf)
+);
+COMMENT ON TABLE privacy_scan.archive_file_ledger IS
+    'The archive files, one row a table of an archive that was exported. Read privacy_scan.archive_files instead. removed_at: when the table went; recalled_at: when restore_file() brought it back.';
+SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_file_ledger', '');
+
 CREATE VIEW privacy_scan.archives WITH (security_barrier) AS
 SELECT a.id, a.archived_at, a.root_name AS root, a.source AS relation, a.target AS archive, a.rows, a.bytes, a.digest,
-       a.key_from, a.key_to, a.cutoff, nullif(a.leaf, '') AS leaf, a.action, c.state, c.since AS state_since, c.checked_at
+       a.key_from, a.key_to, a.cutoff, nullif(a.leaf, '') AS leaf, a.action,
+       CASE WHEN f.removed_at IS NULL THEN c.state ELSE f.state END AS state,
+       CASE WHEN f.removed_at IS NULL THEN c.since ELSE f.since END AS state_since,
+       CASE WHEN f.removed_at IS NULL THEN c.checked_at ELSE f.checked_at END AS checked_at,
+       f.file, CASE WHEN f.removed_at IS NOT NULL THEN 'file' WHEN f.file IS NOT NULL THEN 'table and file' ELSE 'table' END AS place
 FROM privacy_scan.archive_ledger a
 LEFT JOIN privacy_scan.archive_checks c ON c.target = a.target AND c.leaf = a.leaf
+LEFT JOIN privacy_scan.archive_file_ledger f ON f.target = a.target AND f.leaf = a.leaf
 LEFT JOIN pg_class r ON r.oid = a.relation
 WHERE pg_has_role(coalesce(r.relowner, 10::oid), 'USAGE') OR has_table_privilege(r.oid, 'SELECT');
 COMMENT ON VIEW privacy_scan.archives IS
-    'The ledger: what was archived, or restored, when, one row a relation and batch: rows, logical bytes, range of the root''s keys, digest at the source, which was equal to that of what was inserted; leaf: the partition that went whole, as it is called in the archive; state: what verify_archive() found last, since when, and when it looked.';
+    'The ledger: what was archived, or restored, when, one row a relation and batch: rows, logical bytes, range of the root''s keys, digest at the source, which was equal to that of what was inserted; leaf: the partition that went whole, as it is called in the archive; state: what verify_archive() found last, since when, and when it looked; file: its file, place: table, file, or both.';
 GRANT SELECT ON privacy_scan.archives TO PUBLIC;
-
-CREATE FUNCTION privacy_scan.verify_archive(id bigint DEFAULT NULL)
-RETURNS TABLE (archive text, leaf text, rows bigint, found_rows bigint, state text, detail text)
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'ps_verify_archive';
-COMMENT ON FUNCTION privacy_scan.verify_archive(bigint) IS
-    'Reads an archive, that of a row of privacy_scan.archives or all of the caller''s, and compares rows and digest with the ledger: ok, DIFFERENT, MISSING, UNREADABLE, or changing where batches kept coming.';
-REVOKE EXECUTE ON FUNCTION privacy_scan.verify_archive(bigint) FROM PUBLIC;
-
-CREATE FUNCTION privacy_scan.check_archives()
-RETURNS TABLE (archive text, leaf text, rows bigint, found_rows bigint, state text, detail text)
-LANGUAGE sql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$ SELECT * FROM privacy_scan.verify_archive() v WHERE v.state <> 'ok' $$;
-COMMENT ON FUNCTION privacy_scan.check_archives() IS
-    'verify_archive() of all of the caller''s archives: those that are not ok. No row: all are.';
-REVOKE EXECUTE ON FUNCTION privacy_scan.check_archives() FROM PUBLIC;
 
 CREATE FUNCTION privacy_scan.restore_archive(root regclass, ids text[])
 RETURNS SETOF privacy_scan.retention_action

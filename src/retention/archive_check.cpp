@@ -7,7 +7,6 @@
 #include "pg/ident.hpp"
 #include "pg/owner.hpp"
 #include "pg/subxact.hpp"
-#include "retention/row_shape.hpp"
 
 extern "C" {
 #include <catalog/pg_class_d.h>
@@ -27,7 +26,9 @@ std::vector<ArchiveCheck> archives_to_check(pg::Spi &spi, std::optional<std::int
     const Oid caller = GetUserId();
     pg::CatalogScope scope;
     pg::Rows rows =
-        spi.run("SELECT DISTINCT a.target, a.leaf, pg_has_role($2, coalesce(r.relowner, 10::oid), 'USAGE')"
+        spi.run("SELECT DISTINCT a.target, a.leaf, pg_has_role($2, coalesce(r.relowner, 10::oid), 'USAGE'),"
+                " EXISTS (SELECT FROM privacy_scan.archive_file_ledger f"
+                "  WHERE f.target = a.target AND f.leaf = a.leaf AND f.removed_at IS NOT NULL)"
                 " FROM privacy_scan.archive_ledger a LEFT JOIN pg_catalog.pg_class r ON r.oid = a.relation"
                 " WHERE $1 IS NULL OR a.id = $1 ORDER BY a.target, a.leaf",
                 {id ? pg::int8_param(*id) : pg::null_param(INT8OID), pg::oid_param(caller)});
@@ -36,6 +37,8 @@ std::vector<ArchiveCheck> archives_to_check(pg::Spi &spi, std::optional<std::int
                  "The view privacy_scan.archives shows them.");
     std::vector<ArchiveCheck> checks;
     for (std::size_t row = 0; row < rows.size(); ++row) {
+        if (rows.boolean(row, 3) && rows.boolean(row, 4))
+            continue; // it is a file now
         if (rows.boolean(row, 3))
             checks.push_back({rows.text(row, 1), rows.text(row, 2), 0, {}, {}, {}});
         else if (id)
@@ -50,12 +53,12 @@ struct Expected {
     RowTotal total{};
 };
 
-Expected read_ledger(pg::Spi &spi, const ArchiveCheck &check)
+Expected read_ledger(pg::Spi &spi, const std::string &target, const std::string &leaf)
 {
     pg::CatalogScope scope;
     pg::Rows rows = spi.run("SELECT rows, digest, action = 'restore' FROM privacy_scan.archive_ledger"
                             " WHERE target = $1 AND leaf = $2",
-                            {pg::text_param(check.archive), pg::text_param(check.leaf)});
+                            {pg::text_param(target), pg::text_param(leaf)});
     Expected expected;
     expected.entries = static_cast<std::int64_t>(rows.size());
     for (std::size_t row = 0; row < rows.size(); ++row) {
@@ -103,7 +106,7 @@ void judge(ArchiveCheck &check, const RowTotal &expected, const RowTotal &found)
 void look(pg::Spi &spi, ArchiveCheck &check)
 {
     for (int attempt = 1; attempt <= most_attempts; ++attempt) {
-        const Expected before = read_ledger(spi, check);
+        const Expected before = read_ledger(spi, check.archive, check.leaf);
         check.rows = before.total.rows;
         const Oid relid = relation_of(spi, check.leaf.empty() ? check.archive : check.leaf);
         if (!OidIsValid(relid)) {
@@ -118,7 +121,7 @@ void look(pg::Spi &spi, ArchiveCheck &check)
             return;
         }
         judge(check, before.total, found);
-        if (check.state == "ok" || read_ledger(spi, check).entries == before.entries)
+        if (check.state == "ok" || read_ledger(spi, check.archive, check.leaf).entries == before.entries)
             return;
     }
     check.state = "changing";
@@ -147,6 +150,11 @@ std::vector<ArchiveCheck> check_archives(pg::Spi &spi, std::optional<std::int64_
         note(spi, check);
     }
     return checks;
+}
+
+RowTotal expected_rows(pg::Spi &spi, const std::string &target, const std::string &leaf)
+{
+    return read_ledger(spi, target, leaf).total;
 }
 
 } // namespace privacy_scan::retention

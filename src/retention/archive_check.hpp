@@ -2,6 +2,7 @@
 #pragma once
 
 #include "pg/spi.hpp"
+#include "retention/row_shape.hpp"
 
 namespace privacy_scan::retention
 {
@@ -18,5 +19,8 @@ struct ArchiveCheck {
 // Reads the archive that a row of the ledger is about, or (none) all of those whose relations the caller
 // owns, and notes what was found. Locks: ACCESS SHARE. Errors: 42704 no such row, 42501.
 std::vector<ArchiveCheck> check_archives(pg::Spi &spi, std::optional<std::int64_t> id);
+
+// What the ledger adds up to for an archive table, or for a partition that went whole.
+RowTotal expected_rows(pg::Spi &spi, const std::string &target, const std::string &leaf);
 
 } // namespace privacy_scan::retention

@@ -189,7 +189,7 @@ ArchiveTable open_archive(pg::Spi &spi, const Member &member, const std::string 
 {
     pg::CatalogPath path;
     const std::string in = archive_schema(member, schema), relation = archive_relation(member);
-    ArchiveTable archive{relation_oid(in, relation), pg::quote(in, relation), {}};
+    ArchiveTable archive{relation_oid(in, relation), pg::quote(in, relation), {}, InvalidOid, {}};
     check_schema(spi, in, member.table.owner, OidIsValid(archive.relid));
     if (!OidIsValid(archive.relid)) {
         pg::lock_owned(member.table, ShareUpdateExclusiveLock); // one session at a time makes it

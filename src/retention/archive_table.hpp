@@ -10,6 +10,13 @@ struct ArchiveTable {
     Oid relid;
     std::string name;    // qualified, quoted
     std::string columns; // of the source, quoted, as a list: "id", "scanId", ...
+
+    // Of a policy that makes files: the table that takes the rows of batches (archive_window.hpp).
+    Oid window = InvalidOid;
+    std::string window_name; // qualified, quoted
+
+    Oid written() const { return OidIsValid(window) ? window : relid; }
+    const std::string &written_name() const { return OidIsValid(window) ? window_name : name; }
 };
 
 // Where a member's rows go: <name>_archive in the schema, <schema>_archive where none is given. Nothing is

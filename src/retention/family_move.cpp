@@ -6,6 +6,7 @@
 #include "pg/guc.hpp"
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
+#include "retention/archive_window.hpp"
 #include "retention/archive_writer.hpp"
 
 extern "C" {
@@ -155,7 +156,7 @@ Moving move_directly(pg::Spi &spi, const Work &work, const Picked &picked, const
     pg::GucScope settings;
     if (needs_no_triggers(spi, member))
         settings.set_as_server("session_replication_role", "replica");
-    ArchiveWriter writer(archive.relid);
+    ArchiveWriter writer(archive.written());
     spi.send_generic(work.sql.delete_rows(member, archive.columns), picked.params, writer.receiver());
     writer.finish();
     return {writer.deleted(), writer.written(), writer.leaves()};
@@ -165,7 +166,8 @@ Moving move_directly(pg::Spi &spi, const Work &work, const Picked &picked, const
 Moving move_by_insert(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
                       const ArchiveTable &archive)
 {
-    pg::Rows row = spi.run_generic(work.sql.move_rows(member, archive.name, archive.columns), picked.params);
+    pg::Rows row =
+        spi.run_generic(work.sql.move_rows(member, archive.written_name(), archive.columns), picked.params);
     return {{row.int8(0, 1), row.int8(0, 2), digest_of(row.text(0, 3))},
             {row.int8(0, 4), row.int8(0, 2), digest_of(row.text(0, 5))},
             {}};
@@ -176,7 +178,7 @@ Moving move_rows(pg::Spi &spi, const Work &work, const Picked &picked, const Mem
                  const ArchiveTable &archive)
 {
     const std::int64_t before = count_rows(spi, work, picked, member);
-    const Moving moving = ArchiveWriter::can_write(archive.relid)
+    const Moving moving = ArchiveWriter::can_write(archive.written())
                               ? move_directly(spi, work, picked, member, archive)
                               : move_by_insert(spi, work, picked, member, archive);
     check_digests(moving, member, archive);
@@ -188,7 +190,7 @@ Moved move_member(pg::Spi &spi, const Work &work, const Picked &picked, const Me
                   const ArchiveTable &archive, const std::vector<std::string> &spared)
 {
     const TimestampTz begun = GetCurrentTimestamp();
-    Moved moved{member.table.relid, archive.name, 0, 0, {}, 0, {}, {}};
+    Moved moved{member.table.relid, archive.name, 0, 0, {}, 0, {}, {}, {}, archive.window_name};
     for (const std::string &from : sources_of(spi, work, picked, member, spared)) {
         Member source = member;
         source.from = from;
@@ -252,13 +254,15 @@ void write_ledger(pg::Spi &spi, const Work &work, const Batch &batch)
         pg::CatalogScope scope;
         spi.run("INSERT INTO privacy_scan.archive_ledger"
                 " (root, relation, root_name, source, target, rows, bytes, digest, key_from, key_to, cutoff, "
-                "leaf)"
-                " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                "leaf, bounds)"
+                " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
                 {pg::regclass_param(work.policy.root), pg::regclass_param(moved.relid), pg::text_param(root),
                  pg::text_param(source), pg::text_param(moved.target), pg::int8_param(moved.rows),
                  pg::int8_param(moved.bytes), pg::text_param(hex_of(moved.digest)),
                  pg::text_param(batch.key_from), pg::text_param(batch.key_to),
-                 pg::timestamptz_param(work.cutoff.instant), pg::text_param(moved.whole)});
+                 pg::timestamptz_param(work.cutoff.instant),
+                 pg::text_param(moved.whole.empty() ? moved.window : moved.whole),
+                 pg::text_param(moved.bounds)});
     }
 }
 
@@ -280,6 +284,8 @@ std::vector<ArchiveTable> open_archives(pg::Spi &spi, const Work &work)
                 pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                          archives.back().name + " cannot be the archive of " + member.name,
                          "It belongs to the family itself.", "Name another archive_schema.");
+        if (work.policy.makes_files())
+            open_window(spi, member, archives.back());
     }
     return archives;
 }

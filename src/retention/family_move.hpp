@@ -32,6 +32,8 @@ struct Moved {
     double ms = 0;
     std::vector<Oid> leaves; // that rows came from; none where it isn't known
     std::string whole;       // the leaf, as it is called in the archive, that went with all of its rows
+    std::string bounds;      // and its bounds
+    std::string window;      // the window that the rows went to
 };
 
 struct Batch {

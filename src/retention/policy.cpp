@@ -121,9 +121,10 @@ Cutoff cutoff_of(const Policy &policy, std::int64_t at)
 std::optional<Policy> find_policy(pg::Spi &spi, Oid root)
 {
     pg::CatalogScope scope;
-    pg::Rows rows = spi.run("SELECT key_column, keep, condition, archive_schema, key_kind"
-                            " FROM privacy_scan.retention_rules WHERE root = $1",
-                            {pg::regclass_param(root)});
+    pg::Rows rows =
+        spi.run("SELECT key_column, keep, condition, archive_schema, key_kind, archive, remove_after"
+                " FROM privacy_scan.retention_rules WHERE root = $1",
+                {pg::regclass_param(root)});
     if (rows.empty())
         return std::nullopt;
     const Datum keep = rows.datum(0, 2);
@@ -133,6 +134,8 @@ std::optional<Policy> find_policy(pg::Spi &spi, Oid root)
                   rows.text(0, 3),
                   rows.text(0, 4),
                   rows.text(0, 5),
+                  rows.text(0, 6),
+                  rows.text(0, 7),
                   {}};
 }
 
@@ -172,13 +175,16 @@ std::vector<Oid> roots_with_policy(pg::Spi &spi)
 void store_policy(pg::Spi &spi, const Policy &policy)
 {
     pg::CatalogScope scope;
-    spi.run("INSERT INTO privacy_scan.retention_rules (root, key_column, keep, condition, archive_schema, "
-            "key_kind)"
-            " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (root) DO UPDATE"
-            " SET key_column = $2, keep = $3, condition = $4, archive_schema = $5, key_kind = $6",
-            {pg::regclass_param(policy.root), pg::text_param(policy.key),
-             pg::datum_param(INTERVALOID, policy.keep), pg::text_or_null(policy.condition),
-             pg::text_or_null(policy.archive_schema), pg::text_or_null(policy.key_kind)});
+    spi.run(
+        "INSERT INTO privacy_scan.retention_rules (root, key_column, keep, condition, archive_schema, "
+        "key_kind, archive, remove_after)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (root) DO UPDATE"
+        " SET key_column = $2, keep = $3, condition = $4, archive_schema = $5, key_kind = $6, archive = $7,"
+        " remove_after = $8",
+        {pg::regclass_param(policy.root), pg::text_param(policy.key),
+         pg::datum_param(INTERVALOID, policy.keep), pg::text_or_null(policy.condition),
+         pg::text_or_null(policy.archive_schema), pg::text_or_null(policy.key_kind),
+         pg::text_param(policy.archive), pg::text_or_null(policy.remove_after)});
 }
 
 bool delete_policy(pg::Spi &spi, Oid root)

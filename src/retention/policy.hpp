@@ -9,12 +9,16 @@ namespace privacy_scan::retention
 
 struct Policy {
     Oid root = InvalidOid;
-    std::string key;            // unquoted name of the root's time column, or of an id that carries time
-    Datum keep = 0;             // interval, in the memory context of the caller
-    std::string condition;      // SQL over the alias t, or empty
-    std::string archive_schema; // empty: <schema>_archive
-    std::string key_kind;       // of the ids; empty where the key is a time
-    std::vector<Hold> holds;    // in force when a batch began
+    std::string key;               // unquoted name of the root's time column, or of an id that carries time
+    Datum keep = 0;                // interval, in the memory context of the caller
+    std::string condition;         // SQL over the alias t, or empty
+    std::string archive_schema;    // empty: <schema>_archive
+    std::string key_kind;          // of the ids; empty where the key is a time
+    std::string archive = "table"; // or file
+    std::string remove_after;      // of tables that went on as files: exported, confirmed; otherwise empty
+    std::vector<Hold> holds;       // in force when a batch began
+
+    bool makes_files() const { return archive == "file"; }
 };
 
 // Checks interval, key and (uncompiled) condition, and compiles the condition. For an id without a kind takes

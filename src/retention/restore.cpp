@@ -73,6 +73,66 @@ Columns columns_of(pg::Spi &spi, Oid relid)
     return columns;
 }
 
+// The type of the root's key, where its values' order is the same everywhere: as the ledger writes them, they
+// can be compared. Otherwise empty.
+std::string comparable_key(const Policy &policy)
+{
+    const Oid root = policy.root;
+    const char *name = policy.key.c_str();
+    switch (pg::guarded([=] { return get_atttype(root, get_attnum(root, name)); })) {
+    case TIMESTAMPOID:
+        return "timestamp";
+    case TIMESTAMPTZOID:
+        return "timestamptz";
+    case DATEOID:
+        return "date";
+    case INT8OID:
+        return "bigint";
+    case UUIDOID:
+        return "uuid";
+    default:
+        return {};
+    }
+}
+
+// Ids of what a member's archive has as files alone, as a list; with rows picked, of their roots' keys.
+std::string archives_in_files(pg::Spi &spi, const Archived &family, const Picked &picked, std::size_t i)
+{
+    const std::string type = comparable_key(family.policy);
+    const std::string meets =
+        type.empty() || picked.count == 0
+            ? "true OR $2 = $3"
+            : "a.key_from::" + type + " <= $3::" + type + " AND a.key_to::" + type + " >= $2::" + type;
+    pg::CatalogScope scope;
+    return spi
+        .run("SELECT string_agg(DISTINCT f.id::text, ', ') FROM privacy_scan.archive_file_ledger f"
+             " JOIN privacy_scan.archive_ledger a ON a.target = f.target AND a.leaf = f.leaf"
+             " WHERE f.target = $1 AND f.removed_at IS NOT NULL AND f.rows > 0 AND (" +
+                 meets + ")",
+             {pg::text_param(family.archives[i].name), pg::text_param(picked.row.text(0, 4)),
+              pg::text_param(picked.row.text(0, 5))})
+        .text(0, 1);
+}
+
+// A family comes back with all of its rows, or not at all. Roots in files are not found: that is told.
+void refuse_files(pg::Spi &spi, const Archived &family, const Picked &picked)
+{
+    constexpr const char *hint = "restore_file(id) brings them back into the archive.";
+    for (std::size_t i = 0; i < family.archives.size(); ++i) {
+        const std::string ids = archives_in_files(spi, family, picked, i);
+        if (ids.empty())
+            continue;
+        const bool is_root = family.live.members[i].links.empty();
+        if (!is_root && picked.count > 0)
+            pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "rows of these families may be in files",
+                     "Of " + family.archives[i].name + " these archives are files: " + ids + ".", hint);
+        const std::string news =
+            "rows of " + family.archives[i].name + " that are files are not looked at: archives " + ids;
+        if (is_root)
+            pg::guarded([&] { ereport(NOTICE, (errmsg_internal("%s", news.c_str()), errhint("%s", hint))); });
+    }
+}
+
 RowTotal total_of(const pg::Rows &rows, std::size_t row, int column)
 {
     return {rows.int8(row, column), rows.int8(row, column + 1), digest_of(rows.text(row, column + 2))};
@@ -187,6 +247,7 @@ std::vector<ActionRow> restore_families(pg::Spi &spi, Oid root, const std::strin
     {
         pg::OwnerScope owner(family.live.root().table.owner);
         picked.emplace(pick(spi, sql, condition));
+        refuse_files(spi, family, *picked);
         if (picked->count > 0)
             rows = move_back(spi, family, sql, *picked, removed);
     }

@@ -64,9 +64,27 @@ std::string in_words(const Family &family, const Policy &policy)
     return family.root().name + " is kept for " + interval + " by " + pg::quote(policy.key) +
            (policy.condition.empty() ? "" : ", where " + policy.condition) + ", then archived to " +
            archive_name(family.root(), policy.archive_schema) +
+           (policy.makes_files() ? " and from there to files" : "") +
            (others == 0   ? ""
             : others == 1 ? ", together with the relation that refers to it"
                           : ", together with " + std::to_string(others) + " relations that refer to it");
+}
+
+// What becomes of the archive tables.
+void set_destination(Policy &policy, const std::string &archive, const std::string &remove_after)
+{
+    if (archive != "table" && archive != "file")
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "unknown kind of archive \"" + archive + "\"", {},
+                 "The kinds are 'table' and 'file'.");
+    policy.archive = archive;
+    policy.remove_after = policy.makes_files() && remove_after.empty() ? "confirmed" : remove_after;
+    if (!policy.makes_files() && !remove_after.empty())
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"remove_after\" is for archive => 'file'",
+                 "Archive tables stay.");
+    if (policy.makes_files() && policy.remove_after != "confirmed" && policy.remove_after != "exported")
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE,
+                 "unknown value of argument \"remove_after\": \"" + remove_after + "\"", {},
+                 "It is 'confirmed', after confirm_archive(), or 'exported', once the file is proven.");
 }
 
 std::string set_policy(Policy &policy)
@@ -81,13 +99,14 @@ std::string set_policy(Policy &policy)
 } // namespace
 
 // privacy_scan.set_retention(root regclass, keep interval, key name, condition text, archive text,
-// archive_schema name, key_kind text) returns text: sets or replaces the policy of a root: rows whose key is
-// older than keep (in UTC) and that meet the condition go, with all that refers to them, into archive tables.
-// key_kind: of a key that is an id (NULL: that of the root's partitions, if they are managed by it); rows
-// whose id is none of the kind never go. Returns the policy in words. VOLATILE. Errors: 22004 a NULL, 22023
-// keep, archive or kind, 42501 not the owner of the whole family, 42703, 42804 and 42P22 key, 42939
-// archive_schema, 0A000 foreign keys in a circle, 42809 a root of another kind, and for the condition 42601,
-// 42804, 42P17 and the parser's.
+// archive_schema name, key_kind text, remove_after text) returns text: sets or replaces the policy of a root:
+// rows whose key is older than keep (in UTC) and that meet the condition go, with all that refers to them,
+// into archive tables; with archive 'file' these go on as files (see archive_file/), remove_after says when
+// the tables go. key_kind: of a key that is an id (NULL: that of the root's partitions, if they are managed
+// by it); rows whose id is none of the kind never go. Returns the policy in words. VOLATILE. Errors: 22004 a
+// NULL, 22023 keep, archive, remove_after or kind, 42501 not the owner of the whole family, 42703, 42804 and
+// 42P22 key, 42939 archive_schema, 0A000 foreign keys in a circle, 42809 a root of another kind, and for the
+// condition 42601, 42804, 42P17 and the parser's.
 PS_FUNCTION(ps_set_retention)
 {
     pg::Arguments args(fcinfo);
@@ -103,9 +122,7 @@ PS_FUNCTION(ps_set_retention)
     refuse_reserved(policy.archive_schema);
     pg::require_owner(policy.root);
     pg::require_writable("set_retention()");
-    if (archive != "table")
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "unknown kind of archive \"" + archive + "\"", {},
-                 "The kind is 'table'.");
+    set_destination(policy, archive, args.text_or_empty(7));
     return pg::text_param(set_policy(policy))
         .value; // made where SPI's memory isn't: it outlives the connection
 }
@@ -274,8 +291,10 @@ Oid find_scan()
 Policy scan_policy(pg::Spi &spi, Oid scan, std::int32_t days)
 {
     Policy policy;
-    if (auto stored = find_policy(spi, scan))
+    if (auto stored = find_policy(spi, scan)) {
         policy.archive_schema = stored->archive_schema;
+        policy.archive = stored->archive;
+    }
     policy.root = scan;
     policy.key = "createdAt";
     policy.keep = pg::guarded([=] {

@@ -159,6 +159,21 @@ std::optional<std::int64_t> RootRun::estimated_rows() const
                        static_cast<double>(std::max<std::int64_t>(0, *expired_ - gone)) * rows_per_root);
 }
 
+std::vector<Oid> RootRun::thinned() const
+{
+    std::vector<Oid> relids;
+    const std::vector<Member> &members = work_.family.members;
+    for (std::size_t i = 0; i < members.size(); ++i) {
+        if (summary_.rows()[i].rows == 0 || summary_.only_whole(i))
+            continue;
+        const std::vector<Oid> &leaves = summary_.leaves(i);
+        relids.insert(relids.end(), leaves.begin(), leaves.end());
+        if (leaves.empty())
+            relids.push_back(members[members.size() - 1 - i].table.relid);
+    }
+    return relids;
+}
+
 void RootRun::analyze(pg::Spi &spi) const
 {
     if (summary_.roots() > 0)

@@ -32,6 +32,10 @@ class RootRun
     // Gathers statistics of what was changed; nothing where nothing was.
     void analyze(pg::Spi &spi) const;
 
+    // The relations from which rows went one by one, without their partitioned parents where leaves are
+    // known.
+    std::vector<Oid> thinned() const;
+
     std::int64_t rows() const { return rows_; }
     std::vector<Oid> relations() const; // of the family
 

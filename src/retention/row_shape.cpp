@@ -26,11 +26,26 @@ int compare_names(const void *a, const void *b, void *desc)
     return strcmp(name(a), name(b));
 }
 
+// As it is read from a table: a function may leave the upper half of a Datum otherwise, oidin() does.
+Datum as_stored(Datum value, int size)
+{
+    switch (size) {
+    case 1:
+        return CharGetDatum(DatumGetChar(value));
+    case 2:
+        return Int16GetDatum(DatumGetInt16(value));
+    case 4:
+        return Int32GetDatum(DatumGetInt32(value));
+    default:
+        return value;
+    }
+}
+
 // The value's logical bytes: detoasted, without a header, so that they are the same however it is stored.
 void add_value(RowHash *hash, std::uint64_t name_hash, Datum value, Form_pg_attribute column)
 {
     if (column->attbyval) {
-        Datum image = value;
+        Datum image = as_stored(value, column->attlen);
         hash->add(name_hash, &image, sizeof image);
     } else if (column->attlen == -1) {
         auto *stored = reinterpret_cast<struct varlena *>(DatumGetPointer(value));

@@ -131,7 +131,9 @@ void add_whole(const Work &work, const std::vector<ArchiveTable> &archives,
                                total.digest,
                                0,
                                {},
-                               names[i]});
+                               names[i],
+                               leaves[i].leaf->bounds,
+                               {}});
         batch.rows += total.rows;
     }
 }
@@ -143,7 +145,7 @@ Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> 
     {
         pg::OwnerScope owner(work.family.root().table.owner);
         spi.run("SET LOCAL work_mem = '64MB'"); // ends with the scope
-        if (!ArchiveWriter::can_write(archives.front().relid))
+        if (!ArchiveWriter::can_write(archives.front().written()))
             by_rows("the root's archive has rules for its rows");
         pg::wait_for_older_snapshots(settings::lock_timeout_ms()); // in vain here, in vain later
         const Oid type = pg::guarded([&] {

@@ -11,7 +11,9 @@ namespace privacy_scan::settings
 namespace
 {
 
+int archive_level_value;
 int clock_offset_value;
+int concurrent_lock_timeout_value;
 int job_history_value;
 int job_timeout_value;
 int lock_attempts_value;
@@ -23,9 +25,12 @@ int retention_batch_rows_value;
 int retention_keep_partitions_value;
 int retention_quiet_days_value;
 int retention_run_rows_value;
+int retention_vacuum_percent_value;
 int retention_whole_rows_value;
+int split_rate_value;
 int worker_max_value;
 int worker_naptime_value;
+char *archive_directory_value;
 char *databases_value;
 
 struct IntSetting {
@@ -39,9 +44,15 @@ struct IntSetting {
 };
 
 constexpr IntSetting int_settings[] = {
+    {"privacy_scan.archive_level", "The zstd level of archive files.",
+     "Higher ones take longer and give smaller files.", &archive_level_value, 3, 1, 19, PGC_USERSET, 0},
     {"privacy_scan.clock_offset", "How far the clock of jobs is ahead of the server's. For tests.",
      "Job starts, and the guards of retention, go by it.", &clock_offset_value, 0, -INT32_MAX, INT32_MAX,
      PGC_SUSET, GUC_UNIT_S | GUC_NOT_IN_SAMPLE},
+    {"privacy_scan.concurrent_lock_timeout",
+     "How long a statement that keeps nobody from reading or writing waits for locks and older transactions.",
+     "CREATE INDEX CONCURRENTLY waits for every transaction that is older than it.",
+     &concurrent_lock_timeout_value, 60000, 10, INT_MAX, PGC_USERSET, GUC_UNIT_MS},
     {"privacy_scan.job_history", "How many runs of each job are kept in its history.",
      "Identical failures in a row are one.", &job_history_value, 100, 1, 100000, PGC_SUSET, 0},
     {"privacy_scan.job_timeout", "How long a run of a job may take.",
@@ -77,10 +88,17 @@ constexpr IntSetting int_settings[] = {
     {"privacy_scan.retention_run_rows",
      "About how many rows one run of retention archives of one root; 0: all.",
      "The next run goes on from there.", &retention_run_rows_value, 0, 0, INT32_MAX, PGC_USERSET, 0},
+    {"privacy_scan.retention_vacuum_percent",
+     "From what share of a relation's pages on a job of retention vacuums it; 0: never.",
+     "It counts the pages that are not known to be visible to all.", &retention_vacuum_percent_value, 2, 0,
+     100, PGC_USERSET, 0},
     {"privacy_scan.retention_whole_rows",
      "From how many rows on run_retention() archives a partition as a whole; 0: never.",
      "Smaller ones go batch by batch: that needs no strong lock.", &retention_whole_rows_value, 10000, 0,
      INT32_MAX, PGC_USERSET, 0},
+    {"privacy_scan.split_rate", "How much a split reads of its partition in a second; 0: as much as it can.",
+     "Between two batches it rests, holding nothing.", &split_rate_value, 32 * 1024, 0, INT32_MAX, PGC_USERSET,
+     GUC_UNIT_KB},
     {"privacy_scan.worker_max", "How many databases are worked on at the same time.",
      "Each takes one of max_worker_processes while it is being worked on.", &worker_max_value, 2, 1, 64,
      PGC_SIGHUP, 0},
@@ -98,15 +116,27 @@ void define()
                                 setting.least, setting.most, setting.context, setting.flags, nullptr, nullptr,
                                 nullptr);
     DefineCustomStringVariable(
+        "privacy_scan.archive_directory", "The directory of archive files; empty: there are none.",
+        "Absolute, owned by the server's user, without rights for others, outside the data directory.",
+        &archive_directory_value, "", PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomStringVariable(
         "privacy_scan.databases", "The databases in which the worker runs jobs: names with commas, or *.",
         "* is every database that has the extension; empty is none. Needs shared_preload_libraries.",
         &databases_value, "*", PGC_SIGHUP, GUC_LIST_INPUT, nullptr, nullptr, nullptr);
     pg::compat::reserve_guc_prefix("privacy_scan");
 }
 
+int archive_level()
+{
+    return archive_level_value;
+}
 int clock_offset_s()
 {
     return clock_offset_value;
+}
+int concurrent_lock_timeout_ms()
+{
+    return concurrent_lock_timeout_value;
 }
 int job_history()
 {
@@ -152,9 +182,18 @@ int retention_run_rows()
 {
     return retention_run_rows_value;
 }
+int retention_vacuum_percent()
+{
+    return retention_vacuum_percent_value;
+}
 int retention_whole_rows()
 {
     return retention_whole_rows_value;
+}
+
+int split_rate_kb()
+{
+    return split_rate_value;
 }
 
 int worker_max()
@@ -164,6 +203,10 @@ int worker_max()
 int worker_naptime_s()
 {
     return worker_naptime_value;
+}
+const char *archive_directory()
+{
+    return archive_directory_value;
 }
 const char *databases()
 {

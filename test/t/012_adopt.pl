@@ -151,13 +151,14 @@ sub kill_in
 }
 
 my $build = $node->safe_psql('postgres', q{SELECT sql FROM privacy_scan.adopt_table('"Evidence"', every => '1 month') WHERE state = 'yours'});
-like($build, qr/^CREATE UNIQUE INDEX CONCURRENTLY /, 'the index is for the operator to build');
+like($build, qr/^CREATE UNIQUE INDEX CONCURRENTLY /, 'for a function alone, the index is for the operator to build');
 my @clients;
 {
 	# The build waits for a transaction that writes.
 	my $holder = $node->background_psql('postgres', on_error_stop => 0);
 	$holder->query_safe(q{BEGIN; UPDATE "Evidence" SET n = 0 WHERE id = 'old1'});
-	push @clients, kill_in('build index', $build, q{wait_event = 'virtualxid'});
+	push @clients, kill_in('build index', q{CALL privacy_scan.run_adoption('"Evidence"')},
+		q{EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'privacy_scan statement' AND wait_event = 'virtualxid')});
 	eval { $holder->quit };
 }
 is( $node->safe_psql('postgres', q{SELECT indisvalid FROM pg_index JOIN pg_class c ON c.oid = indexrelid WHERE relname LIKE 'privacy\_scan%'}),
@@ -165,8 +166,21 @@ is( $node->safe_psql('postgres', q{SELECT indisvalid FROM pg_index JOIN pg_class
 is( $node->safe_psql('postgres', q{SELECT string_agg(state, ' ') FROM privacy_scan.adopt_table('"Evidence"')}),
 	'yours waiting waiting waiting', 'build index killed: it is dropped, and to be built again');
 is( $node->safe_psql('postgres', q{SELECT count(*) FROM pg_class WHERE relname LIKE 'privacy\_scan%'}), '0', 'the invalid index is gone');
-$node->safe_psql('postgres', $build);
+{
+	# The build has read the table and waits for an old snapshot: the view shows how fast it was.
+	my $holder = $node->background_psql('postgres');
+	$holder->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+	my $builder = start_adopter($build);
+	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_progress_create_index WHERE phase = 'waiting for old snapshots'})
+	  or die 'the build does not wait';
+	is($node->safe_psql('postgres', 'SELECT step, done, total, rate > 0 FROM privacy_scan.adoptions'), 'build index|0|4|t', 'the view tells the rate of the build');
+	$holder->quit;
+	$builder->finish;
+	is($node->safe_psql('postgres', 'SELECT step, done, total, rate FROM privacy_scan.adoptions'), 'limit key|1|4|', 'and then goes on without one');
+}
+$node->safe_psql('postgres', 'DROP INDEX CONCURRENTLY ' . $node->safe_psql('postgres', q{SELECT relname FROM pg_class WHERE relname LIKE 'privacy\_scan%' AND relkind = 'i'}));
 
+# The next run of the procedure builds it by itself.
 my %standing = (limited => 'limit key', validated => 'validate limit');
 for my $step ('limited', 'validated', 'parent made', 'renamed', 'attached')
 {

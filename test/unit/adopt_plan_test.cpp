@@ -17,8 +17,9 @@ constexpr std::int64_t january = 9132 * day; // 2025-01-01
 TEST(AdoptPlan, RecommendsTheColumnOfTheMoment)
 {
     EXPECT_FALSE(recommend_key({}));
-    const std::vector<KeyChoice> columns = {
-        {"finishedAt", false, false, false}, {"dueAt", true, false, false}, {"createdAt", true, true, false}};
+    const std::vector<KeyChoice> columns = {{"finishedAt", false, false, false, {}},
+                                            {"dueAt", true, false, false, {}},
+                                            {"createdAt", true, true, false, {}}};
     ASSERT_EQ(recommend_key(columns), 2u);
     EXPECT_NE(why_key(columns, 2).find("Of 3 columns"), std::string::npos);
     EXPECT_NE(why_key(columns, 2).find("has a default"), std::string::npos);
@@ -26,17 +27,36 @@ TEST(AdoptPlan, RecommendsTheColumnOfTheMoment)
 
 TEST(AdoptPlan, RecommendsWhatIsInThePrimaryKeyBeforeAll)
 {
-    const std::vector<KeyChoice> columns = {{"made", true, true, false}, {"at", true, false, true}};
+    const std::vector<KeyChoice> columns = {{"made", true, true, false, {}}, {"at", true, false, true, {}}};
     EXPECT_EQ(recommend_key(columns), 1u);
     EXPECT_NE(why_key(columns, 1).find("primary key"), std::string::npos);
 }
 
 TEST(AdoptPlan, OfEqualsTheFirst)
 {
-    const std::vector<KeyChoice> columns = {{"a", false, true, false}, {"b", false, true, false}};
+    const std::vector<KeyChoice> columns = {{"a", false, true, false, {}}, {"b", false, true, false, {}}};
     EXPECT_EQ(recommend_key(columns), 0u);
     EXPECT_EQ(why_key({columns[0]}, 0), "It is the only column that holds a time.");
     EXPECT_NE(why_key(columns, 0).find("NULL so far"), std::string::npos);
+}
+
+TEST(AdoptPlan, RecommendsAPrimaryKeyThatCarriesTime)
+{
+    const KeyChoice time = {"createdAt", true, true, false, {}};
+    auto id = [](double share, bool is_primary_key, bool sorts_by_time) {
+        return KeyChoice{"id", true, false, is_primary_key,
+                         IdFacts{"cuid", share, is_primary_key, sorts_by_time, 2}};
+    };
+    EXPECT_EQ(recommend_key({id(0.99, true, true), time}), 0u);
+    const std::string why = why_key({id(0.99, true, true), time}, 0);
+    EXPECT_NE(why.find("99 % of the ids"), std::string::npos);
+    EXPECT_NE(why.find("(2)"), std::string::npos);
+    // Too few that fit; not the primary key; a collation that sorts them otherwise.
+    EXPECT_EQ(recommend_key({id(0.89, true, true), time}), 1u);
+    EXPECT_EQ(recommend_key({id(1, false, true), time}), 1u);
+    EXPECT_EQ(recommend_key({id(1, true, false), time}), 1u);
+    EXPECT_EQ(why_key({id(1, true, false), time}, 1), "It is the only column that holds a time.");
+    EXPECT_FALSE(recommend_key({id(0, true, true)}));
 }
 
 TEST(AdoptPlan, TheCutoverIsABoundAtLeastADayAhead)

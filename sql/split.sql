@@ -1,0 +1,124 @@
+-- A partition that holds many cells of its set's grid becomes one for each. Concurrency and crashes: test/t.
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS privacy_scan;
+SET timezone = 'UTC';
+SET datestyle = 'ISO';
+CREATE SCHEMA split_test;
+SET search_path = split_test, public;
+CREATE TABLE "Scan" (id int PRIMARY KEY);
+INSERT INTO "Scan" SELECT generate_series(1, 10);
+CREATE TABLE "Evidence" (id int, "scanId" int REFERENCES "Scan" ON DELETE CASCADE, "createdAt" timestamp(3) NOT NULL,
+    dropped int, n int DEFAULT 7, details jsonb, twice int GENERATED ALWAYS AS (id * 2) STORED, PRIMARY KEY ("createdAt", id))
+    PARTITION BY RANGE ("createdAt");
+CREATE INDEX ON "Evidence" ("scanId") WHERE n > 3;
+CREATE TABLE "Evidence_wide" PARTITION OF "Evidence" FOR VALUES FROM (MINVALUE) TO ('2024-05-01');
+ALTER TABLE "Evidence" DROP COLUMN dropped;
+INSERT INTO "Evidence" (id, "scanId", "createdAt", n, details)
+    SELECT n, 1 + n % 10, timestamp '2024-01-20' + n * interval '1 day', n, jsonb_build_object('n', repeat('x', n)) FROM generate_series(0, 99) n;
+ALTER TABLE "Evidence" ADD COLUMN added text DEFAULT 'later';
+DO $$ BEGIN PERFORM privacy_scan.manage_partitions('"Evidence"', 'createdAt', interval '1 month'); END $$;
+
+-- Reasons why not.
+SELECT * FROM privacy_scan.plan_split('"Scan"');
+SELECT * FROM privacy_scan.plan_split(NULL);
+SELECT * FROM privacy_scan.split_partition('"Evidence_default"');
+CREATE TRIGGER own AFTER INSERT ON "Evidence_wide" FOR EACH STATEMENT EXECUTE FUNCTION privacy_scan.capture_change();
+SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
+DROP TRIGGER own ON "Evidence_wide";
+CREATE TABLE child (at timestamp(3), id int, FOREIGN KEY (at, id) REFERENCES "Evidence");
+SELECT message, detail, hint FROM privacy_scan.plan_split('"Evidence_wide"') WHERE kind = 'refusal';
+DROP TABLE child;
+SELECT * FROM privacy_scan.cancel_split('"Evidence_wide"');
+BEGIN;
+CALL privacy_scan.run_split('"Evidence_wide"');
+ROLLBACK;
+CREATE ROLE split_other;
+GRANT USAGE ON SCHEMA split_test TO split_other;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA privacy_scan TO split_other;
+SET ROLE split_other;
+SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
+RESET ROLE;
+
+-- The plan.
+SELECT kind, lower, upper, message FROM privacy_scan.plan_split('"Evidence_wide"') WHERE kind <> 'note';
+
+-- Cancelled, it is as it was.
+CREATE VIEW relations AS SELECT relname FROM pg_class WHERE relnamespace = 'split_test'::regnamespace AND relkind = 'r' AND relname ~ '_wide|_2024|_changes|_twin';
+SELECT step, state, message FROM privacy_scan.split_partition('"Evidence_wide"');
+SELECT relname FROM relations ORDER BY 1;
+SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = '"Evidence_wide"'::regclass AND NOT tgisinternal;
+SELECT privacy_scan.cancel_split('"Evidence_wide"');
+SELECT relname FROM relations ORDER BY 1;
+SELECT count(*) FROM pg_trigger WHERE tgrelid = '"Evidence_wide"'::regclass AND NOT tgisinternal;
+
+-- What it rests on has changed.
+SELECT step, state FROM privacy_scan.split_partition('"Evidence_wide"');
+BEGIN;
+ALTER TABLE "Evidence" ADD COLUMN more int;
+SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
+ROLLBACK;
+BEGIN;
+TRUNCATE "Evidence";
+SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
+ROLLBACK;
+BEGIN;
+ALTER TABLE "Evidence_wide" DISABLE TRIGGER privacy_scan_split;
+SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
+ROLLBACK;
+
+-- Step by step. Writers before the copy, after it, and after the indexes; an index that came meanwhile; the notes
+-- of two changes of one key.
+-- Others may have transactions under way, so that a step has to wait.
+CREATE PROCEDURE until(wanted text) LANGUAGE plpgsql AS $$
+BEGIN
+    WHILE (SELECT s.step FROM privacy_scan.splits s) <> wanted LOOP
+        PERFORM privacy_scan.split_partition('"Evidence_wide"');
+        COMMIT;
+    END LOOP;
+END $$;
+UPDATE "Evidence" SET n = 1000 WHERE id = 1;
+CALL until('build indexes');
+SELECT step, done = total AS whole, copied_rows FROM privacy_scan.splits;
+UPDATE "Evidence" SET n = 2000 WHERE id = 2;
+UPDATE "Evidence" SET n = 2001 WHERE id = 2;
+DELETE FROM "Evidence" WHERE id = 3;
+UPDATE "Evidence" SET "createdAt" = "createdAt" + interval '1 month' WHERE id = 4;
+INSERT INTO "Evidence" (id, "scanId", "createdAt") VALUES (500, 1, '2020-02-29'), (501, 1, '2024-04-30');
+DELETE FROM "Scan" WHERE id = 5;
+SET session_replication_role = replica;
+UPDATE "Evidence" SET n = 6000 WHERE id = 6;
+RESET session_replication_role;
+BEGIN;
+UPDATE "Evidence" SET n = 0;
+ROLLBACK;
+CREATE INDEX ON "Evidence" (lower(added));
+CALL until('wait for readers');
+UPDATE "Evidence" SET n = 2002 WHERE id = 2;
+CREATE INDEX ON "Evidence" (n);
+CREATE TABLE expected_rows AS SELECT * FROM "Evidence";
+CALL privacy_scan.run_split('"Evidence_wide"');
+SELECT step, done = total AS copied, copied_rows, applied, pieces, last_error FROM privacy_scan.splits;
+SELECT tableoid::regclass, count(*), min("createdAt"), max("createdAt") FROM "Evidence" GROUP BY 1 ORDER BY 3;
+(TABLE "Evidence" EXCEPT TABLE expected_rows) UNION ALL (TABLE expected_rows EXCEPT TABLE "Evidence");
+\d "Evidence_2024_02"
+EXPLAIN (COSTS OFF) SELECT * FROM "Evidence" WHERE "createdAt" = '2024-03-03' AND id = 9;
+SELECT * FROM privacy_scan.split_partition('"Evidence_wide"') \gset
+\echo :step :state
+SELECT privacy_scan.cancel_split('"Evidence_wide"');
+SELECT * FROM privacy_scan.split_partition('"Evidence_2024_02"');
+DROP TABLE "Evidence_wide";
+SELECT count(*) FROM privacy_scan.splits;
+
+-- Of a whole number key, up to MAXVALUE.
+CREATE TABLE numbers (id bigint PRIMARY KEY, payload text) PARTITION BY RANGE (id);
+CREATE TABLE numbers_wide PARTITION OF numbers FOR VALUES FROM (MINVALUE) TO (MAXVALUE);
+INSERT INTO numbers SELECT n, n FROM generate_series(-150, 250, 10) n;
+DO $$ BEGIN PERFORM privacy_scan.manage_partitions('numbers', 'id', 100::bigint, premake => 0); END $$;
+CALL privacy_scan.run_split('numbers_wide');
+SELECT tableoid::regclass, count(*), min(id), max(id) FROM numbers GROUP BY 1 ORDER BY 3;
+SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relispartition AND relkind = 'r' AND relname LIKE 'numbers%' ORDER BY 1;
+
+DROP SCHEMA split_test CASCADE;
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA privacy_scan FROM split_other;
+DROP ROLE split_other;

@@ -1,0 +1,318 @@
+// See archive_export.hpp.
+#include "pg/postgres.hpp"
+
+#include "archive_file/archive_export.hpp"
+
+#include "archive_file/row_text.hpp"
+#include "pg/ident.hpp"
+#include "pg/lock.hpp"
+#include "pg/memory.hpp"
+#include "pg/relation.hpp"
+#include "pg/snapshot.hpp"
+#include "retention/archive_check.hpp"
+#include "settings/settings.hpp"
+
+extern "C" {
+#include <access/xlog.h>
+#include <catalog/pg_class_d.h>
+#include <utils/lsyscache.h>
+}
+
+namespace privacy_scan::archive_file
+{
+
+namespace
+{
+
+// The names of the files of one entry begin like this, whatever cluster and database share the directory.
+std::string file_prefix(std::int64_t id)
+{
+    char text[64];
+    snprintf(text, sizeof text, "archive_%016llx_%u_%lld_",
+             static_cast<unsigned long long>(GetSystemIdentifier()), MyDatabaseId,
+             static_cast<long long>(id));
+    return text;
+}
+
+pg::OwnedTable require_table(pg::Spi &spi, const Entry &entry)
+{
+    if (entry.leaf.empty())
+        pg::fail(ERRCODE_FEATURE_NOT_SUPPORTED, "cannot export rows that lie in the archive table itself",
+                 "They share " + entry.target + " with those of other batches.",
+                 "Batches of a policy with archive => 'file' have tables of their own.");
+    const Oid relid = relation_named(spi, entry.leaf);
+    if (!OidIsValid(relid))
+        pg::fail(ERRCODE_UNDEFINED_TABLE, "table " + entry.leaf + " does not exist");
+    const pg::OwnedTable table = pg::require_owner(relid);
+    if (pg::guarded([=] { return get_rel_relkind(relid); }) != RELKIND_RELATION)
+        pg::fail(ERRCODE_WRONG_OBJECT_TYPE, entry.leaf + " is not an ordinary table");
+    return table;
+}
+
+// One export or removal of an entry at a time; no batch opens or fills its window any more.
+void lock_entry(pg::Spi &spi, const Entry &entry)
+{
+    pg::GucScope waiting;
+    waiting.set("lock_timeout", (std::to_string(settings::lock_timeout_ms()) + "ms").c_str());
+    pg::CatalogScope scope;
+    spi.run("SELECT FROM privacy_scan.archive_ledger WHERE id = $1 FOR UPDATE NOWAIT",
+            {pg::int8_param(entry.id)});
+    spi.run("UPDATE privacy_scan.archive_windows SET closed_at = clock_timestamp()"
+            " WHERE leaf = $1 AND closed_at IS NULL",
+            {pg::text_param(entry.leaf)});
+}
+
+bool is_there(int directory, const std::string &name)
+{
+    const std::vector<std::string> names = list_names(directory, name);
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// Files of the entry that nobody needs: all but the ledger's. The entry is locked.
+void remove_leftovers(const Entry &entry, const std::optional<ListedFile> &listed, int directory)
+{
+    for (const std::string &name : list_names(directory, file_prefix(entry.id)))
+        if (!listed || (name != listed->name && name != listed->manifest))
+            remove_file(directory, name);
+}
+
+// Nothing that is proven is made twice.
+void require_no_file(pg::Spi &spi, const Entry &entry, const std::optional<ListedFile> &listed, int directory)
+{
+    if (!listed)
+        return;
+    if (listed->is_removed)
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                 "archive " + std::to_string(entry.id) + " is a file", {}, "restore_file() brings it back.");
+    if (is_there(directory, listed->name) &&
+        retention::same_rows(listed->total, retention::expected_rows(spi, entry.target, entry.leaf)))
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                 "archive " + std::to_string(entry.id) + " has a file already", {},
+                 "verify_archive() checks it. Move it away to export the archive again.");
+}
+
+// A file that goes again unless it is kept.
+class Unlisted
+{
+  public:
+    Unlisted(int directory, std::string name) : directory_(directory), name_(std::move(name)) {}
+    Unlisted(const Unlisted &) = delete;
+    Unlisted &operator=(const Unlisted &) = delete;
+    ~Unlisted()
+    {
+        if (!is_kept_)
+            try {
+                remove_file(directory_, name_);
+            } catch (const FileError &) { // the next export finds it
+            }
+    }
+    void keep() { is_kept_ = true; }
+
+  private:
+    int directory_;
+    std::string name_;
+    bool is_kept_ = false;
+};
+
+retention::RowTotal write_rows(Oid relid, FileWriter &writer)
+{
+    const pg::SnapshotScope snapshot;
+    const pg::RelationScope table(relid, NoLock);
+    std::string text;
+    RowReader *reader = pg::guarded([&] { return open_rows(table.get()); });
+    pg::guarded([&] { append_header(reader, &text); });
+    do {
+        writer.write(text);
+        text.clear();
+    } while (pg::guarded([&] { return append_rows(reader, &text); }));
+    pg::guarded([=] { close_rows(reader); });
+    return reader->total;
+}
+
+retention::RowTotal read_back(Oid relid, int directory, const std::string &name)
+{
+    const pg::RelationScope table(relid, NoLock);
+    FileReader reader(directory, name);
+    CsvRow row;
+    reader.next(row);
+    RowParser *parser = pg::guarded([&] { return make_parser(RelationGetDescr(table.get()), &row); });
+    while (reader.next(row))
+        pg::guarded([&] { parse_row(parser, &row); });
+    return parser->total;
+}
+
+void require_same(const Entry &entry, const retention::RowTotal &ledger, const retention::RowTotal &table,
+                  const retention::RowTotal &file)
+{
+    if (!retention::same_rows(ledger, table))
+        pg::fail(ERRCODE_DATA_CORRUPTED, entry.leaf + " does not hold what the ledger says",
+                 std::to_string(table.rows) + " rows with digest " + hex_of(table.digest) + " instead of " +
+                     std::to_string(ledger.rows) + " with digest " + hex_of(ledger.digest) + ".",
+                 "verify_archive() says more.");
+    if (!retention::same_rows(table, file))
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                 "rows of " + entry.leaf + " do not come back from text as they are",
+                 "A type's output and input functions lose something of its values, such as the XML "
+                 "declaration of an xml.",
+                 "The partition stays as a table; there is no file of it.");
+}
+
+// $1 the table; $2 to $9 relation, archive, table, rows, digest, file, size, SHA-256.
+constexpr const char *manifest_query =
+    "WITH columns AS (SELECT jsonb_agg(jsonb_build_object('name', attname, 'type', format_type(atttypid,"
+    " atttypmod), 'not_null', attnotnull) ORDER BY attnum) AS list FROM pg_catalog.pg_attribute"
+    " WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped),"
+    " entries AS (SELECT jsonb_agg(jsonb_build_object('id', id, 'action', action, 'at', archived_at, 'rows',"
+    " rows, 'digest', digest, 'key_from', key_from, 'key_to', key_to, 'cutoff', cutoff) ORDER BY id) AS list,"
+    " nullif(max(bounds), '') AS bounds FROM privacy_scan.archive_ledger WHERE target = $3 AND leaf = $4)"
+    " SELECT jsonb_pretty(jsonb_build_object('format', 'privacy_scan archive file, version 1',"
+    " 'relation', $2, 'archive', $3, 'table', $4, 'bounds', entries.bounds, 'entries', entries.list,"
+    " 'columns', columns.list, 'schema_sha256',"
+    " encode(sha256(convert_to(columns.list::text, 'UTF8')), 'hex'), 'rows', $5, 'digest', $6,"
+    " 'file', $7, 'file_bytes', $8, 'sha256', $9, 'server_version', current_setting('server_version'),"
+    " 'encoding', current_setting('server_encoding')))"
+    " FROM columns, entries";
+
+void write_manifest(pg::Spi &spi, Oid relid, const Entry &entry, const Exported &exported, int directory)
+{
+    pg::CatalogScope scope;
+    pg::Rows rows = spi.run(
+        manifest_query, {pg::oid_param(relid), pg::text_param(entry.relation), pg::text_param(entry.target),
+                         pg::text_param(entry.leaf), pg::int8_param(exported.total.rows),
+                         pg::text_param(hex_of(exported.total.digest)), pg::text_param(exported.file),
+                         pg::int8_param(exported.facts.bytes), pg::text_param(exported.facts.sha256)});
+    const std::string text = rows.text(0, 1) + "\n";
+    NewFile file(directory, exported.manifest);
+    file.write(text.data(), text.size());
+    file.publish();
+}
+
+void note(pg::Spi &spi, const Entry &entry, const Exported &exported)
+{
+    pg::CatalogScope scope;
+    spi.run("DELETE FROM privacy_scan.archive_file_ledger WHERE target = $1 AND leaf = $2",
+            {pg::text_param(entry.target), pg::text_param(entry.leaf)});
+    spi.run("INSERT INTO privacy_scan.archive_file_ledger"
+            " (id, target, leaf, file, manifest, rows, digest, file_bytes, sha256, encoding, state)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, current_setting('server_encoding'), 'ok')",
+            {pg::int8_param(entry.id), pg::text_param(entry.target), pg::text_param(entry.leaf),
+             pg::text_param(exported.file), pg::text_param(exported.manifest),
+             pg::int8_param(exported.total.rows), pg::text_param(hex_of(exported.total.digest)),
+             pg::int8_param(exported.facts.bytes), pg::text_param(exported.facts.sha256)});
+}
+
+// Digits that nobody else's file has.
+std::string random_token()
+{
+    const std::uint64_t token = pg::guarded([] {
+        std::uint64_t random;
+        if (!pg_strong_random(&random, sizeof random))
+            elog(ERROR, "could not make a random number");
+        return random;
+    });
+    char text[17];
+    snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(token));
+    return text;
+}
+
+// As the owner.
+void write_file(pg::Spi &spi, const Entry &entry, Oid relid, int directory, Exported &exported)
+{
+    {
+        FileWriter writer(directory, exported.file, settings::archive_level());
+        exported.total = write_rows(relid, writer);
+        exported.facts = writer.publish();
+    }
+    if (facts_of(directory, exported.file).sha256 != exported.facts.sha256)
+        pg::fail(ERRCODE_DATA_CORRUPTED, "archive file does not hold what was written to it");
+    require_same(entry, retention::expected_rows(spi, entry.target, entry.leaf), exported.total,
+                 read_back(relid, directory, exported.file));
+}
+
+// Of the table's own rows. As the owner.
+retention::RowTotal read_table(pg::Spi &spi, const Entry &entry)
+{
+    pg::Rows rows = spi.run("SELECT (d).rows, (d).bytes, (d).digest FROM (SELECT privacy_scan.row_digest(t.*)"
+                            " AS d FROM ONLY " +
+                            entry.leaf + " AS t) AS r");
+    return {rows.int8(0, 1), rows.int8(0, 2), retention::digest_of(rows.text(0, 3))};
+}
+
+void require_proven(pg::Spi &spi, const Entry &entry, const ListedFile &listed, int directory)
+{
+    const retention::RowTotal expected = retention::expected_rows(spi, entry.target, entry.leaf);
+    if (!retention::same_rows(listed.total, expected))
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "the file of " + entry.leaf + " is out of date",
+                 {}, "export_archive() makes a new one.");
+    if (!retention::same_rows(read_table(spi, entry), expected))
+        pg::fail(ERRCODE_DATA_CORRUPTED, entry.leaf + " does not hold what the ledger says", {},
+                 "verify_archive() says more.");
+    if (facts_of(directory, listed.name).sha256 != listed.facts.sha256)
+        pg::fail(ERRCODE_DATA_CORRUPTED, "archive file \"" + listed.name + "\" is DIFFERENT", {},
+                 "Move it away to export the archive again; the table is still there.");
+}
+
+} // namespace
+
+TextScope::TextScope()
+{
+    settings_.set("lc_monetary", "C");
+    settings_.set("xmlbinary", "base64");
+    settings_.set("xmloption", "content");
+    settings_.set("array_nulls", "on");
+}
+
+Exported export_entry(pg::Spi &spi, const Entry &entry)
+{
+    const pg::OwnedTable table = require_table(spi, entry);
+    const Descriptor directory = open_archive_directory();
+    lock_entry(spi, entry);
+    pg::LockWait wait;
+    pg::lock_in_tries(table, ShareLock, wait);
+    const std::optional<ListedFile> listed = find_file(spi, entry);
+    require_no_file(spi, entry, listed, directory.get());
+    const bool is_kept = listed && is_there(directory.get(), listed->name);
+    remove_leftovers(entry, is_kept ? listed : std::nullopt, directory.get());
+    const std::string name = file_prefix(entry.id) + random_token();
+    Exported exported{name + ".csv.zst", name + ".json", {}, {}};
+    Unlisted file(directory.get(), exported.file), manifest(directory.get(), exported.manifest);
+    {
+        pg::OwnerScope owner(table.owner);
+        const TextScope text;
+        write_file(spi, entry, table.relid, directory.get(), exported);
+    }
+    write_manifest(spi, table.relid, entry, exported, directory.get());
+    note(spi, entry, exported);
+    file.keep();
+    manifest.keep();
+    return exported;
+}
+
+void remove_table(pg::Spi &spi, const Entry &entry)
+{
+    const pg::OwnedTable table = require_table(spi, entry);
+    const Descriptor directory = open_archive_directory();
+    lock_entry(spi, entry);
+    const ListedFile listed = require_file(spi, entry);
+    pg::LockWait wait;
+    pg::lock_in_tries(table, ShareLock, wait);
+    {
+        pg::OwnerScope owner(table.owner);
+        require_proven(spi, entry, listed, directory.get());
+        const auto failure = pg::try_with_locks({table.relid}, wait, [&] {
+            pg::lock_owned(table, AccessExclusiveLock);
+            spi.run("DROP TABLE " + pg::qualified_name(table.relid));
+        });
+        if (failure)
+            pg::raise(*failure);
+    }
+    remove_leftovers(entry, listed, directory.get());
+    pg::CatalogScope scope;
+    spi.run("UPDATE privacy_scan.archive_file_ledger SET removed_at = clock_timestamp()"
+            " WHERE target = $1 AND leaf = $2",
+            {pg::text_param(entry.target), pg::text_param(entry.leaf)});
+    spi.run("DELETE FROM privacy_scan.archive_checks WHERE target = $1 AND leaf = $2",
+            {pg::text_param(entry.target), pg::text_param(entry.leaf)});
+}
+
+} // namespace privacy_scan::archive_file

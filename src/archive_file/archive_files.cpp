@@ -1,0 +1,149 @@
+// The SQL functions on archive files, and on archives wherever they lie.
+#include "pg/postgres.hpp"
+
+#include "archive_file/archive_export.hpp"
+#include "archive_file/file_check.hpp"
+#include "archive_file/file_restore.hpp"
+#include "archive_file/file_run.hpp"
+#include "pg/arguments.hpp"
+#include "pg/entry.hpp"
+#include "pg/ident.hpp"
+#include "pg/memory.hpp"
+#include "pg/rowset.hpp"
+#include "pg/standby.hpp"
+#include "retention/archive_check.hpp"
+#include "retention/policy.hpp"
+
+using namespace privacy_scan;
+using namespace privacy_scan::archive_file;
+
+// privacy_scan.export_archive(id bigint) returns a row: the file that was made of the table that a row of
+// privacy_scan.archives is about, in privacy_scan.archive_directory, its rows, size, digest of the rows,
+// SHA-256 of the file. VOLATILE. Errors: 0A000 rows that lie in the archive table itself, 22004, 25001 not
+// READ COMMITTED, 25006, 42501, 42704, 42P01, 53100 disk full, 55000 no fit directory, a file is there
+// already, or rows that don't survive text, 55P03, 58030, 58P01 the directory is missing, XX001 a table that
+// is not as the ledger says.
+PS_FUNCTION(ps_export_archive)
+{
+    pg::Arguments args(fcinfo);
+    const std::int64_t id = DatumGetInt64(args.required(0, "id"));
+    pg::require_writable("export_archive()");
+    pg::require_read_committed("export_archive()");
+    pg::RowSink sink(fcinfo);
+    pg::Spi spi;
+    Exported exported;
+    with_sql_errors([&] { exported = export_entry(spi, require_entry(spi, id)); });
+    sink.put({pg::cell(exported.file), pg::cell(exported.total.rows), pg::cell(exported.facts.bytes),
+              pg::cell(hex_of(exported.total.digest)), pg::cell(exported.facts.sha256)});
+    return Datum(0);
+}
+
+// privacy_scan.confirm_archive(id bigint, sha256 text) returns boolean: the archive's file has been copied
+// away; with sha256, that of the copy. False where that was known. VOLATILE. Errors: 22004, 22023 another
+// SHA-256 than the file's, 25006, 42501, 42704.
+PS_FUNCTION(ps_confirm_archive)
+{
+    pg::Arguments args(fcinfo);
+    const std::int64_t id = DatumGetInt64(args.required(0, "id"));
+    const std::string sha256 = args.text_or_empty(1);
+    pg::require_writable("confirm_archive()");
+    pg::Spi spi;
+    const Entry entry = require_entry(spi, id);
+    const ListedFile file = require_file(spi, entry);
+    if (!sha256.empty() && sha256 != file.facts.sha256)
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE,
+                 "the copy is not equal to archive file \"" + file.name + "\"",
+                 "The file has the SHA-256 " + file.facts.sha256 + ".", "Copy it again.");
+    const Oid caller = GetUserId();
+    pg::CatalogScope scope;
+    spi.run("UPDATE privacy_scan.archive_file_ledger SET confirmed_at = coalesce(confirmed_at, "
+            "clock_timestamp()),"
+            " confirmed_by = coalesce(confirmed_by, pg_get_userbyid($3)::text), recalled_at = NULL"
+            " WHERE target = $1 AND leaf = $2",
+            {pg::text_param(entry.target), pg::text_param(entry.leaf), pg::oid_param(caller)});
+    return BoolGetDatum(!file.is_confirmed);
+}
+
+// privacy_scan.verify_archive(id bigint) returns rows: the archive that a row of privacy_scan.archives is
+// about, or (NULL) each of the caller's. Tables are read and compared with what the ledger adds up to: ok,
+// DIFFERENT, MISSING, UNREADABLE (with the error), changing; files are compared with their SHA-256. It is
+// noted in privacy_scan.archives and privacy_scan.archive_files. VOLATILE. Errors: 25001, 25006, 42501,
+// 42704.
+PS_FUNCTION(ps_verify_archive)
+{
+    pg::Arguments args(fcinfo);
+    std::optional<std::int64_t> id;
+    if (!args.is_null(0))
+        id = DatumGetInt64(args.datum(0));
+    pg::RowSink sink(fcinfo);
+    if (pg::is_standby()) {
+        sink.put({pg::null_cell(), pg::null_cell(), pg::null_cell(), pg::null_cell(),
+                  pg::cell(pg::standby_action), pg::cell(pg::standby_message), pg::null_cell()});
+        return Datum(0);
+    }
+    pg::require_writable("verify_archive()");
+    pg::require_read_committed("verify_archive()");
+    pg::Spi spi;
+    for (const retention::ArchiveCheck &check : retention::check_archives(spi, id))
+        sink.put({pg::cell(check.archive), pg::cell(check.leaf), pg::cell(check.rows),
+                  check.found_rows ? pg::cell(*check.found_rows) : pg::null_cell(), pg::cell(check.state),
+                  pg::cell(check.detail), pg::null_cell()});
+    for (const FileCheck &check : check_files(spi, id))
+        sink.put({pg::cell(check.archive), pg::cell(check.leaf), pg::cell(check.rows),
+                  check.state == "ok" ? pg::cell(check.rows) : pg::null_cell(), pg::cell(check.state),
+                  pg::cell(check.detail), pg::cell(check.file)});
+    return Datum(0);
+}
+
+// privacy_scan.restore_file(id bigint, into regclass) returns bigint: the rows of the file, inserted into a
+// table of the caller's, or (NULL) as the archive's table that they were, which then stays until
+// confirm_archive(). Nothing stays where they differ from what was exported. VOLATILE. Errors: 22004, 25006,
+// 42704, and those of file_restore.hpp.
+PS_FUNCTION(ps_restore_file)
+{
+    pg::Arguments args(fcinfo);
+    const std::int64_t id = DatumGetInt64(args.required(0, "id"));
+    pg::require_writable("restore_file()");
+    pg::Spi spi;
+    const Entry entry = require_entry(spi, id);
+    std::int64_t rows = 0;
+    with_sql_errors([&] {
+        rows =
+            args.is_null(1) ? restore_table(spi, entry) : restore_into(spi, entry, args.relation(1, "into"));
+    });
+    return Int64GetDatum(rows);
+}
+
+// CALL privacy_scan.export_archives(root regclass): for a root, or (NULL) each with a policy of the caller's,
+// whose policy makes files: tables without a file are exported, tables whose files are proven and, as the
+// policy says, confirmed are removed; a transaction and a NOTICE each. What fails does not stop the others;
+// the first failure is raised at the end. Errors: those of export_archive(), 2D000 inside a transaction
+// block.
+PS_FUNCTION(ps_export_archives)
+{
+    pg::Arguments args(fcinfo);
+    if (pg::warn_on_standby())
+        return Datum(0);
+    pg::require_writable("export_archives()");
+    pg::Spi spi(fcinfo);
+    std::vector<Oid> roots;
+    if (args.is_null(0))
+        roots = retention::roots_with_policy(spi);
+    else
+        roots = {pg::require_owner(args.relation(0, "root")).relid};
+    std::optional<pg::ErrorText> first;
+    for (const Oid root : roots) {
+        FileRun run(spi, root);
+        while (!run.is_done()) {
+            pg::MemoryScope memory("step of export_archives");
+            run.step(spi);
+            spi.commit();
+            for (const std::string &line : run.take_news())
+                pg::guarded([text = line.c_str()] { ereport(NOTICE, (errmsg_internal("%s", text))); });
+        }
+        first = first ? first : run.failure();
+    }
+    if (first)
+        pg::raise(*first);
+    return Datum(0);
+}

@@ -1,0 +1,162 @@
+// See file_restore.hpp.
+#include "pg/postgres.hpp"
+
+#include "archive_file/file_restore.hpp"
+
+#include "archive_file/archive_export.hpp"
+#include "archive_file/file_check.hpp"
+#include "archive_file/row_text.hpp"
+#include "pg/ident.hpp"
+#include "pg/prepared.hpp"
+#include "pg/privileges.hpp"
+#include "pg/relation.hpp"
+
+extern "C" {
+#include <access/htup_details.h>
+#include <catalog/pg_class_d.h>
+#include <utils/lsyscache.h>
+}
+
+namespace privacy_scan::archive_file
+{
+
+namespace
+{
+
+pg::OwnedTable require_target(pg::Spi &spi, Oid relid)
+{
+    const pg::OwnedTable into = pg::require_owner(relid);
+    const char kind = pg::guarded([=] { return get_rel_relkind(relid); });
+    if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
+        pg::fail(ERRCODE_WRONG_OBJECT_TYPE, "\"" + pg::relation_name(relid) + "\" is not a table");
+    const std::string name = pg::qualified_name(relid);
+    pg::CatalogScope scope;
+    if (!spi.run("SELECT FROM privacy_scan.archive_ledger WHERE target = $1 OR leaf = $1 LIMIT 1",
+                 {pg::text_param(name)})
+             .empty())
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, name + " is an archive itself", {},
+                 "Restore into a table of your own: CREATE TABLE .. (LIKE ..).");
+    return into;
+}
+
+// INSERT of a row, and what it must return: the file's columns as they stand in the table. Generated columns
+// make their values themselves.
+struct Insertion {
+    std::string sql;
+    std::vector<Oid> types;
+    std::vector<int> columns; // attribute numbers from 0
+};
+
+Insertion insertion_of(const RowParser *parser, Oid relid)
+{
+    Insertion insertion;
+    std::string names, values, returned;
+    TupleDesc desc = parser->shape->desc;
+    for (int i = 0; i < desc->natts; ++i) {
+        if (parser->field_of[i] < 0)
+            continue;
+        Form_pg_attribute column = TupleDescAttr(desc, i);
+        const std::string name = pg::quote(NameStr(column->attname));
+        returned += (returned.empty() ? "" : ", ") + name;
+        if (column->attgenerated)
+            continue;
+        insertion.types.push_back(column->atttypid);
+        insertion.columns.push_back(i);
+        names += (names.empty() ? "" : ", ") + name;
+        values += (values.empty() ? "$" : ", $") + std::to_string(insertion.types.size());
+    }
+    insertion.sql = "INSERT INTO " + pg::qualified_name(relid) + " (" + names +
+                    ") OVERRIDING SYSTEM VALUE VALUES (" + values + ") RETURNING " + returned;
+    return insertion;
+}
+
+// Adds a row that was returned. Red.
+void add_returned(retention::RowTotal *total, retention::RowShape *&shape, TupleDesc desc, HeapTuple tuple)
+{
+    if (!shape)
+        shape = retention::make_row_shape(CreateTupleDescCopy(desc));
+    Datum values[MaxTupleAttributeNumber];
+    bool nulls[MaxTupleAttributeNumber];
+    heap_deform_tuple(tuple, desc, values, nulls);
+    retention::add_row(total, shape, values, nulls);
+}
+
+retention::RowTotal insert_rows(pg::Spi &spi, Oid relid, FileReader &reader)
+{
+    const pg::RelationScope table(relid, NoLock);
+    CsvRow row;
+    reader.next(row);
+    RowParser *parser = pg::guarded([&] { return make_parser(RelationGetDescr(table.get()), &row); });
+    const Insertion insertion = insertion_of(parser, relid);
+    pg::Prepared insert(spi, insertion.sql, insertion.types);
+    std::vector<Datum> values(insertion.columns.size() + 1);
+    std::string nulls(insertion.columns.size(), ' ');
+    retention::RowTotal total{};
+    retention::RowShape *shape = nullptr;
+    while (reader.next(row)) {
+        pg::guarded([&] { parse_row(parser, &row); });
+        for (std::size_t n = 0; n < insertion.columns.size(); ++n) {
+            values[n] = parser->values[insertion.columns[n]];
+            nulls[n] = parser->nulls[insertion.columns[n]] ? 'n' : ' ';
+        }
+        const pg::Rows returned = insert.run(values.data(), nulls.c_str());
+        if (!returned.empty())
+            pg::guarded([&] { add_returned(&total, shape, returned.descriptor(), returned.tuple(0)); });
+    }
+    return total;
+}
+
+// As the owner, who has locked the table.
+std::int64_t fill(pg::Spi &spi, Oid relid, const ListedFile &file)
+{
+    const Descriptor directory = open_archive_directory();
+    const TextScope text;
+    FileReader reader(directory.get(), file.name);
+    const retention::RowTotal total = insert_rows(spi, relid, reader);
+    if (!retention::same_rows(total, file.total))
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                 pg::qualified_name(relid) + " did not take the rows of the file as they were",
+                 std::to_string(file.total.rows) + " rows with digest " + hex_of(file.total.digest) +
+                     " are in the file, " + std::to_string(total.rows) + " with digest " +
+                     hex_of(total.digest) + " were inserted.",
+                 "Look for other types, triggers, and generated columns. Nothing was restored.");
+    return total.rows;
+}
+
+} // namespace
+
+std::int64_t restore_into(pg::Spi &spi, const Entry &entry, Oid relid)
+{
+    const pg::OwnedTable into = require_target(spi, relid);
+    const ListedFile file = require_file(spi, entry);
+    require_intact(file);
+    pg::lock_owned(into, RowExclusiveLock);
+    pg::OwnerScope owner(into.owner);
+    return fill(spi, relid, file);
+}
+
+std::int64_t restore_table(pg::Spi &spi, const Entry &entry)
+{
+    const ListedFile file = require_file(spi, entry);
+    if (!file.is_removed)
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                 "the table of archive " + std::to_string(entry.id) + " is there",
+                 "It is " + entry.leaf + ".", "Give restore_file() a table of yours to restore into.");
+    const pg::OwnedTable archive = pg::require_owner(relation_named(spi, entry.target));
+    require_intact(file);
+    std::int64_t rows = 0;
+    {
+        pg::OwnerScope owner(archive.owner);
+        spi.run("CREATE TABLE " + entry.leaf + " () INHERITS (" + pg::qualified_name(archive.relid) + ")");
+        const Oid relid = relation_named(spi, entry.leaf);
+        pg::undo_default_privileges(spi, relid);
+        rows = fill(spi, relid, file);
+    }
+    pg::CatalogScope scope;
+    spi.run("UPDATE privacy_scan.archive_file_ledger SET removed_at = NULL, recalled_at = clock_timestamp(),"
+            " confirmed_at = NULL, confirmed_by = NULL WHERE target = $1 AND leaf = $2",
+            {pg::text_param(entry.target), pg::text_param(entry.leaf)});
+    return rows;
+}
+
+} // namespace privacy_scan::archive_file

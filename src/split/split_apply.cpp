@@ -1,0 +1,340 @@
+// See split_apply.hpp. All red but for the entries.
+#include "pg/postgres.hpp"
+
+#include "split/split_apply.hpp"
+
+#include "pg/compat.hpp"
+#include "pg/memory.hpp"
+#include "pg/snapshot.hpp"
+#include "split/row_stamp.hpp"
+
+#include <cstring>
+
+extern "C" {
+#include <access/genam.h>
+#include <access/heapam.h>
+#include <access/htup_details.h>
+#include <access/relscan.h>
+#include <access/table.h>
+#include <access/tableam.h>
+#include <access/transam.h>
+#include <access/tupconvert.h>
+#include <access/xact.h>
+#include <executor/executor.h>
+#include <storage/bufmgr.h>
+#include <utils/lsyscache.h>
+#include <utils/memutils.h>
+#include <utils/snapmgr.h>
+}
+
+namespace privacy_scan::split
+{
+
+namespace
+{
+
+// A relation whose rows are found by their primary key.
+struct Keyed {
+    Relation rel;
+    Oid index;
+    int columns;
+    ScanKeyData keys[INDEX_MAX_KEYS]; // without their values
+};
+
+struct Target {
+    Keyed keyed;
+    TupleConversionMap *map; // from the partition's rows; null where the columns line up
+    EState *executor;
+    ResultRelInfo *result;
+    TupleTableSlot *slot;
+};
+
+struct Apply {
+    Snapshot snapshot;
+    TransactionId oldest_xmin;
+    Relation changes;
+    Keyed source;
+    const Piece *pieces;
+    Target **targets; // null until they are needed
+    int count;
+    const partition::KeyAxis *key;
+    int key_column; // of the partition key within the primary key
+};
+
+// One key, found in the table of changes.
+struct Change {
+    HeapTuple tuple;
+    Datum *values;
+    bool is_repeated; // an earlier one is of the same key
+};
+
+Keyed open_keyed(Oid relid, LOCKMODE lockmode)
+{
+    Keyed keyed{};
+    keyed.rel = table_open(relid, lockmode);
+    RelationGetIndexList(keyed.rel); // fills rd_pkindex
+    keyed.index = keyed.rel->rd_pkindex;
+    if (!OidIsValid(keyed.index))
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("relation \"%s\" has no primary key", RelationGetRelationName(keyed.rel)),
+                        errhint("End the split with privacy_scan.cancel_split() and begin again.")));
+    Relation index = index_open(keyed.index, AccessShareLock);
+    keyed.columns = IndexRelationGetNumberOfKeyAttributes(index);
+    for (int i = 0; i < keyed.columns; ++i) {
+        const Oid type = index->rd_opcintype[i];
+        const Oid equals = get_opfamily_member(index->rd_opfamily[i], type, type, BTEqualStrategyNumber);
+        ScanKeyEntryInitialize(&keyed.keys[i], 0, index->rd_index->indkey.values[i], BTEqualStrategyNumber,
+                               InvalidOid, index->rd_indcollation[i], get_opcode(equals), Datum(0));
+    }
+    index_close(index, NoLock);
+    return keyed;
+}
+
+// All versions of the rows of one key, whoever sees them.
+SysScanDesc begin_versions(const Keyed *keyed, const Datum *values)
+{
+    ScanKeyData keys[INDEX_MAX_KEYS];
+    for (int i = 0; i < keyed->columns; ++i) {
+        keys[i] = keyed->keys[i];
+        keys[i].sk_argument = values[i];
+    }
+    return systable_beginscan(keyed->rel, keyed->index, true, SnapshotAny, keyed->columns, keys);
+}
+
+// A copy whose header doesn't change while we look at it.
+HeapTuple next_version(SysScanDesc scan)
+{
+    HeapTuple tuple = systable_getnext(scan);
+    if (!HeapTupleIsValid(tuple))
+        return nullptr;
+    Buffer buffer = reinterpret_cast<BufferHeapTupleTableSlot *>(scan->slot)->buffer;
+    LockBuffer(buffer, BUFFER_LOCK_SHARE);
+    HeapTuple copy = heap_copytuple(tuple);
+    LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+    return copy;
+}
+
+bool is_committed(const Apply *apply, TransactionId xid)
+{
+    return !XidInMVCCSnapshot(xid, apply->snapshot) && TransactionIdDidCommit(xid);
+}
+
+// True where a snapshot may show the version, ours or an older one; with what it is stamped.
+bool is_needed(const Apply *apply, HeapTupleHeader header, Stamp *stamp)
+{
+    *stamp = {InvalidTransactionId, InvalidTransactionId};
+    if (!HeapTupleHeaderXminFrozen(header)) {
+        const TransactionId made = HeapTupleHeaderGetRawXmin(header);
+        if (HeapTupleHeaderXminInvalid(header) || !is_committed(apply, made))
+            return false;
+        if (!TransactionIdPrecedes(made, apply->oldest_xmin))
+            stamp->made = made;
+    }
+    if ((header->t_infomask & HEAP_XMAX_INVALID) || HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask))
+        return true;
+    const TransactionId deleted = HeapTupleHeaderGetUpdateXid(header);
+    if (!TransactionIdIsValid(deleted) || !is_committed(apply, deleted))
+        return true;
+    stamp->deleted = deleted;
+    return !TransactionIdPrecedes(deleted, apply->oldest_xmin);
+}
+
+Target *open_target(Apply *apply, Oid relid)
+{
+    auto *target = static_cast<Target *>(palloc0(sizeof(Target)));
+    target->keyed = open_keyed(relid, RowExclusiveLock);
+    target->map =
+        convert_tuples_by_name(RelationGetDescr(apply->source.rel), RelationGetDescr(target->keyed.rel));
+    target->executor = CreateExecutorState();
+    target->result = makeNode(ResultRelInfo);
+    InitResultRelInfo(target->result, target->keyed.rel, 1, nullptr, 0);
+    ExecOpenIndices(target->result, false);
+    target->slot = MakeSingleTupleTableSlot(RelationGetDescr(target->keyed.rel), &TTSOpsHeapTuple);
+    return target;
+}
+
+void close_target(Target *target)
+{
+    ExecDropSingleTupleTableSlot(target->slot);
+    ExecCloseIndices(target->result);
+    FreeExecutorState(target->executor);
+    table_close(target->keyed.rel, NoLock);
+}
+
+Target *target_of(Apply *apply, const Change *change)
+{
+    const std::int64_t at = apply->key->axis_of(change->values[apply->key_column]);
+    int low = 0, high = apply->count - 1;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (apply->pieces[middle].bounds.upper <= at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (!apply->targets[low])
+        apply->targets[low] = open_target(apply, apply->pieces[low].relid);
+    return apply->targets[low];
+}
+
+void withdraw_key(Apply *apply, const Change *change)
+{
+    Target *target = target_of(apply, change);
+    SysScanDesc scan = begin_versions(&target->keyed, change->values);
+    while (HeapTuple version = next_version(scan))
+        if (!HeapTupleHeaderXminInvalid(version->t_data))
+            withdraw_version(target->keyed.rel, &version->t_self);
+    systable_endscan(scan);
+}
+
+void insert_version(Target *target, HeapTuple version, Stamp stamp)
+{
+    HeapTuple tuple = target->map ? execute_attr_map_tuple(version, target->map) : heap_copytuple(version);
+    tuple->t_tableOid = RelationGetRelid(target->keyed.rel);
+    heap_insert(target->keyed.rel, tuple, GetCurrentCommandId(true), HEAP_INSERT_NO_LOGICAL, nullptr);
+    ExecStoreHeapTuple(tuple, target->slot, false);
+    target->slot->tts_tid = tuple->t_self;
+    target->slot->tts_tableOid = tuple->t_tableOid;
+    pg::compat::insert_index_entries(target->result, target->slot, target->executor);
+    ResetPerTupleExprContext(target->executor);
+    // Last: a version that counts without an entry in each index would never be found again.
+    stamp_version(target->keyed.rel, &tuple->t_self, stamp);
+    ExecClearTuple(target->slot);
+}
+
+// Deleted versions first: the one that lives must find no other of its key.
+void renew_key(Apply *apply, const Change *change)
+{
+    withdraw_key(apply, change); // keys may be equal whose bytes are not
+    Target *target = target_of(apply, change);
+    for (const bool is_deleted : {true, false}) {
+        SysScanDesc scan = begin_versions(&apply->source, change->values);
+        while (HeapTuple version = next_version(scan)) {
+            Stamp stamp;
+            if (is_needed(apply, version->t_data, &stamp) &&
+                TransactionIdIsValid(stamp.deleted) == is_deleted)
+                insert_version(target, version, stamp);
+        }
+        systable_endscan(scan);
+    }
+}
+
+int compare_keys(const void *left, const void *right)
+{
+    HeapTuple a = static_cast<const Change *>(left)->tuple, b = static_cast<const Change *>(right)->tuple;
+    if (a->t_len != b->t_len)
+        return a->t_len < b->t_len ? -1 : 1;
+    const std::size_t head = a->t_data->t_hoff;
+    return std::memcmp(reinterpret_cast<char *>(a->t_data) + head, reinterpret_cast<char *>(b->t_data) + head,
+                       a->t_len - head);
+}
+
+// Rows that change all the time have many notes, and are brought up to date once.
+void mark_repeated(Change *changes, int count)
+{
+    qsort(changes, static_cast<std::size_t>(count), sizeof(Change), compare_keys);
+    for (int i = 0; i < count; ++i)
+        changes[i].is_repeated = i > 0 && compare_keys(&changes[i - 1], &changes[i]) == 0;
+}
+
+// Copies of the keys, in the current memory context.
+int read_changes(Apply *apply, Change *changes, std::int64_t most)
+{
+    TupleDesc desc = RelationGetDescr(apply->changes);
+    TupleTableSlot *slot = table_slot_create(apply->changes, nullptr);
+    TableScanDesc scan = table_beginscan(apply->changes, apply->snapshot, 0, nullptr);
+    int count = 0;
+    while (count < most && table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
+        Change *change = &changes[count++];
+        change->tuple = ExecCopySlotHeapTuple(slot);
+        auto *nulls = static_cast<bool *>(palloc(sizeof(bool) * static_cast<std::size_t>(desc->natts)));
+        change->values = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<std::size_t>(desc->natts)));
+        heap_deform_tuple(change->tuple, desc, change->values, nulls);
+    }
+    table_endscan(scan);
+    ExecDropSingleTupleTableSlot(slot);
+    mark_repeated(changes, count);
+    return count;
+}
+
+using Action = void (*)(Apply *, const Change *);
+
+void for_each(Apply *apply, const Change *changes, int count, Action action)
+{
+    for (int i = 0; i < count; ++i) {
+        CHECK_FOR_INTERRUPTS();
+        if (!changes[i].is_repeated)
+            action(apply, &changes[i]);
+    }
+}
+
+void forget(Apply *apply, const Change *changes, int count)
+{
+    for (int i = 0; i < count; ++i)
+        simple_heap_delete(apply->changes, &changes[i].tuple->t_self);
+}
+
+// All copies of all keys go before the first comes again: a value that is unique may have gone from one row
+// to another.
+int run(Apply *apply, const State *state, std::int64_t most, const char *key_name)
+{
+    apply->snapshot = GetActiveSnapshot();
+    apply->changes = table_open(state->changes, RowExclusiveLock);
+    apply->source = open_keyed(state->relid, ShareUpdateExclusiveLock);
+    apply->oldest_xmin = pg::compat::oldest_xmin(apply->source.rel);
+    const AttrNumber key_number = get_attnum(state->relid, key_name);
+    for (int i = 0; i < apply->source.columns; ++i)
+        if (apply->source.keys[i].sk_attno == key_number)
+            apply->key_column = i;
+    auto *changes = static_cast<Change *>(
+        MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Change) * static_cast<std::size_t>(most)));
+    const int count = read_changes(apply, changes, most);
+    for_each(apply, changes, count, withdraw_key);
+    CommandCounterIncrement();
+    for_each(apply, changes, count, renew_key);
+    forget(apply, changes, count);
+    for (int i = 0; i < apply->count; ++i)
+        if (apply->targets[i])
+            close_target(apply->targets[i]);
+    table_close(apply->source.rel, NoLock);
+    table_close(apply->changes, NoLock);
+    return count;
+}
+
+int count_rows(Oid relid, std::int64_t most)
+{
+    Relation rel = table_open(relid, AccessShareLock);
+    TupleTableSlot *slot = table_slot_create(rel, nullptr);
+    TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, nullptr);
+    int count = 0;
+    while (count < most && table_scan_getnextslot(scan, ForwardScanDirection, slot))
+        ++count;
+    table_endscan(scan);
+    ExecDropSingleTupleTableSlot(slot);
+    table_close(rel, NoLock);
+    return count;
+}
+
+} // namespace
+
+std::int64_t count_changes(const State &state, std::int64_t most)
+{
+    const pg::SnapshotScope snapshot;
+    return pg::guarded([&] { return count_rows(state.changes, most); });
+}
+
+std::int64_t apply_changes(const partition::PartitionSet &set, const State &state, std::int64_t most)
+{
+    Apply apply{};
+    apply.key = &set.key();
+    apply.pieces = state.pieces.data();
+    apply.count = static_cast<int>(state.pieces.size());
+    std::vector<Target *> targets(state.pieces.size(), nullptr);
+    apply.targets = targets.data();
+    const char *key_name = set.policy().key.c_str();
+    const pg::MemoryScope memory("split changes");
+    const pg::SnapshotScope snapshot;
+    return pg::guarded([&] { return run(&apply, &state, most, key_name); });
+}
+
+} // namespace privacy_scan::split

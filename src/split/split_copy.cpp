@@ -1,0 +1,174 @@
+// See split_copy.hpp. All red but for the entry.
+#include "pg/postgres.hpp"
+
+#include "split/split_copy.hpp"
+
+#include "pg/snapshot.hpp"
+
+extern "C" {
+#include <access/heapam.h>
+#include <access/htup_details.h>
+#include <access/table.h>
+#include <access/tableam.h>
+#include <access/tupconvert.h>
+#include <access/xact.h>
+#include <executor/tuptable.h>
+#include <utils/lsyscache.h>
+#include <utils/memutils.h>
+#include <utils/snapmgr.h>
+}
+
+namespace privacy_scan::split
+{
+
+namespace
+{
+
+constexpr int most_held = 128; // rows per write
+
+struct Target {
+    Relation rel;
+    TupleConversionMap *map; // null where the columns line up
+    BulkInsertState bulk;
+    TupleTableSlot *slots[most_held];
+    int held;
+};
+
+struct Copy {
+    Relation source;
+    AttrNumber key_number;
+    const partition::KeyAxis *key;
+    TransactionId first_xid;
+    const Piece *pieces;
+    Target **targets; // null until they get a row
+    int count;
+    CommandId command;
+    MemoryContext scratch;
+    std::int64_t rows;
+};
+
+void flush(Copy *copy, Target *target)
+{
+    if (target->held == 0)
+        return;
+    MemoryContext outer = MemoryContextSwitchTo(copy->scratch);
+    table_multi_insert(target->rel, target->slots, target->held, copy->command,
+                       TABLE_INSERT_SKIP_FSM | HEAP_INSERT_NO_LOGICAL, target->bulk);
+    MemoryContextSwitchTo(outer);
+    MemoryContextReset(copy->scratch);
+    for (int i = 0; i < target->held; ++i)
+        ExecClearTuple(target->slots[i]);
+    copy->rows += target->held;
+    target->held = 0;
+}
+
+Target *open_target(Copy *copy, Oid relid)
+{
+    auto *target = static_cast<Target *>(palloc0(sizeof(Target)));
+    target->rel = table_open(relid, RowExclusiveLock);
+    target->map = convert_tuples_by_name(RelationGetDescr(copy->source), RelationGetDescr(target->rel));
+    target->bulk = GetBulkInsertState();
+    return target;
+}
+
+int piece_of(const Piece *pieces, int count, std::int64_t at)
+{
+    int low = 0, high = count - 1;
+    while (low < high) { // the first that ends after the value
+        const int middle = (low + high) / 2;
+        if (pieces[middle].bounds.upper <= at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+void add_row(Copy *copy, TupleTableSlot *row)
+{
+    bool is_null = false;
+    const Datum key = slot_getattr(row, copy->key_number, &is_null);
+    const int number = piece_of(copy->pieces, copy->count, copy->key->axis_of(key));
+    Target *target = copy->targets[number];
+    if (!target)
+        target = copy->targets[number] = open_target(copy, copy->pieces[number].relid);
+    TupleTableSlot *slot = target->slots[target->held];
+    if (!slot)
+        slot = target->slots[target->held] =
+            MakeSingleTupleTableSlot(RelationGetDescr(target->rel), &TTSOpsHeapTuple);
+    if (target->map) {
+        execute_attr_map_slot(target->map->attrMap, row, slot);
+        ExecMaterializeSlot(slot);
+    } else {
+        ExecCopySlot(slot, row);
+    }
+    if (++target->held == most_held)
+        flush(copy, target);
+}
+
+// Written by a transaction whose changes are captured.
+bool is_captured(const Copy *copy, TupleTableSlot *row)
+{
+    HeapTupleHeader header = ExecFetchSlotHeapTuple(row, false, nullptr)->t_data;
+    return !HeapTupleHeaderXminFrozen(header) &&
+           TransactionIdFollowsOrEquals(HeapTupleHeaderGetRawXmin(header), copy->first_xid);
+}
+
+void finish(Copy *copy)
+{
+    for (int i = 0; i < copy->count; ++i) {
+        Target *target = copy->targets[i];
+        if (!target)
+            continue;
+        flush(copy, target);
+        for (TupleTableSlot *slot : target->slots)
+            if (slot)
+                ExecDropSingleTupleTableSlot(slot);
+        FreeBulkInsertState(target->bulk);
+        table_finish_bulk_insert(target->rel, 0);
+        table_close(target->rel, NoLock);
+    }
+}
+
+void run(Copy *copy, Oid source, BlockNumber first, BlockNumber count)
+{
+    copy->source = table_open(source, ShareUpdateExclusiveLock);
+    copy->command = GetCurrentCommandId(true);
+    copy->scratch = AllocSetContextCreate(CurrentMemoryContext, "split copy", ALLOCSET_DEFAULT_SIZES);
+    TupleTableSlot *row = table_slot_create(copy->source, nullptr);
+    TableScanDesc scan = table_beginscan_strat(copy->source, GetActiveSnapshot(), 0, nullptr, true, false);
+    heap_setscanlimits(scan, first, count);
+    while (table_scan_getnextslot(scan, ForwardScanDirection, row)) {
+        CHECK_FOR_INTERRUPTS();
+        if (!is_captured(copy, row))
+            add_row(copy, row);
+    }
+    table_endscan(scan);
+    ExecDropSingleTupleTableSlot(row);
+    finish(copy);
+    table_close(copy->source, NoLock);
+}
+
+} // namespace
+
+std::int64_t copy_blocks(const partition::PartitionSet &set, const State &state, std::int64_t first,
+                         std::int64_t count)
+{
+    Copy copy{};
+    copy.key = &set.key();
+    copy.first_xid = static_cast<TransactionId>(state.first_xid);
+    copy.pieces = state.pieces.data();
+    copy.count = static_cast<int>(state.pieces.size());
+    std::vector<Target *> targets(state.pieces.size(), nullptr);
+    copy.targets = targets.data();
+    const char *key_name = set.policy().key.c_str();
+    const Oid source = state.relid;
+    const pg::SnapshotScope snapshot;
+    pg::guarded([&] {
+        copy.key_number = get_attnum(source, key_name);
+        run(&copy, source, static_cast<BlockNumber>(first), static_cast<BlockNumber>(count));
+    });
+    return copy.rows;
+}
+
+} // namespace privacy_scan::split

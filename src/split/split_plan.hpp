@@ -1,0 +1,18 @@
+// Into which pieces a partition is split, and how fast. Pure.
+#pragma once
+
+#include "partition/partition_plan.hpp"
+
+namespace privacy_scan::split
+{
+
+// Tiles the whole with cells of the grid: the first piece begins where the whole does and ends with the cell
+// of the least key, the last one ends where the whole does (where that is MAXVALUE: it begins with the cell
+// of the greatest key). Empty where the grid has no cell for the least key; stops after `most` pieces.
+std::vector<partition::Cell> tile(const partition::Grid &grid, const partition::Cell &whole,
+                                  std::int64_t least, std::int64_t greatest, std::size_t most);
+
+// How long to rest after so many bytes in so many milliseconds, so that the rate (KB/s; 0: none) is kept.
+double rest_ms(std::int64_t bytes, double elapsed_ms, std::int64_t kb_per_second);
+
+} // namespace privacy_scan::split

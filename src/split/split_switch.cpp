@@ -1,0 +1,148 @@
+// See split_switch.hpp.
+#include "pg/postgres.hpp"
+
+#include "split/split_switch.hpp"
+
+#include "adopt/adopt_switch.hpp"
+#include "partition/partition_create.hpp"
+#include "pg/ident.hpp"
+#include "pg/strong_lock.hpp"
+#include "split/split_apply.hpp"
+#include "split/split_pieces.hpp"
+
+extern "C" {
+#include <access/htup_details.h>
+#include <access/table.h>
+#include <catalog/indexing.h>
+#include <catalog/pg_constraint.h>
+#include <storage/lmgr.h>
+#include <utils/syscache.h>
+#include <utils/timestamp.h>
+}
+
+namespace privacy_scan::split
+{
+
+namespace
+{
+
+// More would keep others waiting: they are applied before, without a lock.
+constexpr std::int64_t most_changes = 200;
+
+struct ForeignKey {
+    std::string name, definition;
+};
+
+std::vector<ForeignKey> foreign_keys_of(pg::Spi &spi, Oid parent)
+{
+    std::vector<ForeignKey> keys;
+    pg::Rows rows = spi.run("SELECT conname::text, pg_get_constraintdef(oid) FROM pg_catalog.pg_constraint"
+                            " WHERE conrelid = $1 AND contype = 'f' AND conparentid = 0 ORDER BY oid",
+                            {pg::oid_param(parent)});
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        keys.push_back({rows.text(row, 1), rows.text(row, 2)});
+    return keys;
+}
+
+// Red. What was proven for the partition's rows holds for the same rows in the pieces.
+void mark_validated(Oid constraint)
+{
+    Relation catalog = table_open(ConstraintRelationId, RowExclusiveLock);
+    HeapTuple tuple = SearchSysCacheCopy1(CONSTROID, ObjectIdGetDatum(constraint));
+    reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple))->convalidated = true;
+    CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
+    heap_freetuple(tuple);
+    table_close(catalog, RowExclusiveLock);
+}
+
+void add_foreign_key(pg::Spi &spi, Oid piece, const ForeignKey &key)
+{
+    spi.run("ALTER TABLE " + pg::qualified_name(piece) + " ADD CONSTRAINT " + pg::quote(key.name) + " " +
+            key.definition + " NOT VALID");
+    const Oid constraint =
+        spi.run("SELECT oid FROM pg_catalog.pg_constraint WHERE conrelid = $1 AND conname = $2::name",
+                {pg::oid_param(piece), pg::text_param(key.name)})
+            .oid(0, 1);
+    pg::guarded([=] { mark_validated(constraint); });
+}
+
+// What would tie the copy that is left to the relations that its foreign keys refer to.
+void drop_foreign_keys(pg::Spi &spi, const Source &source)
+{
+    pg::Rows rows = spi.run("SELECT quote_ident(conname::text) FROM pg_catalog.pg_constraint"
+                            " WHERE conrelid = $1 AND contype = 'f' AND conparentid = 0",
+                            {pg::oid_param(source.table.relid)});
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        spi.run("ALTER TABLE " + source.name + " DROP CONSTRAINT " + rows.text(row, 1));
+}
+
+void require_ready(pg::Spi &spi, const Source &source, const State &state)
+{
+    require_intact(spi, source, state);
+    if (indexes_of(spi, state.parent) != state.indexes)
+        pg::fail(ERRCODE_OBJECT_IN_USE,
+                 "the indexes of relation \"" + pg::relation_name(state.parent) + "\" changed meanwhile", {},
+                 "Call run_split() again.");
+    if (count_changes(state, most_changes + 1) > most_changes)
+        pg::fail(ERRCODE_OBJECT_IN_USE,
+                 "more than " + std::to_string(most_changes) + " rows changed during the last moments", {},
+                 "Call run_split() again, or when less is written.");
+    pg::require_no_serializable_readers(state.relid);
+}
+
+// Every piece is a partition, with a match for each index and foreign key of the parent.
+void require_in_place(pg::Spi &spi, const Source &source, const State &state)
+{
+    std::int64_t good = 0;
+    for (const Piece &piece : state.pieces)
+        good +=
+            spi.run(
+                   "SELECT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = $2 AND inhparent = $1)"
+                   " AND NOT EXISTS (SELECT FROM pg_catalog.pg_index p WHERE p.indrelid = $1 AND NOT EXISTS"
+                   "  (SELECT FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_index i ON i.indexrelid = "
+                   "h.inhrelid"
+                   "   WHERE h.inhparent = p.indexrelid AND i.indrelid = $2 AND i.indisvalid))"
+                   " AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.conrelid = $1 AND"
+                   "  c.contype = 'f' AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o"
+                   "   WHERE o.conrelid = $2 AND o.conparentid = c.oid AND o.convalidated))",
+                   {pg::oid_param(state.parent), pg::oid_param(piece.relid)})
+                .boolean(0, 1);
+    if (good != static_cast<std::int64_t>(state.pieces.size()))
+        pg::fail(ERRCODE_INTERNAL_ERROR,
+                 "the split of partition \"" + source.relname + "\" did not leave everything in place");
+}
+
+} // namespace
+
+Switched switch_pieces(pg::Spi &spi, const Source &source, const State &state)
+{
+    pg::OwnerScope owner(source.set.table().owner);
+    const Oid relid = state.relid, parent = state.parent;
+    const partition::Layout layout = source.set.layout();
+    const partition::Blueprint blueprint = partition::read_blueprint(spi, parent, relid);
+    const std::vector<ForeignKey> keys = foreign_keys_of(spi, parent);
+    pg::GucScope settings;
+    adopt::ask_briefly(settings);
+    Switched switched{};
+    TimestampTz begun = 0;
+    partition::lock_for_attach(source.set, blueprint, AccessExclusiveLock, layout.default_partition,
+                               switched.wait, [&] {
+                                   begun = GetCurrentTimestamp();
+                                   pg::guarded([=] { LockRelationOid(relid, AccessExclusiveLock); });
+                                   require_ready(spi, source, state);
+                               });
+    switched.applied = apply_changes(source.set, state, most_changes);
+    spi.run("DROP TRIGGER privacy_scan_split ON " + source.name);
+    spi.run("ALTER TABLE " + source.set.name() + " DETACH PARTITION " + source.name);
+    drop_foreign_keys(spi, source);
+    for (const Piece &piece : state.pieces) {
+        for (const ForeignKey &key : keys)
+            add_foreign_key(spi, piece.relid, key);
+        partition::attach_table(spi, source.set, blueprint, piece.relid, piece.bounds);
+    }
+    require_in_place(spi, source, state);
+    switched.lock_held_ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+    return switched;
+}
+
+} // namespace privacy_scan::split

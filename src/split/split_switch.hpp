@@ -1,0 +1,22 @@
+// The moment in which the pieces take the partition's place.
+#pragma once
+
+#include "pg/lock.hpp"
+#include "split/split_source.hpp"
+#include "split/split_state.hpp"
+
+namespace privacy_scan::split
+{
+
+struct Switched {
+    double lock_held_ms;
+    std::int64_t applied; // changes, under the locks
+    pg::LockWait wait;
+};
+
+// Under ACCESS EXCLUSIVE on the parent, the partition and DEFAULT, in tries: the last changes, the partition
+// out, the pieces in. Errors: 55P03 a lock that could not be had, or too many changes meanwhile; 55000 see
+// require_intact().
+Switched switch_pieces(pg::Spi &spi, const Source &source, const State &state);
+
+} // namespace privacy_scan::split

@@ -1,0 +1,277 @@
+# A partition becomes a file and comes back equal, for every type and under hostile settings; a damaged file, an odd
+# one and an odd directory are refused with nothing of it visible; a server killed meanwhile loses nothing.
+
+use strict;
+use warnings;
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use PrivacyScanTest;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+my $seed = $ENV{PS_SEED} // time;
+srand($seed);
+note("PS_SEED=$seed");
+
+my $files = PostgreSQL::Test::Utils::tempdir();
+chmod 0700, $files;
+my $node = new_server('main', "privacy_scan.archive_directory = '$files'", 'privacy_scan.retention_whole_rows = 1',
+	'privacy_scan.retention_keep_partitions = 1');
+
+sub sql { return $node->safe_psql('postgres', $_[0]) }
+
+# The error of a statement that must fail.
+sub failure
+{
+	my ($statement) = @_;
+	my ($code, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n$statement");
+	return $code == 0 ? "no error: $out" : $err;
+}
+
+# Of the file of an archive, as verify_archive() finds it.
+sub file_state { return sql("SELECT state FROM privacy_scan.verify_archive($_[0]) WHERE file IS NOT NULL") }
+
+# Columns of every type, with values that are hard to write.
+my @columns = (
+	[ 'boolean', 'true', 'false' ], [ 'smallint', '-32768', '32767' ], [ 'integer', q{'-2147483648'}, '0' ],
+	[ 'bigint', q{'-9223372036854775808'}, '9223372036854775807' ],
+	[ 'real', q{'NaN'}, q{'1e-45'}, q{'-Infinity'}, '0.1' ],
+	[ 'double precision', q{'Infinity'}, '0.1::float8 + 0.2', q{'-0'}, q{'5e-324'}, q{'NaN'} ],
+	[ 'numeric', q{'NaN'}, '1.500', '1e130', q{'-0.00'} ], [ 'numeric(12,4)', '1.5', '-99999999.9999' ],
+	[ 'money', q{'$1,234.56'}, q{'-$0.01'} ],
+	[ 'text', q{''}, q{E'line\n\\\\.\nnext'}, q{'"quoted", and ''quoted'''}, q{E'\r\n\t\\\\'}, q{U&'\00e4\20ac\+01f600'},
+		q{repeat(md5('x'), 1000)}, q{'NULL'}, q{'\N'}, q{'\.'}, q{' '} ],
+	[ 'varchar(10)', q{' a '}, q{''} ], [ 'char(5)', q{'ab'}, q{''} ], [ '"char"', q{'x'} ], [ 'name', q{'A b'} ],
+	[ 'bytea', q{'\x00ff0a5c'}, q{''} ], [ 'date', q{'infinity'}, q{'4713-01-01 BC'}, q{'2026-02-03'} ],
+	[ 'time', q{'24:00'}, q{'01:02:03.000001'} ], [ 'timetz', q{'01:02:03-15:59'} ],
+	[ 'timestamp', q{'-infinity'}, q{'2026-02-03 04:05:06.000007'}, q{'0044-03-15 12:00 BC'} ],
+	[ 'timestamp(3)', q{'2026-02-03 04:05:06.789'} ],
+	[ 'timestamptz', q{'infinity'}, q{'2026-03-29 02:30:00+02'} ],
+	[ 'interval', q{'-1 year 2 mons -3 days 04:05:06.000007'}, q{'1 day -00:00:01'}, q{'P1Y'} ],
+	[ 'uuid', q{'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'} ], [ 'inet', q{'::1/64'}, q{'10.0.0.1'} ], [ 'cidr', q{'10.0.0.0/8'} ],
+	[ 'macaddr', q{'08:00:2b:01:02:03'} ], [ 'macaddr8', q{'08:00:2b:01:02:03:04:05'} ],
+	[ 'bit(5)', q{B'10101'} ], [ 'varbit', q{B''}, q{B'1'} ],
+	[ 'json', q{'{"b" : 1,"a":[ ]}'} ], [ 'jsonb', q{'{"b": [1, null, "\u20ac", 1.50], "a": {}}'}, q{'null'} ],
+	[ 'jsonpath', q{'$.a[*] ? (@ > 1)'} ], [ 'xml', q{'<a b="c">&amp; text</a>'}, q{'text, no element'} ],
+	[ 'tsvector', q{$$'fat':2A 'it''s':3 '\\\\':1$$} ], [ 'tsquery', q{$$'fat' & ( 'rat' | !'c' )$$} ],
+	[ 'point', q{'(0.1,-0)'} ], [ 'line', q{'{1,2,0.3}'} ], [ 'lseg', q{'[(0,0),(1,0.1)]'} ], [ 'box', q{'(1,1),(0,0)'} ],
+	[ 'path', q{'[(0,0),(1,1)]'}, q{'((0,0),(1,1))'} ], [ 'polygon', q{'((0,0),(1,0.1),(1,1))'} ], [ 'circle', q{'<(0,0),0.1>'} ],
+	[ 'oid', '4294967295' ], [ 'xid', q{'7'} ], [ 'xid8', q{'7'} ], [ 'cid', q{'7'} ], [ 'tid', q{'(1,2)'} ],
+	[ 'pg_lsn', q{'16/B374D848'} ], [ 'pg_snapshot', q{'10:20:10,14,15'} ], [ 'regclass', q{'"Root"'} ],
+	[ 'regtype', q{'hues'} ], [ 'refcursor', q{'c'} ], [ 'int2vector', q{'1 2'} ], [ 'oidvector', q{'1 2'} ],
+	[ 'int[]', q{'{}'}, q{'[2:3]={1,NULL}'}, q{'{{1,2},{3,4}}'} ], [ 'text[]', q{ARRAY['', 'a,b', '"', 'NULL', NULL, '{}', '\\']} ],
+	[ 'float8[]', q{'{NaN,-Infinity,0.1}'} ], [ 'timestamptz[]', q{'{infinity,2026-01-01 00:00+00}'} ],
+	[ 'int4range', q{'empty'}, q{'[1,5)'}, q{'(,)'} ], [ 'numrange', q{'(1.0,2.50]'} ], [ 'tstzrange', q{'[2026-01-01 00:00+00,infinity)'} ],
+	[ 'int8multirange', q{'{[1,2),[5,9)}'}, q{'{}'} ], [ 'datemultirange', q{'{[2026-01-01,2026-02-01)}'} ],
+	[ 'hue', q{'red'}, q{'a, "b"'} ], [ 'hues', q{'{red,"a, \"b\""}'} ], [ 'score', '3' ],
+	[ 'pair', q{ROW('a,"b', NULL)}, q{ROW('', 0.1)} ], [ 'pair[]', q{ARRAY[ROW('(', 1)::pair, NULL]} ]);
+
+sub make_archives
+{
+	sql(q{
+		CREATE TYPE hue AS ENUM ('red', 'a, "b"');
+		CREATE TYPE pair AS (a text, b float8);
+		CREATE DOMAIN hues AS hue[];
+		CREATE DOMAIN score AS int CHECK (VALUE BETWEEN 0 AND 10);
+		CREATE TABLE "Root" (id text PRIMARY KEY, status text NOT NULL, at timestamp(3) NOT NULL);
+		INSERT INTO "Root" VALUES ('r', 'done', '2020-01-05'), ('s', 'done', '2020-02-05'), ('new', 'done', now());});
+	my $list = join ', ', map { sprintf '"c%d, %s" %s', $_, $_ % 7 == 0 ? 'A"" b' : 'x', $columns[$_][0] } 0 .. $#columns;
+	my $rows = 10;
+	my @values;
+	for my $row (0 .. $rows)
+	{
+		push @values, join ', ', map {
+			my ($type, @each) = @$_;
+			$row == 0 ? 'NULL' : '(' . $each[ ($row - 1) % @each ] . ")::$type"
+		} @columns;
+	}
+	sql(qq{CREATE TABLE child (id text, root text NOT NULL REFERENCES "Root" ON DELETE CASCADE, at timestamp(3) NOT NULL,
+		gone int, $list) PARTITION BY RANGE (at);
+		CREATE INDEX ON child (root);
+		ALTER TABLE child DROP COLUMN gone;
+		CREATE TABLE child_1 PARTITION OF child FOR VALUES FROM ('2020-01-01') TO ('2020-02-01');
+		CREATE TABLE child_2 PARTITION OF child FOR VALUES FROM ('2020-02-01') TO ('2020-03-01');
+		CREATE TABLE child_3 PARTITION OF child FOR VALUES FROM ('2020-03-01') TO ('2099-01-01');});
+	sql(join '', map { qq{INSERT INTO child VALUES ('$_', 'r', '2020-01-05', $values[$_]);\n} } 0 .. $rows);
+	sql(q{INSERT INTO child (id, root, at) SELECT n, 's', '2020-02-05' FROM generate_series(1, 20000) n;
+		INSERT INTO child (id, root, at) VALUES ('z', 'new', now());});
+	$node->psql('postgres', 'VACUUM child_1; VACUUM child_2');
+	sql(q{SELECT privacy_scan.set_retention('"Root"', '365 days', 'at')});
+	sql(q{CALL privacy_scan.run_retention('"Root"', confirm => true, force => true)});
+	return;
+}
+
+make_archives();
+# How a server must not be able to bend what is written.
+sql(qq{ALTER DATABASE postgres SET $_}) for "DateStyle = 'SQL, DMY'", "IntervalStyle = 'sql_standard'", 'extra_float_digits = -15',
+  "bytea_output = 'escape'", "TimeZone = 'Asia/Kathmandu'", "xmlbinary = 'hex'", "xmloption = 'document'", 'array_nulls = off',
+  "search_path = ''", 'row_security = on';
+
+my $id = sql(q{SELECT id FROM privacy_scan.archives WHERE leaf LIKE '%child_1%'});
+my $big = sql(q{SELECT id FROM privacy_scan.archives WHERE leaf LIKE '%child_2%'});
+my $batch = sql(q{SELECT min(id) FROM privacy_scan.archives WHERE leaf IS NULL});
+my $leaf = sql("SELECT leaf FROM privacy_scan.archives WHERE id = $id");
+ok($id && $big && $batch, 'two partitions went whole, the roots in a batch');
+
+like(failure("SELECT * FROM privacy_scan.export_archive($batch)"), qr/0A000/, 'rows of batches are refused');
+like(failure('SELECT * FROM privacy_scan.export_archive(4711)'), qr/42704/, 'an unknown archive is refused');
+like(failure("SELECT * FROM privacy_scan.restore_file($id, 'pg_class')"), qr/42704/, 'there is no file yet');
+
+my $file = sql("SELECT file FROM privacy_scan.export_archive($id)");
+like($file, qr/^archive_[0-9a-f]{16}_\d+_${id}_[0-9a-f]{16}\.csv\.zst$/, 'a file is made, its name without text of users');
+is(file_state($id), 'ok', 'it is ok');
+is((stat "$files/$file")[2] & 07777, 0600, 'it is private');
+like(failure("SELECT * FROM privacy_scan.export_archive($id)"), qr/55000.*has a file already/s, 'it is not made twice');
+
+my $manifest = slurp_file("$files/" . sql("SELECT manifest FROM privacy_scan.archive_files WHERE id = $id"));
+is(sql('SELECT (x.m->>\'rows\') || jsonb_array_length(x.m->\'columns\') FROM (SELECT $m$' . $manifest . '$m$::jsonb AS m) AS x'),
+	11 . (@columns + 3), 'the manifest is JSON and counts rows and columns');
+
+# Back into a table of the same columns: the digest is the proof.
+sql("CREATE TABLE public.back (LIKE $leaf)");
+is(sql("SELECT privacy_scan.restore_file($id, 'public.back')"), 11, 'its rows come back');
+is( sql('SELECT (privacy_scan.row_digest(b.*)).digest FROM public.back b'),
+	sql("SELECT digest FROM privacy_scan.archives WHERE id = $id"),
+	'as they were, ' . @columns . ' types of columns under hostile settings');
+
+SKIP:
+{
+	skip 'no zstd here', 1 if system('which zstd >/dev/null 2>&1') != 0;
+	my $names = sql("SELECT string_agg(quote_ident(attname), ',' ORDER BY attnum) FROM pg_attribute
+		WHERE attrelid = '$leaf'::regclass AND attnum > 0 AND NOT attisdropped");
+	my $program = "zstd -dc $files/$file";
+	sql("CREATE TABLE public.copied (LIKE $leaf);
+		SET lc_monetary = 'C'; SET xmloption = content; SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC'; SET array_nulls = on;
+		SET search_path = pg_catalog; COPY public.copied ($names) FROM PROGRAM '$program' (FORMAT csv, HEADER)");
+	is( sql('SELECT (privacy_scan.row_digest(b.*)).digest FROM public.copied b'),
+		sql("SELECT digest FROM privacy_scan.archives WHERE id = $id"), 'zstd and COPY read it, too');
+}
+
+# Damage. Each is detected, and in a restore nothing of it is visible.
+sql(qq{CREATE TABLE public.scratch (LIKE $leaf);
+	CREATE FUNCTION public.is_refused(id bigint) RETURNS text LANGUAGE plpgsql AS \$f\$
+	DECLARE found text := 'restored';
+	BEGIN
+		BEGIN PERFORM privacy_scan.restore_file(id, 'public.scratch'); EXCEPTION WHEN data_corrupted THEN found := 'refused'; END;
+		RETURN (SELECT state FROM privacy_scan.verify_archive(id) WHERE file IS NOT NULL) || ' ' || found || ' ' || (SELECT count(*) FROM public.scratch);
+	END \$f\$});
+my $content = slurp_file("$files/$file");
+
+# One psql does many rounds: between two statements it has the shell put the next version in the file's place.
+sub damage_rounds
+{
+	my ($name, @versions) = @_;
+	my $script = '';
+	my $dir = PostgreSQL::Test::Utils::tempdir();
+	for my $n (0 .. $#versions)
+	{
+		open my $out, '>:raw', "$dir/$n" or die;
+		print $out $versions[$n];
+		close $out;
+		$script .= "\\! cat $dir/$n > $files/$file\nSELECT public.is_refused($id);\n";
+	}
+	my %seen;
+	$seen{$_}++ for split /\n/, $node->safe_psql('postgres', $script);
+	is_deeply(\%seen, { 'DIFFERENT refused 0' => scalar @versions }, "$name: all " . @versions . ' are detected');
+	return;
+}
+
+damage_rounds('flipped bits', map {
+	my $bytes = $content;
+	vec($bytes, int(rand(8 * length $bytes)), 1) ^= 1;
+	$bytes } 1 .. 1000);
+damage_rounds('truncations', map { substr $content, 0, int(rand(length $content)) } 1 .. 200);
+damage_rounds('longer', $content . 'x', $content . $content);
+
+# Another archive's file under this one's name.
+my $other = sql("SELECT file FROM privacy_scan.export_archive($big)");
+damage_rounds('a file of another archive', slurp_file("$files/$other"));
+
+# What is no file of ours.
+unlink "$files/$file";
+is(file_state($id), 'MISSING', 'a missing file is said to be so');
+like(failure("SELECT privacy_scan.restore_file($id, 'public.scratch')"), qr/58P01/, 'and restores nothing');
+symlink "$files/$other", "$files/$file";
+is(file_state($id), 'UNREADABLE', 'a symbolic link is not followed');
+unlink "$files/$file";
+system('mkfifo', '-m', '600', "$files/$file") == 0 or die 'mkfifo';
+is(file_state($id), 'UNREADABLE', 'nobody waits for a FIFO');
+like(failure("SELECT privacy_scan.restore_file($id, 'public.scratch')"), qr/XX001/, 'and it restores nothing');
+unlink "$files/$file";
+
+# Directories.
+my $odd = PostgreSQL::Test::Utils::tempdir();
+sub directory_refused
+{
+	my ($name, $path) = @_;
+	like(failure("SET privacy_scan.archive_directory = '$path'; SELECT * FROM privacy_scan.export_archive($id)"),
+		qr/55000|58P01/, "directory: $name is refused");
+	return;
+}
+mkdir "$odd/open", 0750;
+chmod 0750, "$odd/open";
+mkdir $node->data_dir . '/files', 0700;
+symlink $files, "$odd/link";
+directory_refused('none', '');
+directory_refused('a relative one', 'base');
+directory_refused('a missing one', "$odd/none");
+directory_refused('one that others may read', "$odd/open");
+directory_refused('one in the data directory', $node->data_dir . '/files');
+directory_refused('the data directory', $node->data_dir);
+directory_refused('a symbolic link', "$odd/link");
+
+# A directory that cannot be written to, or vanishes: nothing is left behind.
+sub names { return join ' ', sort map { s{.*/}{}r } glob "$files/*" }
+my $before = names();
+chmod 0500, $files;
+like(failure("SELECT * FROM privacy_scan.export_archive($id)"), qr/42501/, 'directory: one that is read-only is refused');
+chmod 0700, $files;
+rename $files, "$files.gone" or die;
+like(failure("SELECT * FROM privacy_scan.export_archive($id)"), qr/58P01/, 'directory: one that has vanished is refused');
+rename "$files.gone", $files or die;
+is(names(), $before, 'and nothing is left of either');
+
+# A missing file can be made again; what failed left nothing behind.
+isnt(sql("SELECT file FROM privacy_scan.export_archive($id)"), $file, 'what is missing is exported again');
+is(file_state($id), 'ok', 'and is ok');
+
+# A rolled-back export leaves a file that no ledger names, and the next one removes it.
+unlink "$files/$other";
+$node->psql('postgres', "BEGIN; SELECT * FROM privacy_scan.export_archive($big); ROLLBACK");
+is(scalar(() = glob "$files/archive_*_${big}_*"), 2, 'what was rolled back is left as files');
+
+# Killed meanwhile.
+for my $round (1 .. 3)
+{
+	my $out = '';
+	my $run = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c',
+		"SET privacy_scan.archive_level = 19; SELECT * FROM privacy_scan.export_archive($big)" ], '>', \$out, '2>&1');
+	for (1 .. 1000)
+	{
+		last if glob "$files/archive_*_${big}_*.tmp";
+		usleep(2000);
+	}
+	usleep(int(rand(100_000)));
+	$node->stop('immediate');
+	$run->finish;
+	$node->start;
+	is(sql("SELECT state FROM privacy_scan.verify_archive($big) WHERE file IS NULL"), 'ok', "round $round: the table is intact after a kill");
+	my ($path) = grep { /zst$/ } glob "$files/archive_*_${big}_*.zst";
+	unlink $path if $path;
+}
+sql("SELECT * FROM privacy_scan.export_archive($big)");
+is(file_state($big), 'ok', 'the next export works');
+is(scalar(() = glob "$files/archive_*_${big}_*"), 2, 'and has removed what was left behind');
+sql("CREATE TABLE public.big (LIKE " . sql("SELECT leaf FROM privacy_scan.archives WHERE id = $big") . ')');
+is(sql("SELECT privacy_scan.restore_file($big, 'public.big')"), 20000, 'twenty thousand rows come back');
+like(failure("SELECT privacy_scan.restore_file($big, '$leaf')"), qr/55000/, 'nothing is restored into an archive');
+
+# Whose archive it is.
+sql('CREATE ROLE other LOGIN; GRANT USAGE ON SCHEMA privacy_scan TO other; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA privacy_scan TO other');
+for my $call ("export_archive($id)", "verify_archive($id)", "confirm_archive($id)", "restore_file($id, 'pg_catalog.pg_class')")
+{
+	like(failure("SET ROLE other; SELECT * FROM privacy_scan.$call"), qr/42501/, "$call is for the owner alone");
+}
+
+done_testing();
