@@ -12,6 +12,7 @@ extern "C" {
 #include <storage/lmgr.h>
 #include <utils/fmgroids.h>
 #include <utils/rel.h>
+#include <utils/snapmgr.h>
 }
 
 namespace privacy_scan::pg
@@ -55,7 +56,11 @@ ExtensionMark look_up_and_lock()
 
 ExtensionMark hold_extension()
 {
-    return guarded([] { return look_up_and_lock(); });
+    return guarded([] {
+        const ExtensionMark mark = look_up_and_lock();
+        InvalidateCatalogSnapshot(); // who begins with this must not hold a snapshot (top_level.hpp)
+        return mark;
+    });
 }
 
 } // namespace privacy_scan::pg
