@@ -10,6 +10,7 @@
 #include "pg/ident.hpp"
 #include "pg/memory.hpp"
 #include "pg/rowset.hpp"
+#include "pg/standby.hpp"
 #include "retention/archive_check.hpp"
 #include "retention/policy.hpp"
 
@@ -74,9 +75,14 @@ PS_FUNCTION(ps_verify_archive)
     std::optional<std::int64_t> id;
     if (!args.is_null(0))
         id = DatumGetInt64(args.datum(0));
+    pg::RowSink sink(fcinfo);
+    if (pg::is_standby()) {
+        sink.put({pg::null_cell(), pg::null_cell(), pg::null_cell(), pg::null_cell(),
+                  pg::cell(pg::standby_action), pg::cell(pg::standby_message), pg::null_cell()});
+        return Datum(0);
+    }
     pg::require_writable("verify_archive()");
     pg::require_read_committed("verify_archive()");
-    pg::RowSink sink(fcinfo);
     pg::Spi spi;
     for (const retention::ArchiveCheck &check : retention::check_archives(spi, id))
         sink.put({pg::cell(check.archive), pg::cell(check.leaf), pg::cell(check.rows),
@@ -116,6 +122,8 @@ PS_FUNCTION(ps_restore_file)
 PS_FUNCTION(ps_export_archives)
 {
     pg::Arguments args(fcinfo);
+    if (pg::warn_on_standby())
+        return Datum(0);
     pg::require_writable("export_archives()");
     pg::Spi spi(fcinfo);
     std::vector<Oid> roots;

@@ -3,6 +3,8 @@
 
 #include "jobs/job_log.hpp"
 
+#include "pg/ident.hpp"
+#include "pg/lock.hpp"
 #include "pg/owner.hpp"
 #include "settings/settings.hpp"
 
@@ -78,9 +80,17 @@ void write_state(pg::Spi &spi, JobKey key, Instant next_start, std::int32_t fail
             params);
 }
 
-} // namespace
+// Somebody may hold our rows for a moment; a run of hours is not to be lost for that.
+void write_in_tries(const std::function<void()> &body)
+{
+    pg::LockWait wait;
+    const auto failure =
+        pg::try_with_locks({pg::own_relation("job_states"), pg::own_relation("job_run_log")}, wait, body);
+    if (failure)
+        pg::raise(*failure);
+}
 
-std::int64_t begin_run(pg::Spi &spi, const Job &job)
+std::int64_t set_start_mark(pg::Spi &spi, const Job &job)
 {
     std::vector<pg::Param> params = params_of(job.key);
     params.push_back(pg::int4_param(MyProcPid));
@@ -106,33 +116,47 @@ std::int64_t begin_run(pg::Spi &spi, const Job &job)
     return run;
 }
 
+} // namespace
+
+std::int64_t begin_run(pg::Spi &spi, const Job &job)
+{
+    std::int64_t run = 0;
+    write_in_tries([&] { run = set_start_mark(spi, job); });
+    return run;
+}
+
 void end_run(pg::Spi &spi, const Job &job, std::int64_t run, Outcome outcome, const Tally &tally,
              const std::optional<pg::ErrorText> &failure, Instant next_start)
 {
-    pg::CatalogScope scope;
-    write_end(spi, run, outcome, tally, failure.value_or(pg::ErrorText{}));
-    if (outcome == Outcome::failed)
-        fold(spi, job.key, run);
     const std::int32_t failures = outcome == Outcome::done     ? 0
                                   : outcome == Outcome::failed ? job.failures + 1
                                                                : job.failures;
-    write_state(spi, job.key, next_start, failures, 0);
-    prune(spi, job.key);
+    write_in_tries([&] {
+        pg::CatalogScope scope;
+        write_end(spi, run, outcome, tally, failure.value_or(pg::ErrorText{}));
+        if (outcome == Outcome::failed)
+            fold(spi, job.key, run);
+        write_state(spi, job.key, next_start, failures, 0);
+        prune(spi, job.key);
+    });
 }
 
 bool count_crash(pg::Spi &spi, const Job &job, Instant next_start)
 {
     const std::int32_t crashes = job.crashes + 1;
-    pg::CatalogScope scope;
-    spi.run("UPDATE privacy_scan.job_run_log SET outcome = 'crashed', finished_at = clock_timestamp(),"
-            " message = 'the process that ran it died' WHERE id = $1",
-            {pg::int8_param(*job.run)});
-    write_state(spi, job.key, next_start, job.failures + 1, crashes);
-    prune(spi, job.key);
-    return crashes >= most_crashes &&
-           pause(spi, job.key,
-                 std::to_string(crashes) +
-                     " crashes in a row; the server's log says what the process died of");
+    const std::string reason =
+        std::to_string(crashes) + " crashes in a row; the server's log says what the process died of";
+    bool is_paused = false;
+    write_in_tries([&] {
+        pg::CatalogScope scope;
+        spi.run("UPDATE privacy_scan.job_run_log SET outcome = 'crashed', finished_at = clock_timestamp(),"
+                " message = 'the process that ran it died' WHERE id = $1",
+                {pg::int8_param(*job.run)});
+        write_state(spi, job.key, next_start, job.failures + 1, crashes);
+        prune(spi, job.key);
+        is_paused = crashes >= most_crashes && pause(spi, job.key, reason);
+    });
+    return is_paused;
 }
 
 std::int64_t request_run(pg::Spi &spi, JobKey key)

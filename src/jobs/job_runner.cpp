@@ -6,6 +6,7 @@
 #include "jobs/job_task.hpp"
 #include "pg/compat.hpp"
 #include "pg/deadline.hpp"
+#include "pg/lock.hpp"
 #include "pg/memory.hpp"
 #include "pg/owner.hpp"
 #include "pg/strong_lock.hpp"
@@ -65,6 +66,9 @@ pg::Attempt work(pg::Spi &spi, const Job &job, Instant at, Tally &tally)
         report.show(spi, task->progress());
         spi.commit();
     }
+    if (result.failure) // by then the one in the way may be gone; a long transaction is still there
+        pg::name_holders(*result.failure, task ? task->relations() : std::vector<Oid>{job.key.relid},
+                         ExclusiveLock);
     if (!task)
         return result;
     if (!result.is_interrupted) {

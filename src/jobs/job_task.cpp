@@ -43,6 +43,8 @@ class PartitionsTask : public Task
                        : Progress{"creating ahead", relid_, tally_.partitions, std::nullopt};
     }
 
+    std::vector<Oid> relations() const override { return {relid_}; }
+
   private:
     void add(const partition::ReportedAction &row)
     {
@@ -90,6 +92,8 @@ class RetentionTask : public Task
         const bool vacuums = vacuum_ && OidIsValid(vacuum_->chosen());
         return {phase(vacuums), vacuums ? vacuum_->chosen() : root_, run_.rows(), run_.estimated_rows()};
     }
+
+    std::vector<Oid> relations() const override { return run_.relations(); }
 
   private:
     // What is left to do once the rows are moved. A statement of its own process comes first in its step.
@@ -140,6 +144,8 @@ class StatisticsTask : public Task
         return {"sampling", OidIsValid(next) ? next : monitor::samples_table(),
                 static_cast<std::int64_t>(run_.done()), static_cast<std::int64_t>(run_.total())};
     }
+
+    std::vector<Oid> relations() const override { return {monitor::samples_table()}; }
 
   private:
     // The error with the relation's name, which the job's own does not tell.

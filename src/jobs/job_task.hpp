@@ -24,6 +24,9 @@ class Task
     // What the next step is about to do.
     virtual Progress progress() const = 0;
 
+    // Whose locks can be in the way of it, for the report on who was.
+    virtual std::vector<Oid> relations() const = 0;
+
     const Tally &tally() const { return tally_; }
 
     // What went wrong in parts that did not take the others with them.

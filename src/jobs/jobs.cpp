@@ -11,6 +11,7 @@
 #include "pg/entry.hpp"
 #include "pg/owner.hpp"
 #include "pg/rowset.hpp"
+#include "pg/standby.hpp"
 
 extern "C" {
 #include <utils/date.h>
@@ -58,6 +59,8 @@ PS_FUNCTION(ps_run_job)
 {
     pg::Arguments args(fcinfo);
     const Instant at = instant_argument(args, 1);
+    if (pg::warn_on_standby())
+        return Datum(0);
     pg::Spi spi(fcinfo);
     const JobKey key = job_argument(spi, args, "run_job()");
     const RunReport report = run_one(spi, key, at, Asked::by_name);
@@ -80,6 +83,8 @@ PS_FUNCTION(ps_run_due_jobs)
     if (!runner.empty() && runner != "pg_cron")
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "there is no runner \"" + runner + "\"", {},
                  "Say 'pg_cron', or leave it out.");
+    if (pg::warn_on_standby())
+        return Datum(0);
     pg::require_writable("run_due_jobs()");
     pg::Spi spi(fcinfo);
     pg::require_read_committed("run_due_jobs()");
@@ -95,6 +100,8 @@ PS_FUNCTION(ps_run_due_jobs)
 PS_FUNCTION(ps_request_job)
 {
     pg::Arguments args(fcinfo);
+    if (pg::null_on_standby(fcinfo))
+        return Datum(0);
     pg::Spi spi;
     const JobKey key = job_argument(spi, args, "request_job()");
     if (find_job(spi, key)->is_paused)
@@ -107,6 +114,8 @@ PS_FUNCTION(ps_request_job)
 PS_FUNCTION(ps_pause_job)
 {
     pg::Arguments args(fcinfo);
+    if (pg::null_on_standby(fcinfo))
+        return Datum(0);
     pg::Spi spi;
     const JobKey key = job_argument(spi, args, "pause_job()");
     return BoolGetDatum(pause(spi, key, args.text_or_empty(1)));
@@ -117,6 +126,8 @@ PS_FUNCTION(ps_pause_job)
 PS_FUNCTION(ps_resume_job)
 {
     pg::Arguments args(fcinfo);
+    if (pg::null_on_standby(fcinfo))
+        return Datum(0);
     pg::Spi spi;
     const JobKey key = job_argument(spi, args, "resume_job()");
     return BoolGetDatum(resume(spi, key));
@@ -180,6 +191,8 @@ PS_FUNCTION(ps_schedule_job)
     job.schedule.jitter = micros_argument(args, 5, "jitter");
     if (!args.is_null(6))
         job.timeout = micros_argument(args, 6, "timeout");
+    if (pg::null_on_standby(fcinfo))
+        return Datum(0);
     pg::Spi spi;
     job.key = job_argument(spi, args, "schedule_job()");
     check(job);

@@ -8,6 +8,7 @@
 #include "pg/entry.hpp"
 #include "pg/ident.hpp"
 #include "pg/owner.hpp"
+#include "pg/standby.hpp"
 
 extern "C" {
 #include <commands/dbcommands.h>
@@ -139,6 +140,8 @@ PS_FUNCTION(ps_use_pg_cron)
     pg::Arguments args(fcinfo);
     const std::string schedule = args.text(0, "schedule");
     const std::string database = database_argument(args, 1);
+    if (pg::null_on_standby(fcinfo))
+        return Datum(0);
     pg::require_writable("use_pg_cron()");
     require_extension_owner();
     require_database(database);
@@ -158,6 +161,8 @@ PS_FUNCTION(ps_use_worker)
 {
     pg::Arguments args(fcinfo);
     const std::string database = database_argument(args, 0);
+    if (pg::null_on_standby(fcinfo))
+        return Datum(0);
     pg::require_writable("use_worker()");
     require_extension_owner();
     pg::CatalogPath path;

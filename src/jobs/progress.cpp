@@ -4,6 +4,7 @@
 #include "jobs/progress.hpp"
 
 #include "pg/owner.hpp"
+#include "pg/subxact.hpp"
 
 extern "C" {
 #include <storage/ipc.h>
@@ -89,8 +90,8 @@ ProgressReport::~ProgressReport()
 
 void ProgressReport::show(pg::Spi &spi, const Progress &progress)
 {
-    if (!entry_) {
-        store(spi, key_, progress);
+    if (!entry_) { // where somebody keeps the row locked, the run goes on unseen
+        pg::try_in_subtransaction([&] { store(spi, key_, progress); });
         return;
     }
     const BoardLock lock(LW_EXCLUSIVE);

@@ -3,6 +3,8 @@
 
 #include "monitor/measure.hpp"
 
+#include "monitor/analyze_plan.hpp"
+
 namespace privacy_scan::monitor
 {
 
@@ -74,8 +76,8 @@ WITH leaf AS MATERIALIZED (
            sum(t.more_inserted)::bigint AS more_inserted, bool_or(t.is_reset) AS is_reset,
            sum(t.more_changed)::bigint
                + CASE t.level WHEN 0 THEN (SELECT coalesce(sum(rows), 0)::bigint FROM gone) ELSE 0 END AS more_changed,
-           coalesce(max(t.threshold), current_setting('autovacuum_analyze_threshold')::float8) + sum(t.rows
-               * coalesce(t.factor, current_setting('autovacuum_analyze_scale_factor')::float8)) AS threshold
+           coalesce(max(t.threshold), current_setting('autovacuum_analyze_threshold')::float8) AS base_threshold,
+           sum(t.rows * coalesce(t.factor, current_setting('autovacuum_analyze_scale_factor')::float8)) AS part_of_rows
     FROM tree t JOIN privacy_scan.metric_relations m ON m.relation = t.relid GROUP BY m.id, t.level
 ), changed AS (
     UPDATE privacy_scan.metric_relations m SET inserted = m.inserted + t.more_inserted,
@@ -85,10 +87,22 @@ WITH leaf AS MATERIALIZED (
         analyzed_at = greatest(m.analyzed_at, pg_stat_get_last_analyze_time(m.relation))
     FROM total t WHERE m.id = t.id RETURNING m.id, m.changes
 )
-SELECT t.relation::oid, t.bytes, t.rows, c.changes,
-       r.relkind = 'p' AND coalesce(c.changes > t.threshold, t.rows > 0) AS is_due
+SELECT t.relation::oid, t.bytes, t.rows, c.changes, r.relkind = 'p', t.base_threshold, t.part_of_rows
 FROM total t JOIN changed c ON c.id = t.id JOIN pg_class r ON r.oid = t.relation ORDER BY t.level, t.id
 )sql";
+
+// Of a row of that statement.
+TreeCounts counts_of(const pg::Rows &rows, std::size_t row)
+{
+    TreeCounts counts;
+    counts.is_partitioned = rows.boolean(row, 5);
+    if (!rows.is_null(row, 4))
+        counts.changes = rows.int8(row, 4);
+    counts.rows = rows.int8(row, 3);
+    counts.base_threshold = rows.float8(row, 6);
+    counts.part_of_rows = rows.float8(row, 7);
+    return counts;
+}
 
 } // namespace
 
@@ -101,14 +115,14 @@ Measure measure(pg::Spi &spi, const Watched &watched)
     pg::Rows rows = spi.run(measure_sql, {pg::regclass_param(watched.relid)});
     Measure result{0, 0, {}, std::nullopt};
     for (std::size_t row = 0; row < rows.size(); ++row) {
-        if (rows.boolean(row, 5))
+        const TreeCounts counts = counts_of(rows, row);
+        if (is_analyze_due(counts))
             result.due.push_back(rows.oid(row, 1));
         if (rows.oid(row, 1) != watched.relid)
             continue;
         result.bytes = rows.int8(row, 2);
-        result.rows = rows.int8(row, 3);
-        if (!rows.is_null(row, 4))
-            result.changes = rows.int8(row, 4);
+        result.rows = counts.rows;
+        result.changes = counts.changes;
     }
     return result;
 }

@@ -7,9 +7,9 @@
 #include "pg/entry.hpp"
 #include "pg/ident.hpp"
 #include "pg/rowset.hpp"
+#include "pg/standby.hpp"
 
 extern "C" {
-#include <access/xlog.h>
 #include <catalog/pg_class_d.h>
 #include <utils/lsyscache.h>
 #include <utils/timestamp.h>
@@ -89,11 +89,11 @@ PS_FUNCTION(ps_collect_statistics)
     const std::int64_t at = instant_argument(args);
     pg::RowSink sink(fcinfo);
     const Oid relation = relation_argument(args);
-    if (pg::guarded([] { return RecoveryInProgress(); })) {
+    if (pg::is_standby()) {
         StatisticsRow row;
         row.relid = relation;
-        row.action = "standby";
-        row.error.message = "this server is a standby; call it on the primary";
+        row.action = pg::standby_action;
+        row.error.message = pg::standby_message;
         sink.put(cells_of(row));
         return Datum(0);
     }
@@ -113,6 +113,8 @@ PS_FUNCTION(ps_run_statistics)
     pg::Arguments args(fcinfo);
     const std::int64_t at = instant_argument(args);
     const Oid relation = relation_argument(args);
+    if (pg::warn_on_standby())
+        return Datum(0);
     pg::require_writable("run_statistics()");
     pg::Spi spi(fcinfo);
     for (StatisticsRun run(spi, relation, at); !run.is_done(); spi.commit())

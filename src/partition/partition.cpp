@@ -6,10 +6,10 @@
 #include "pg/entry.hpp"
 #include "pg/ident.hpp"
 #include "pg/memory.hpp"
+#include "pg/standby.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
-#include <access/xlog.h>
 #include <utils/timestamp.h>
 }
 
@@ -96,6 +96,8 @@ PS_FUNCTION(ps_manage_partitions)
         start = instant_of(args, 6, "start");
     policy.key_kind = args.text_or_empty(7);
     Actions actions(fcinfo);
+    if (actions.add_standby(policy.relid))
+        return actions.finish();
     pg::require_writable("manage_partitions()");
     pg::Spi spi;
     if (start) {
@@ -123,6 +125,8 @@ PS_FUNCTION(ps_manage_partitions_by_step)
     if (!args.is_null(5))
         start = DatumGetInt64(args.datum(5));
     Actions actions(fcinfo);
+    if (actions.add_standby(policy.relid))
+        return actions.finish();
     pg::require_writable("manage_partitions()");
     pg::Spi spi;
     manage(spi, policy, start, GetCurrentTimestamp(), actions);
@@ -152,6 +156,8 @@ PS_FUNCTION(ps_set_partitions)
     Oid relid = args.relation(0);
     pg::require_owner(relid);
     Actions actions(fcinfo);
+    if (actions.add_standby(relid))
+        return actions.finish();
     pg::require_writable("set_partitions()");
     pg::Spi spi;
     const pg::OwnedTable table = lock_for_change(relid, actions);
@@ -182,11 +188,8 @@ PS_FUNCTION(ps_maintain_partitions)
     pg::Arguments args(fcinfo);
     const Instant at = instant_of(args, 1, "at");
     Actions actions(fcinfo);
-    if (pg::guarded([] { return RecoveryInProgress(); })) {
-        actions.add_note(args.is_null(0) ? InvalidOid : args.relation(0), "standby",
-                         "this server is a standby; call it on the primary");
+    if (actions.add_standby(args.is_null(0) ? InvalidOid : args.relation(0)))
         return actions.finish();
-    }
     pg::require_writable("maintain_partitions()");
     pg::Spi spi;
     if (!args.is_null(0)) {
@@ -208,6 +211,8 @@ PS_FUNCTION(ps_run_maintenance)
 {
     pg::Arguments args(fcinfo);
     const Instant at = instant_of(args, 1, "at");
+    if (pg::warn_on_standby())
+        return Datum(0);
     pg::require_writable("run_maintenance()");
     pg::Spi spi(fcinfo);
     Actions actions;
@@ -248,6 +253,8 @@ PS_FUNCTION(ps_ensure_partitions)
     Oid relid = args.relation(0);
     const Instant from = instant_of(args, 1, "from"), to = instant_of(args, 2, "to");
     Actions actions(fcinfo);
+    if (actions.add_standby(relid))
+        return actions.finish();
     pg::require_writable("ensure_partitions()");
     pg::Spi spi;
     const PartitionSet set = managed_set(spi, relid, actions);
@@ -266,6 +273,8 @@ PS_FUNCTION(ps_ensure_partitions_by_step)
     const std::int64_t from = DatumGetInt64(args.required(1, "from")),
                        to = DatumGetInt64(args.required(2, "to"));
     Actions actions(fcinfo);
+    if (actions.add_standby(relid))
+        return actions.finish();
     pg::require_writable("ensure_partitions()");
     pg::Spi spi;
     const PartitionSet set = managed_set(spi, relid, actions);
@@ -299,6 +308,8 @@ PS_FUNCTION(ps_drain_default)
     Oid relid = args.relation(0);
     const std::int64_t batch = checked_batch(args.required(1, "batch_rows"));
     Actions actions(fcinfo);
+    if (actions.add_standby(relid))
+        return actions.finish();
     pg::require_writable("drain_default()");
     pg::Spi spi;
     const PartitionSet set = managed_set(spi, relid, actions);
@@ -314,6 +325,8 @@ PS_FUNCTION(ps_run_drain)
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
     const std::int64_t batch = checked_batch(args.required(1, "batch_rows"));
+    if (pg::warn_on_standby())
+        return Datum(0);
     pg::require_writable("run_drain()");
     pg::Spi spi(fcinfo);
     Actions actions;

@@ -2,6 +2,7 @@
 #include "partition/partition_actions.hpp"
 
 #include "pg/ident.hpp"
+#include "pg/standby.hpp"
 
 namespace privacy_scan::partition
 {
@@ -95,6 +96,14 @@ void Actions::add_note(Oid relid, const std::string &what, const std::string &me
     action.action = what;
     action.error.message = message;
     put(relid, action, {}, {});
+}
+
+bool Actions::add_standby(Oid relid)
+{
+    const bool found = pg::is_standby();
+    if (found)
+        add_note(relid, pg::standby_action, pg::standby_message);
+    return found;
 }
 
 } // namespace privacy_scan::partition

@@ -1,4 +1,5 @@
-// The clock that jobs, schedules and guards go by. History and heartbeats go by the server's own.
+// The clock that jobs, schedules, guards and the launcher's heartbeat go by. History goes by the server's
+// own.
 #pragma once
 
 #include "pg/postgres.hpp"

@@ -35,14 +35,14 @@ void give_way(int most_ms)
     CHECK_FOR_INTERRUPTS();
 }
 
-// Red. The process IDs of those who hold any lock on the relation that ACCESS EXCLUSIVE would wait for.
-int holders_of(Oid relid, int *pids, int most)
+// Red. The process IDs of those who hold any lock on the relation that this mode would wait for.
+int holders_of(Oid relid, int lockmode, int *pids, int most)
 {
     LOCKTAG tag;
     int count = 0;
     int found = 0;
     SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
-    VirtualTransactionId *holders = GetLockConflicts(&tag, AccessExclusiveLock, &count);
+    VirtualTransactionId *holders = GetLockConflicts(&tag, lockmode, &count);
     for (int i = 0; i < count && found < most; ++i) {
         PGPROC *proc = compat::process_of(holders[i]);
         if (proc && proc->pid != MyProcPid)
@@ -51,13 +51,13 @@ int holders_of(Oid relid, int *pids, int most)
     return found;
 }
 
-std::string describe_holders(const std::vector<Oid> &relids)
+std::string describe_holders(const std::vector<Oid> &relids, int lockmode)
 {
     constexpr int most = 8;
     std::vector<int> pids;
     for (Oid relid : relids) {
         int found[most];
-        int count = guarded([&] { return holders_of(relid, found, most); });
+        int count = guarded([&] { return holders_of(relid, lockmode, found, most); });
         pids.insert(pids.end(), found, found + count);
     }
     std::sort(pids.begin(), pids.end());
@@ -68,7 +68,22 @@ std::string describe_holders(const std::vector<Oid> &relids)
     return text;
 }
 
+void add_holders(ErrorText &failure, const std::string &holders)
+{
+    failure.message += " (held by " + holders + ")";
+    failure.error.message += " (held by " + holders + ")";
+}
+
 } // namespace
+
+void name_holders(ErrorText &failure, const std::vector<Oid> &relids, int lockmode)
+{
+    if (failure.sqlstate != "55P03" || failure.message.find("(held by ") != std::string::npos)
+        return;
+    const std::string holders = describe_holders(relids, lockmode);
+    if (!holders.empty())
+        add_holders(failure, holders);
+}
 
 std::optional<ErrorText> try_with_locks(const std::vector<Oid> &relids, LockWait &wait,
                                         const std::function<void()> &body)
@@ -80,17 +95,15 @@ std::optional<ErrorText> try_with_locks(const std::vector<Oid> &relids, LockWait
         if (!failure || !is_lock_failure(*failure))
             return failure;
         // Who has let go since the try failed isn't seen any more; then those of the try before are named.
-        const std::string holders = describe_holders(relids);
+        const std::string holders = describe_holders(relids, AccessExclusiveLock);
         if (!holders.empty())
             wait.blocked_by = holders;
         if (attempt < settings::lock_attempts())
             guarded([] { give_way(settings::lock_timeout_ms()); });
         wait.waited_ms += static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
         if (attempt >= settings::lock_attempts()) {
-            if (!wait.blocked_by.empty()) {
-                failure->message += " (held by " + wait.blocked_by + ")";
-                failure->error.message += " (held by " + wait.blocked_by + ")";
-            }
+            if (!wait.blocked_by.empty())
+                add_holders(*failure, wait.blocked_by);
             return failure;
         }
     }

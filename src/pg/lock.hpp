@@ -20,6 +20,10 @@ struct LockWait {
 std::optional<ErrorText> try_with_locks(const std::vector<Oid> &relids, LockWait &wait,
                                         const std::function<void()> &body);
 
+// Adds to lock_not_available who holds locks on the relations that a lock of this mode would wait for, where
+// the error doesn't tell yet.
+void name_holders(ErrorText &failure, const std::vector<Oid> &relids, int lockmode);
+
 // lock_owned() in tries. Errors: 55P03 where they were in vain, 42P01.
 void lock_in_tries(const OwnedTable &table, int lockmode, LockWait &wait);
 

@@ -120,6 +120,7 @@ OwnerScope::OwnerScope(Oid owner)
 CatalogScope::CatalogScope() : role_(guarded([] { return schema_owner(); }), SECURITY_LOCAL_USERID_CHANGE)
 {
     pin_for_statements(settings_);
+    set_lock_timeout(settings_);
 }
 
 void require_read_committed(const char *what)

@@ -52,7 +52,8 @@ class OwnerScope
 };
 
 // While it lives, statements run as the owner of the extension's schema. For statements on the tables of the
-// schema privacy_scan alone: no name, no expression and no value type of a user's may take part.
+// schema privacy_scan alone: no name, no expression and no value type of a user's may take part. Somebody
+// else's lock on our rows or tables is waited for within our lock timeout, too.
 class CatalogScope
 {
   public:

@@ -111,10 +111,11 @@ Spi::Spi(FunctionCallInfo procedure) : in_flight_(std::uncaught_exceptions())
         fail(ERRCODE_INVALID_TRANSACTION_TERMINATION, "cannot commit as part of a larger transaction",
              "The procedure commits on its way, and this call is in a transaction block or a function.",
              "CALL it on its own.");
+    extension_ = hold_extension();
     guarded([] { SPI_connect_ext(SPI_OPT_NONATOMIC); });
 }
 
-Spi::Spi(Worker) : in_flight_(std::uncaught_exceptions())
+Spi::Spi(Worker) : extension_(hold_extension()), in_flight_(std::uncaught_exceptions())
 {
     guarded([] { SPI_connect_ext(SPI_OPT_NONATOMIC); });
 }
@@ -215,6 +216,11 @@ void Spi::commit()
     if (InLocalUserIdChange() || InSecurityRestrictedOperation())
         fail(ERRCODE_INVALID_TRANSACTION_TERMINATION, "cannot commit while another role is assumed");
     guarded([] { compat::commit_and_start(); });
+    if (!(hold_extension() == extension_))
+        throw ExtensionGone{{ERRCODE_UNDEFINED_OBJECT,
+                             "extension \"privacy_scan\" was dropped or updated meanwhile",
+                             "What was committed before stays.",
+                             {}}};
 }
 
 Cursor::Cursor(Spi &, const std::string &sql, const std::vector<Param> &params)

@@ -1,6 +1,7 @@
 // SQL from blue code: statements with typed parameters, rows as plain values.
 #pragma once
 
+#include "pg/extension.hpp"
 #include "pg/guard.hpp"
 
 extern "C" {
@@ -75,8 +76,9 @@ class Spi
 {
   public:
     Spi();
-    // For a procedure that commits on its way. Error 2D000 where the call is part of a larger transaction,
-    // which is its caller's to end.
+    // For a procedure that commits on its way: each of its transactions begins by keeping the extension from
+    // being dropped (extension.hpp). Error 2D000 where the call is part of a larger transaction, which is its
+    // caller's to end.
     explicit Spi(FunctionCallInfo procedure);
     // For a background worker with a portal of its own, which may commit, too.
     enum class Worker { yes };
@@ -97,10 +99,12 @@ class Spi
                                DestReceiver *receiver);
 
     // Commits the transaction and begins the next. Only with the second and third constructor, outside a
-    // subtransaction and with no other role assumed.
+    // subtransaction and with no other role assumed. Throws ExtensionGone where the extension was dropped or
+    // updated between the two.
     void commit();
 
   private:
+    ExtensionMark extension_{};
     int in_flight_;
 };
 

@@ -3,6 +3,7 @@
 
 #include "pg/arguments.hpp"
 #include "pg/entry.hpp"
+#include "pg/standby.hpp"
 #include "retention/condition.hpp"
 #include "retention/restore.hpp"
 
@@ -17,8 +18,12 @@ Datum restore(FunctionCallInfo fcinfo,
 {
     pg::Arguments args(fcinfo);
     const pg::OwnedTable root = pg::require_owner(args.relation(0, "root"));
-    pg::require_writable("restore_archive()");
     pg::RowSink sink(fcinfo);
+    if (pg::is_standby()) {
+        put(sink, standby_row(root.relid));
+        return Datum(0);
+    }
+    pg::require_writable("restore_archive()");
     pg::Spi spi;
     for (const ActionRow &row :
          restore_families(spi, root.relid, compile_condition(root, condition(spi, root))))

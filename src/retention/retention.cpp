@@ -5,6 +5,7 @@
 #include "pg/entry.hpp"
 #include "pg/ident.hpp"
 #include "pg/memory.hpp"
+#include "pg/standby.hpp"
 #include "pg/subxact.hpp"
 #include "retention/retention_run.hpp"
 #include "settings/settings.hpp"
@@ -163,6 +164,10 @@ PS_FUNCTION(ps_apply_retention)
     const std::int64_t at = instant_argument(args, 1);
     const std::int64_t max_rows = max_rows_argument(args, 2);
     const bool dry_run = DatumGetBool(args.required(3, "dry_run"));
+    if (!dry_run && pg::is_standby()) {
+        put_all(fcinfo, {standby_row(root)});
+        return Datum(0);
+    }
     pg::Spi spi;
     Work work(spi, policy_of_caller(spi, root), at);
     if (dry_run) {
@@ -244,6 +249,8 @@ PS_FUNCTION(ps_run_retention)
     const std::int64_t at = instant_argument(args, 1);
     const std::int64_t max_rows = max_rows_argument(args, 2);
     const Said said{DatumGetBool(args.required(3, "force")), DatumGetBool(args.required(4, "confirm"))};
+    if (pg::warn_on_standby())
+        return Datum(0);
     pg::require_writable("run_retention()");
     refuse_future(at);
     pg::Spi spi(fcinfo);
@@ -324,6 +331,8 @@ PS_FUNCTION(ps_cleanup_old_scans)
     const std::int32_t days = days_argument(args);
     const Oid scan = find_scan();
     pg::require_owner(scan);
+    if (pg::null_on_standby(fcinfo))
+        return Datum(0);
     pg::require_writable("cleanup_old_scans()");
     pg::Spi spi;
     Work work(spi, scan_policy(spi, scan, days), GetCurrentTimestamp());

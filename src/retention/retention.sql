@@ -79,7 +79,7 @@ CREATE TYPE privacy_scan.retention_action AS (
     milliseconds double precision
 );
 COMMENT ON TYPE privacy_scan.retention_action IS
-    'What a run does, or would do, to one relation: action (archive, archive whole, keep, restore), archive, rows, bytes, lock, range of the root''s keys, reason, time taken.';
+    'What a run does, or would do, to one relation: action (archive, archive whole, keep, restore, standby), archive, rows, bytes, lock, range of the root''s keys, reason, time taken.';
 
 CREATE FUNCTION privacy_scan.set_retention(
     root regclass, keep interval, key name, condition text DEFAULT NULL, archive text DEFAULT 'table',

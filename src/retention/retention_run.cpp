@@ -132,6 +132,14 @@ void RootRun::count_families(pg::Spi &spi)
             .int8(0, 1);
 }
 
+std::vector<Oid> RootRun::relations() const
+{
+    std::vector<Oid> relids;
+    for (const Member &member : work_.family.members)
+        relids.push_back(member.table.relid);
+    return relids;
+}
+
 const char *RootRun::phase() const
 {
     return !windows_                         ? "choosing partitions"

@@ -37,6 +37,7 @@ class RootRun
     std::vector<Oid> thinned() const;
 
     std::int64_t rows() const { return rows_; }
+    std::vector<Oid> relations() const; // of the family
 
     // Before the first step of a run that nobody watches. Error: 55000.
     void refuse_quiet(pg::Spi &spi) const;

@@ -100,33 +100,50 @@ void open_portal()
     PortalContext = ActivePortal->portalContext;
 }
 
-// A run that is cancelled, also because this process is told to end, is no failure of the visit.
+// One who cancels, or tells this process to end, makes no failure of the visit: the next one comes in time.
+Verdict verdict_of_error(int sqlstate)
+{
+    return sqlstate == ERRCODE_QUERY_CANCELED ? Verdict::served : Verdict::failed;
+}
+
 void run_jobs(pg::Spi &spi)
 {
     try {
         jobs::run_due(spi, pg::now(), announce);
         verdict = Verdict::served;
-    } catch (const pg::Error &error) {
-        verdict = error.sqlstate == ERRCODE_QUERY_CANCELED ? Verdict::served : Verdict::failed;
+    } catch (const pg::Error &error) { // of a run
+        verdict = verdict_of_error(error.sqlstate);
+        throw;
+    } catch (const pg::PgError &error) { // between runs
+        verdict = verdict_of_error(error.sqlstate());
         throw;
     }
 }
 
-// Blue, behind the door.
+void look_and_run()
+{
+    pg::Spi spi(pg::Spi::Worker::yes);
+    const Verdict found = extension_here(spi);
+    if (found == Verdict::served)
+        run_jobs(spi);
+    else
+        verdict = found;
+    spi.commit();
+}
+
+// Blue, behind the door. Where the extension goes in the middle of it the visit ends without a word: the next
+// one sees what is there then. The end of the process aborts what is open.
 Datum visit(FunctionCallInfo)
 {
     pg::guarded([] {
         StartTransactionCommand();
         open_portal();
     });
-    {
-        pg::Spi spi(pg::Spi::Worker::yes);
-        const Verdict found = extension_here(spi);
-        if (found == Verdict::served)
-            run_jobs(spi);
-        else
-            verdict = found;
-        spi.commit();
+    try {
+        look_and_run();
+    } catch (const pg::ExtensionGone &) {
+        verdict = Verdict::served;
+        return Datum(0);
     }
     pg::guarded([] { CommitTransactionCommand(); });
     return Datum(0);

@@ -2,6 +2,7 @@
 // catalog pg_database alone, so that it keeps no database from being dropped, renamed or copied.
 #include "pg/postgres.hpp"
 
+#include "pg/clock.hpp"
 #include "pg/guard.hpp"
 #include "pg/memory.hpp"
 #include "settings/settings.hpp"
@@ -157,11 +158,12 @@ void tick()
     bring_up_to_date(oids, count, now);
     for (int entry; (entry = take_next(now)) >= 0;)
         if (!pg::guarded([=] { return start_visit(entry); })) {
-            give_back(entry, now);
+            give_back(entry, pg::now());
             break;
         }
+    const TimestampTz ticked = pg::now();
     const StateLock lock(LW_EXCLUSIVE);
-    state->last_tick = now;
+    state->last_tick = ticked;
 }
 
 // A tick that fails is a line in the log, and the next comes a minute later.
@@ -196,7 +198,8 @@ void begin()
     pgstat_report_activity(STATE_IDLE, nullptr);
     LWLockAcquire(state->lock, LW_EXCLUSIVE);
     state->launcher_pid = MyProcPid;
-    state->launched_at = state->last_tick = GetCurrentTimestamp();
+    state->launched_at = GetCurrentTimestamp();
+    state->last_tick = pg::now();
     LWLockRelease(state->lock);
 }
 

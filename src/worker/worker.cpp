@@ -3,6 +3,7 @@
 
 #include "worker/worker.hpp"
 
+#include "pg/clock.hpp"
 #include "pg/entry.hpp"
 #include "pg/rowset.hpp"
 #include "settings/settings.hpp"
@@ -119,7 +120,7 @@ Condition condition()
     if (now.launcher_pid == 0)
         return {"attention", "the launcher is not running",
                 "the server's log says why; it starts again by itself"};
-    if (TimestampDifferenceExceeds(now.last_tick, GetCurrentTimestamp(), seconds_to_tick * 1000))
+    if (TimestampDifferenceExceeds(now.last_tick, pg::now(), seconds_to_tick * 1000))
         return {"attention", "the launcher has not moved for more than a minute", where};
     if (now.starved_at != 0 && now.starved_at >= now.last_tick - USECS_PER_MINUTE)
         return {"attention", "no worker slot was free", "raise max_worker_processes"};

@@ -1,4 +1,4 @@
-# A hot standby: reading works, maintenance says that this is a standby, what writes is refused; drained rows and
+# A hot standby: reading works, what writes says that this is a standby; drained rows and
 # old snapshots are right there, too; after promotion the work goes on.
 
 use strict;
@@ -38,24 +38,41 @@ is( $standby->safe_psql('postgres', q{SELECT relation, partitions > 3, default_r
 like($standby->safe_psql('postgres', q{SELECT status FROM privacy_scan.health() WHERE component = 'server'}),
 	qr/standby/, 'health() says what this is');
 
-# Maintenance is no error: whoever calls it by the clock need not know where the primary is.
-is( $standby->safe_psql('postgres', q{SELECT action, sqlstate IS NULL FROM privacy_scan.maintain_partitions()}),
-	'standby|t', 'maintain_partitions() returns a row that says so');
-is( $standby->safe_psql('postgres', q{SELECT relation, action FROM privacy_scan.maintain_partitions('event')}),
-	'event|standby', 'for one relation, too');
+# What writes is no error: whoever calls it by the clock need not know where the primary is. What returns rows of what it did
+# returns one that says standby.
+my %says = (
+	q{SELECT relation, action, sqlstate IS NULL FROM privacy_scan.maintain_partitions()} => '|standby|t',
+	q{SELECT relation, action FROM privacy_scan.maintain_partitions('event')} => 'event|standby',
+	q{SELECT action FROM privacy_scan.manage_partitions('event', 'at', '1 day')} => 'standby',
+	q{SELECT action FROM privacy_scan.manage_partitions('reading', 'id', 100)} => 'standby',
+	q{SELECT action FROM privacy_scan.set_partitions('event', premake => 5)} => 'standby',
+	q{SELECT action FROM privacy_scan.ensure_partitions('event', timestamptz '2030-01-01', timestamptz '2030-02-01')} => 'standby',
+	q{SELECT action FROM privacy_scan.ensure_partitions('reading', 5000, 6000)} => 'standby',
+	q{SELECT action FROM privacy_scan.drain_default('event')} => 'standby',
+	q{SELECT relation, action, message FROM privacy_scan.collect_statistics()} => '|standby|this server is a standby; call it on the primary',
+	q{SELECT relation, action, reason FROM privacy_scan.apply_retention('scan', dry_run => false)} => 'scan|standby|this server is a standby; call it on the primary',
+	q{SELECT action FROM privacy_scan.restore_archive('scan', ARRAY['1'])} => 'standby',
+	q{SELECT state FROM privacy_scan.verify_archive()} => 'standby');
+is($standby->safe_psql('postgres', $_), $says{$_}, "a row: $_") for sort keys %says;
 
-# What writes is refused.
-my @writing = (
-	q{SELECT * FROM privacy_scan.manage_partitions('event', 'at', '1 day')},
-	q{SELECT * FROM privacy_scan.manage_partitions('reading', 'id', 100)},
-	q{SELECT * FROM privacy_scan.set_partitions('event', premake => 5)},
-	q{SELECT * FROM privacy_scan.ensure_partitions('event', timestamptz '2030-01-01', timestamptz '2030-02-01')},
-	q{SELECT * FROM privacy_scan.ensure_partitions('reading', 5000, 6000)},
-	q{SELECT * FROM privacy_scan.drain_default('event')},
-	q{SELECT privacy_scan.unmanage_partitions('event')},
-	q{CALL privacy_scan.run_drain('event')},
-	q{CALL privacy_scan.run_maintenance()});
-for my $sql (@writing)
+# A procedure, and a function with room for one value only, says it in a WARNING; the value is NULL.
+my @warning = (
+	q{CALL privacy_scan.run_drain('event')}, q{CALL privacy_scan.run_maintenance()}, q{CALL privacy_scan.run_statistics()},
+	q{CALL privacy_scan.run_retention()}, q{CALL privacy_scan.run_due_jobs()}, q{CALL privacy_scan.run_job('partitions event')},
+	q{SELECT privacy_scan.request_job('partitions event') IS NULL}, q{SELECT privacy_scan.pause_job('partitions event') IS NULL},
+	q{SELECT privacy_scan.resume_job('partitions event') IS NULL}, q{SELECT privacy_scan.schedule_job('partitions event', '1 hour') IS NULL},
+	q{SELECT privacy_scan.use_pg_cron() IS NULL}, q{SELECT privacy_scan.use_worker() IS NULL});
+for my $sql (@warning)
+{
+	my ($status, $out, $err) = $standby->psql('postgres', $sql);
+	like("$status|$out|$err", qr/^0\|t?\|.*WARNING:  this server is a standby; call it on the primary$/, "a WARNING: $sql");
+}
+
+# What sets something up and has no row to say it in is refused, so that nobody takes it for done.
+my @refused = (
+	q{SELECT privacy_scan.unmanage_partitions('event')}, q{SELECT privacy_scan.set_retention('event', '1 year', 'at')},
+	q{SELECT privacy_scan.hold('scan', ARRAY['1'], 'case')}, q{SELECT privacy_scan.release_hold(1)});
+for my $sql (@refused)
 {
 	my ($status, $out, $err) = $standby->psql('postgres', "\\set VERBOSITY verbose\n$sql");
 	like($err, qr/25006/, "refused with 25006: $sql");

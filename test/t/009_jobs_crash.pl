@@ -101,6 +101,25 @@ $node->safe_psql('postgres', q{CALL privacy_scan.run_job('retention scan')});
 is(state_of('retention'), 'idle|0', 'resumed, it runs');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM public_archive.scan_archive'), '1', 'and does its work');
 
+# A long transaction is in the way: the job gives up in time and says whose it is.
+$node->safe_psql('postgres', q{INSERT INTO scan VALUES (7, '2020-01-01')});
+for my $lock ('LOCK TABLE scan IN ACCESS EXCLUSIVE MODE', 'LOCK TABLE scan IN SHARE MODE', 'ALTER TABLE scan ADD COLUMN note text')
+{
+	my ($out, $err) = ('', '');
+	my $holder = IPC::Run::start([ 'env', 'PGAPPNAME=holder', 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', "BEGIN; $lock; SELECT pg_sleep(600)" ], '>', \$out, '2>', \$err);
+	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'holder' AND wait_event = 'PgSleep'}) or die 'no holder';
+	my $pid = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE application_name = 'holder'});
+	my ($status, undef, $error) = $node->psql('postgres', qq{SET privacy_scan.lock_timeout = '50ms';\nSET privacy_scan.lock_attempts = 3;\nCALL privacy_scan.run_job('retention scan')});
+	like($error, qr/lock timeout \(held by pid $pid\)/, "$lock: the call says who is in the way");
+	is( $node->safe_psql('postgres', q{SELECT outcome, sqlstate, message ~ 'held by pid \d+', finished_at - started_at < '10 seconds' FROM privacy_scan.job_runs
+			WHERE kind = 'retention' ORDER BY id DESC LIMIT 1}),
+		'failed|55P03|t|t', 'so does the history, and it gave up in time');
+	$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+	$holder->finish;
+}
+$node->safe_psql('postgres', q{CALL privacy_scan.run_job('retention scan')});
+is(state_of('retention'), 'idle|0', 'once it is gone the job goes on');
+
 # A restart loses nothing that was scheduled; a start mark is not taken along to another server.
 my $before = $node->safe_psql('postgres', 'SELECT job, next_start FROM privacy_scan.jobs ORDER BY 1');
 $node->restart;

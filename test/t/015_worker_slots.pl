@@ -83,6 +83,8 @@ ok( $node->poll_query_until('postgres', q{
 	'the others wait, and workers shows since when');
 like($node->safe_psql('postgres', q{SELECT query FROM pg_stat_activity WHERE backend_type = 'privacy_scan worker'}),
 	qr/^privacy_scan: retention public\.scan$/, 'pg_stat_activity says for which job');
+my $worker = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'privacy_scan worker'});
+like(scalar(`ps -o args= -p $worker`), qr/privacy_scan: retention public\.scan/, 'so does the title of the process');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'privacy_scan worker'}), '1', 'one is at work');
 set('privacy_scan.worker_max', 3);
 goes_on('b', 'raised and reloaded: the next is served meanwhile');
