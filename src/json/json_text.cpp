@@ -127,8 +127,11 @@ class Writer
         appendStringInfoCharMacro(out_, '"');
     }
 
+    // No document can hold U+0000: where it stands, bytes are damaged, and nobody could read it as JSON again.
     void write_escaped(char character)
     {
+        if (character == '\0')
+            report_damage();
         static const char short_forms[] = "\"\"\\\\\bb\ff\nn\rr\tt";
         for (const char *form = short_forms; *form; form += 2) {
             if (*form == character) {

@@ -96,7 +96,7 @@ sub stop_clients
 	my (@clients) = @_;
 	for my $client (@clients)
 	{
-		$client->{run}->signal('INT');
+		$client->{run}->signal('TERM');
 		$client->{run}->finish;
 	}
 	return;
@@ -139,7 +139,13 @@ for my $kill ('copy', 'build indexes', 'wait for readers', 'switch')
 	usleep(int(rand(300_000))) if $kill ne 'switch';
 	my $pid = $node->safe_psql('postgres', q{SELECT max(pid) FROM pg_stat_activity WHERE application_name = 'splitter'});
 	$step = $node->safe_psql('postgres', 'SELECT step FROM privacy_scan.splits');
-	last if $step eq 'done' || $pid eq '';
+	if ($step eq 'done' || $pid eq '')
+	{
+		# It was faster.
+		$splitter->{run}->finish;
+		stop_clients(@clients);
+		last;
+	}
 	PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', $pid);
 	$splitter->{run}->finish;
 	$_->{run}->finish for @clients; # the crash ended them
