@@ -215,7 +215,9 @@ void put(pg::RowSink &sink, const ActionRow &row)
 
 ActionRow standby_row(Oid root)
 {
-    ActionRow row{root, pg::standby_action, {}};
+    ActionRow row{};
+    row.relid = root;
+    row.action = pg::standby_action;
     row.reason = pg::standby_message;
     return row;
 }
