@@ -101,7 +101,7 @@ class RetentionTask : public Task
     {
         if (!is_vacuumed_) {
             is_vacuumed_ = !vacuum_->step(spi);
-            return true;
+            return !is_vacuumed_ || !files_.is_done();
         }
         files_.step(spi);
         partial_failure_ = files_.failure();

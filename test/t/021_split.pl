@@ -134,7 +134,7 @@ for my $kill ('copy', 'build indexes', 'wait for readers', 'switch')
 	until ($step eq $kill || time > $deadline)
 	{
 		$step = $node->safe_psql('postgres', 'SELECT step FROM privacy_scan.splits');
-		last if !$splitter->{run}->pumpable;
+		last if $step eq 'done';
 	}
 	usleep(int(rand(300_000))) if $kill ne 'switch';
 	my $pid = $node->safe_psql('postgres', q{SELECT max(pid) FROM pg_stat_activity WHERE application_name = 'splitter'});
