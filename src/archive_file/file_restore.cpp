@@ -106,8 +106,9 @@ retention::RowTotal insert_rows(pg::Spi &spi, Oid relid, FileReader &reader)
     return total;
 }
 
-// As the owner, who has locked the table.
-std::int64_t fill(pg::Spi &spi, Oid relid, const ListedFile &file)
+} // namespace
+
+std::int64_t fill_from_file(pg::Spi &spi, Oid relid, const ListedFile &file)
 {
     const Descriptor directory = open_archive_directory();
     const TextScope text;
@@ -123,8 +124,6 @@ std::int64_t fill(pg::Spi &spi, Oid relid, const ListedFile &file)
     return total.rows;
 }
 
-} // namespace
-
 std::int64_t restore_into(pg::Spi &spi, const Entry &entry, Oid relid)
 {
     const pg::OwnedTable into = require_target(spi, relid);
@@ -132,7 +131,7 @@ std::int64_t restore_into(pg::Spi &spi, const Entry &entry, Oid relid)
     require_intact(file);
     pg::lock_owned(into, RowExclusiveLock);
     pg::OwnerScope owner(into.owner);
-    return fill(spi, relid, file);
+    return fill_from_file(spi, relid, file);
 }
 
 std::int64_t restore_table(pg::Spi &spi, const Entry &entry)
@@ -150,7 +149,7 @@ std::int64_t restore_table(pg::Spi &spi, const Entry &entry)
         spi.run("CREATE TABLE " + entry.leaf + " () INHERITS (" + pg::qualified_name(archive.relid) + ")");
         const Oid relid = relation_named(spi, entry.leaf);
         pg::undo_default_privileges(spi, relid);
-        rows = fill(spi, relid, file);
+        rows = fill_from_file(spi, relid, file);
     }
     pg::CatalogScope scope;
     spi.run("UPDATE privacy_scan.archive_file_ledger SET removed_at = NULL, recalled_at = clock_timestamp(),"

@@ -21,7 +21,19 @@ namespace privacy_scan::jobs
 
 const char *to_string(Kind kind)
 {
-    return kind == Kind::partitions ? "partitions" : kind == Kind::retention ? "retention" : "statistics";
+    switch (kind) {
+    case Kind::partitions:
+        return "partitions";
+    case Kind::retention:
+        return "retention";
+    case Kind::statistics:
+        return "statistics";
+    case Kind::verification:
+        return "verification";
+    case Kind::drill:
+        break;
+    }
+    return "drill";
 }
 
 Micros micros_of(const Interval &interval)
@@ -72,6 +84,10 @@ const char *hint_of_missing(Kind kind)
         return "Call privacy_scan.manage_partitions() first.";
     case Kind::retention:
         return "Call privacy_scan.set_retention() first.";
+    case Kind::verification:
+    case Kind::drill:
+        return "The names are 'verification privacy_scan.archive_ledger' and 'drill "
+               "privacy_scan.archive_ledger'; they are there once something was archived.";
     case Kind::statistics:
         break;
     }
@@ -82,7 +98,8 @@ const char *hint_of_missing(Kind kind)
 
 Kind kind_of_name(const std::string &name)
 {
-    for (Kind kind : {Kind::partitions, Kind::retention, Kind::statistics})
+    for (Kind kind :
+         {Kind::partitions, Kind::retention, Kind::statistics, Kind::verification, Kind::drill})
         if (name == to_string(kind))
             return kind;
     pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "there is no kind of job \"" + name + "\"", {},

@@ -1,6 +1,6 @@
 -- jobs: what is to run when, and how it went.
 CREATE TABLE privacy_scan.job_schedules (
-    kind         text     NOT NULL CHECK (kind IN ('partitions', 'retention', 'statistics')),
+    kind         text     NOT NULL CHECK (kind IN ('partitions', 'retention', 'statistics', 'verification', 'drill')),
     relation     regclass NOT NULL,
     every        interval,
     at           time,
@@ -96,17 +96,23 @@ FROM (SELECT 'partitions' AS kind, 1 AS number, relation FROM privacy_scan.parti
       UNION ALL SELECT 'statistics', 3, 'privacy_scan.metric_samples'
       WHERE EXISTS (SELECT FROM privacy_scan.partition_policies o JOIN pg_class r ON r.oid = o.relation
                     WHERE o.relation <> 'privacy_scan.metric_samples'::regclass)
-         OR EXISTS (SELECT FROM privacy_scan.retention_rules o JOIN pg_class r ON r.oid = o.root)) p
+         OR EXISTS (SELECT FROM privacy_scan.retention_rules o JOIN pg_class r ON r.oid = o.root)
+      -- Two for all archives: they stay when their policies have gone.
+      UNION ALL SELECT k.kind, k.number, 'privacy_scan.archive_ledger'::regclass
+      FROM (VALUES ('verification', 4), ('drill', 5)) k (kind, number)
+      WHERE EXISTS (SELECT FROM privacy_scan.archive_ledger)) p
 JOIN (VALUES ('partitions', interval '5 minutes', NULL::time, 'UTC', interval '30 seconds', true),
              ('retention', interval '1 day', time '03:00', 'UTC', interval '15 minutes', false),
-             ('statistics', interval '1 hour', NULL, 'UTC', interval '5 minutes', true))
+             ('statistics', interval '1 hour', NULL, 'UTC', interval '5 minutes', true),
+             ('verification', interval '1 day', time '04:00', 'UTC', interval '15 minutes', false),
+             ('drill', interval '7 days', time '05:00', 'UTC', interval '15 minutes', false))
      d (kind, every, at, time_zone, jitter, at_once) ON d.kind = p.kind
 JOIN pg_class c ON c.oid = p.relation
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN privacy_scan.job_schedules s ON s.kind = p.kind AND s.relation = p.relation
 LEFT JOIN privacy_scan.job_states t ON t.kind = p.kind AND t.relation = p.relation;
 COMMENT ON VIEW privacy_scan.job_definitions IS
-    'Every job with its schedule and state: one for each partition set and retention policy, and one for the statistics of all. Read privacy_scan.jobs instead.';
+    'Every job with its schedule and state: one for each partition set and retention policy, one for the statistics of all, two for all archives. Read privacy_scan.jobs instead.';
 
 CREATE VIEW privacy_scan.jobs WITH (security_barrier) AS
 SELECT j.job, j.kind, j.relation AS object, pg_get_userbyid(j.owner) AS owner,
@@ -162,7 +168,7 @@ CROSS JOIN LATERAL (
     SELECT p.done / extract(epoch FROM greatest(clock_timestamp() - r.started_at, '1 millisecond'))::double precision AS rate) s
 WHERE j.is_running AND pg_has_role(j.owner, 'USAGE');
 COMMENT ON VIEW privacy_scan.progress IS
-    'The jobs of the reader''s relations that run now: phase and relation, how much is done of how much (partitions: made, or rows drained; retention: rows archived of an estimate; statistics: relations), rate per second since the run began, when it would end at that rate, and whose locks it waits for.';
+    'The jobs of the reader''s relations that run now: phase and relation, how much is done of how much (partitions: made, or rows drained; retention: rows archived of an estimate; statistics: relations; verification and drill: archives), rate per second since the run began, when it would end at that rate, and whose locks it waits for.';
 GRANT SELECT ON privacy_scan.progress TO PUBLIC;
 
 CREATE PROCEDURE privacy_scan.run_job(job text, at timestamptz DEFAULT now())

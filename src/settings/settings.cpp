@@ -11,7 +11,9 @@ namespace privacy_scan::settings
 namespace
 {
 
+int archive_drill_size_value;
 int archive_level_value;
+int archive_sample_value;
 int clock_offset_value;
 int concurrent_lock_timeout_value;
 int job_history_value;
@@ -44,8 +46,14 @@ struct IntSetting {
 };
 
 constexpr IntSetting int_settings[] = {
+    {"privacy_scan.archive_drill_size", "Up to which size an archive is restored as a drill; 0: any.",
+     "The size of its values, uncompressed. A drill needs about as much room meanwhile.",
+     &archive_drill_size_value, 1024 * 1024, 0, INT_MAX, PGC_SUSET, GUC_UNIT_KB},
     {"privacy_scan.archive_level", "The zstd level of archive files.",
      "Higher ones take longer and give smaller files.", &archive_level_value, 3, 1, 19, PGC_USERSET, 0},
+    {"privacy_scan.archive_sample", "How many archives a run of the job of verification reads.",
+     "Those that nobody has looked at for longest; what was damaged is always read.", &archive_sample_value,
+     10, 1, INT_MAX, PGC_SUSET, 0},
     {"privacy_scan.clock_offset", "How far the clock of jobs is ahead of the server's. For tests.",
      "Job starts, and the guards of retention, go by it.", &clock_offset_value, 0, -INT32_MAX, INT32_MAX,
      PGC_SUSET, GUC_UNIT_S | GUC_NOT_IN_SAMPLE},
@@ -126,9 +134,17 @@ void define()
     pg::compat::reserve_guc_prefix("privacy_scan");
 }
 
+int archive_drill_size_kb()
+{
+    return archive_drill_size_value;
+}
 int archive_level()
 {
     return archive_level_value;
+}
+int archive_sample()
+{
+    return archive_sample_value;
 }
 int clock_offset_s()
 {

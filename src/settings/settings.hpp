@@ -7,7 +7,9 @@ namespace privacy_scan::settings
 // Defines them all. Red: called once, from _PG_init.
 void define();
 
+int archive_drill_size_kb();      // privacy_scan.archive_drill_size; 0: any
 int archive_level();              // privacy_scan.archive_level
+int archive_sample();             // privacy_scan.archive_sample
 int clock_offset_s();             // privacy_scan.clock_offset
 int concurrent_lock_timeout_ms(); // privacy_scan.concurrent_lock_timeout
 int job_history();                // privacy_scan.job_history

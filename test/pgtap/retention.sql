@@ -30,6 +30,7 @@ SELECT set_eq('SELECT signature FROM routines', ARRAY[
   'privacy_scan.confirm_archive(bigint,text)',
   'privacy_scan.export_archives(regclass)',
   'privacy_scan.restore_file(bigint,regclass)',
+  'privacy_scan.drill_archive(bigint)',
   'privacy_scan.restore_archive(regclass,text[])',
   'privacy_scan.restore_archive(regclass,text)',
   'privacy_scan.row_digest(record)',
@@ -65,14 +66,15 @@ SELECT columns_are('privacy_scan', 'archives', ARRAY['id', 'archived_at', 'root'
 SELECT columns_are('privacy_scan', 'holds', ARRAY['id', 'root', 'condition', 'reason', 'until', 'held_at', 'held_by', 'released_at', 'released_by', 'in_force']);
 SELECT columns_are('privacy_scan', 'hold_ledger', ARRAY['id', 'root', 'condition', 'reason', 'until', 'held_at', 'held_by', 'released_at', 'released_by']);
 SELECT columns_are('privacy_scan', 'archive_checks', ARRAY['target', 'leaf', 'state', 'since', 'checked_at', 'detail']);
-SELECT is_empty($$SELECT c FROM unnest('{retention_policies,archives,archive_files,holds}'::text[]) c, pg_class r
+SELECT is_empty($$SELECT c FROM unnest('{retention_policies,archives,archive_files,archive_drills,holds}'::text[]) c, pg_class r
   WHERE r.oid = ('privacy_scan.' || c)::regclass AND NOT coalesce(r.reloptions @> '{security_barrier=true}', false)$$, 'the views are security barriers');
-SELECT is_empty($$SELECT c FROM unnest('{hold_ledger,holds,archive_checks,archive_windows,archive_file_ledger,archive_files,retention_rules,archive_ledger,retention_policies,archives,retention_action,row_set}'::text[]) c
+SELECT is_empty($$SELECT c FROM unnest('{hold_ledger,holds,archive_checks,archive_windows,archive_file_ledger,archive_files,archive_drill_log,archive_drills,retention_rules,archive_ledger,retention_policies,archives,retention_action,row_set}'::text[]) c
   WHERE coalesce(obj_description(('privacy_scan.' || c)::regclass, 'pg_class'), obj_description(to_regtype('privacy_scan.' || c), 'pg_type')) IS NULL$$, 'each has a comment');
 SELECT set_has($$SELECT c::regclass::text FROM pg_extension, unnest(extconfig) c WHERE extname = 'privacy_scan'$$,
-  $$VALUES ('privacy_scan.hold_ledger'), ('privacy_scan.hold_ledger_id_seq'), ('privacy_scan.archive_checks'), ('privacy_scan.archive_windows'), ('privacy_scan.archive_windows_id_seq'), ('privacy_scan.archive_file_ledger'), ('privacy_scan.retention_rules'), ('privacy_scan.archive_ledger'), ('privacy_scan.archive_ledger_id_seq')$$, 'pg_dump takes policies and ledger along');
-SELECT results_eq($$SELECT name, context, setting FROM pg_settings WHERE name LIKE 'privacy\_scan.retention\_%' ORDER BY name$$,
-  $$VALUES ('privacy_scan.retention_batch_rows', 'user', '50000'), ('privacy_scan.retention_keep_partitions', 'superuser', '2'),
+  $$VALUES ('privacy_scan.hold_ledger'), ('privacy_scan.hold_ledger_id_seq'), ('privacy_scan.archive_checks'), ('privacy_scan.archive_windows'), ('privacy_scan.archive_windows_id_seq'), ('privacy_scan.archive_file_ledger'), ('privacy_scan.archive_drill_log'), ('privacy_scan.archive_drill_log_id_seq'), ('privacy_scan.retention_rules'), ('privacy_scan.archive_ledger'), ('privacy_scan.archive_ledger_id_seq')$$, 'pg_dump takes policies and ledger along');
+SELECT results_eq($$SELECT name, context, setting FROM pg_settings WHERE name ~ '^privacy_scan.(retention|archive)_' ORDER BY name$$,
+  $$VALUES ('privacy_scan.archive_directory', 'superuser', ''), ('privacy_scan.archive_drill_size', 'superuser', '1048576'), ('privacy_scan.archive_level', 'user', '3'),
+    ('privacy_scan.archive_sample', 'superuser', '10'), ('privacy_scan.retention_batch_rows', 'user', '50000'), ('privacy_scan.retention_keep_partitions', 'superuser', '2'),
     ('privacy_scan.retention_quiet_days', 'superuser', '31'), ('privacy_scan.retention_run_rows', 'user', '0'),
     ('privacy_scan.retention_vacuum_percent', 'user', '2'), ('privacy_scan.retention_whole_rows', 'user', '10000')$$, 'its settings');
 
