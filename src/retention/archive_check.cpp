@@ -30,7 +30,7 @@ std::vector<ArchiveCheck> archives_to_check(pg::Spi &spi, std::optional<std::int
                 " EXISTS (SELECT FROM privacy_scan.archive_file_ledger f"
                 "  WHERE f.target = a.target AND f.leaf = a.leaf AND f.removed_at IS NOT NULL)"
                 " FROM privacy_scan.archive_ledger a LEFT JOIN pg_catalog.pg_class r ON r.oid = a.relation"
-                " WHERE $1 IS NULL OR a.id = $1 ORDER BY a.target, a.leaf",
+                " WHERE a.action <> 'discard' AND ($1 IS NULL OR a.id = $1) ORDER BY a.target, a.leaf",
                 {id ? pg::int8_param(*id) : pg::null_param(INT8OID), pg::oid_param(caller)});
     if (id && rows.empty())
         pg::fail(ERRCODE_UNDEFINED_OBJECT, "there is no archive " + std::to_string(*id), {},
@@ -56,7 +56,7 @@ struct Expected {
 Expected read_ledger(pg::Spi &spi, const std::string &target, const std::string &leaf)
 {
     pg::CatalogScope scope;
-    pg::Rows rows = spi.run("SELECT rows, digest, action = 'restore' FROM privacy_scan.archive_ledger"
+    pg::Rows rows = spi.run("SELECT rows, digest, action <> 'archive' FROM privacy_scan.archive_ledger"
                             " WHERE target = $1 AND leaf = $2",
                             {pg::text_param(target), pg::text_param(leaf)});
     Expected expected;

@@ -53,7 +53,10 @@ std::string news_of_whole(const Work &work, const Window &window, const Batch &b
     for (const Leaf &leaf : window.leaves)
         leaves += (leaves.empty() ? "" : ", ") + leaf.name;
     const std::string ms = std::to_string(locked_ms);
-    return work.family.root().name + ": " + leaves + " archived whole, " + std::to_string(batch.rows) +
+    const char *action = work.policy.discards()   ? " discarded whole, "
+                         : work.policy.detaches() ? " detached, "
+                                                  : " archived whole, ";
+    return work.family.root().name + ": " + leaves + action + std::to_string(batch.rows) +
            " rows, " + std::to_string(batch.roots) + " families, strong locks held for " +
            ms.substr(0, ms.find('.') + 2) + " ms";
 }
@@ -61,7 +64,8 @@ std::string news_of_whole(const Work &work, const Window &window, const Batch &b
 } // namespace
 
 RootRun::RootRun(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows, Said said)
-    : work_(spi, policy_of_caller(spi, root), at), summary_(work_), at_(at), max_rows_(max_rows), said_(said)
+    : work_(spi, policy_of_caller(spi, root), at), summary_(work_), at_(at), max_rows_(max_rows), said_(said),
+      grace_(work_.policy, at)
 {
 }
 
@@ -96,10 +100,11 @@ void RootRun::move_next_batch(pg::Spi &spi)
 {
     const Batch batch = move_batch(spi, work_, max_rows_, false);
     add(batch);
-    is_done_ = batch.last;
+    is_moved_ = batch.last;
     if (batch.roots > 0)
         news_.push_back(work_.family.root().name + ": batch of " + std::to_string(batch.rows) +
-                        " rows archived, " + std::to_string(summary_.roots()) + " families in all, up to " +
+                        " rows " + (work_.policy.discards() ? "discarded, " : "archived, ") +
+                        std::to_string(summary_.roots()) + " families in all, up to " +
                         batch.key_to);
 }
 
@@ -109,10 +114,12 @@ void RootRun::step(pg::Spi &spi)
         windows_ = find_windows(spi, work_, at_, said_);
     else if (next_window_ < windows_->size())
         move_next_window(spi);
-    else
+    else if (!is_moved_)
         move_next_batch(spi);
-    if (!is_done_ && is_full()) {
-        is_done_ = true;
+    else
+        grace_.step(spi, news_);
+    if (!is_moved_ && is_full()) {
+        is_moved_ = true;
         news_.push_back(work_.family.root().name + ": stopped at privacy_scan.retention_run_rows = " +
                         std::to_string(settings::retention_run_rows()) + ", the next run goes on");
     }
@@ -143,6 +150,7 @@ std::vector<Oid> RootRun::relations() const
 const char *RootRun::phase() const
 {
     return !windows_                         ? "choosing partitions"
+           : is_moved_                       ? "dropping detached partitions"
            : next_window_ < windows_->size() ? "archiving partitions"
                                              : "archiving rows";
 }
@@ -150,7 +158,7 @@ const char *RootRun::phase() const
 std::optional<std::int64_t> RootRun::estimated_rows() const
 {
     const std::int64_t gone = summary_.roots();
-    if (is_done_)
+    if (is_moved_)
         return rows_;
     if (!expired_ || (gone == 0 && *expired_ > 0))
         return std::nullopt;

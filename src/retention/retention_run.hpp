@@ -1,6 +1,7 @@
 // A run of one root's retention, a transaction at a time: what run_retention() and a job have in common.
 #pragma once
 
+#include "retention/grace.hpp"
 #include "retention/retention_guard.hpp"
 #include "retention/retention_plan.hpp"
 #include "retention/whole_leaf.hpp"
@@ -14,7 +15,7 @@ void refuse_future(std::int64_t at);
 // The policy of a root that the caller owns. Errors: 42501, 42704.
 Policy policy_of_caller(pg::Spi &spi, Oid root);
 
-// Whole partitions first, then batch after batch.
+// Whole partitions first, then batch after batch, then what was detached and whose grace period has ended.
 class RootRun
 {
   public:
@@ -24,7 +25,7 @@ class RootRun
     // Goes on in the caller's transaction, which should be committed then: looks for what may go whole, moves
     // one window of it, or one batch. Errors: those of the guards (55000), of move_window() and move_batch().
     void step(pg::Spi &spi);
-    bool is_done() const { return is_done_; }
+    bool is_done() const { return is_moved_ && grace_.is_done(); }
 
     // What the steps since the last call have to say, a line each.
     std::vector<std::string> take_news() { return std::exchange(news_, {}); }
@@ -64,7 +65,8 @@ class RootRun
     std::size_t next_window_ = 0;
     std::int64_t rows_ = 0;
     std::optional<std::int64_t> expired_; // families, where they were counted
-    bool is_done_ = false;
+    bool is_moved_ = false; // all that has expired, or as much as one run may
+    GraceRun grace_;
     std::vector<std::string> news_;
 };
 

@@ -11,6 +11,10 @@ use PrivacyScanTest;
 use Test::More;
 use Time::HiRes qw(usleep);
 
+my $seed = $ENV{PS_SEED} // time;
+srand($seed);
+note("PS_SEED=$seed");
+
 my $files = PostgreSQL::Test::Utils::tempdir();
 chmod 0700, $files;
 my $node = new_server('main', "privacy_scan.archive_directory = '$files'", 'privacy_scan.retention_whole_rows = 1',
@@ -95,5 +99,43 @@ kill_during("SELECT privacy_scan.drill_archive($id)", q{SELECT count(*) > 0 FROM
 is(sql(q{SELECT count(*) FROM pg_class WHERE relname ~ 'drill_[0-9]'}), 0, 'nothing of the scratch table is there');
 cmp_ok(sql('SELECT pg_database_size(current_database())') - $size, '<', 5_000_000, 'nor of its space');
 is(sql("SELECT state FROM privacy_scan.drill_archive($id)"), 'ok', 'the next drill works');
+
+# Detached, the server dying on the way: every row is once in the live relation, in the archive, or in a leaf that stands alone.
+sub everything
+{
+	my $alone = sql(q{SELECT coalesce(string_agg(format(' UNION ALL SELECT id FROM %s', d.leaf), ''), '') FROM privacy_scan.detached_leaves d
+		WHERE NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = d.leaf::regclass) AND leaf ~ 'Evidence'});
+	my $archive = sql(q{SELECT to_regclass('public_gone."Evidence_archive"') IS NOT NULL}) eq 't' ? 'UNION ALL SELECT id FROM public_gone."Evidence_archive"' : '';
+	return sql(qq{SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM "Evidence" $archive $alone) e});
+}
+sub orphans { return sql('SELECT count(*) FROM "Evidence" e WHERE NOT EXISTS (SELECT FROM "Scan" s WHERE s.id = e.scan)') }
+sub settle
+{
+	my ($statement, $most) = @_;
+	for my $wait (map { int rand $most } 1 .. 2)
+	{
+		kill_during($statement, \$wait);
+		is(everything() =~ /^(\d+)\|\1$/, 1, "killed after $wait ms: no row twice");
+		is(orphans(), 0, 'no orphan');
+		is(sql('SELECT count(*) FROM privacy_scan.check_archives() WHERE archive ~ \'gone\''), 0, 'the ledger is right');
+	}
+	return sql($statement);
+}
+sql('SELECT privacy_scan.drop_retention(\'"Scan"\'); DROP TABLE "Scan", "Evidence" CASCADE');
+make_family();
+my $all = everything();
+sql(q{SELECT privacy_scan.set_retention('"Scan"', '365 days', 'at', archive => 'detach', grace => '1 day', archive_schema => 'public_gone')});
+my $run = q{CALL privacy_scan.run_retention('"Scan"', confirm => true, max_rows => 300)};
+settle($run, 300);
+is(everything(), $all, 'every row is there once');
+is(sql(q{SELECT count(*) FROM privacy_scan.detached_leaves WHERE leaf ~ 'Evidence_[12]"'}), 2, 'two leaves stand alone');
+
+# Their time has come, and the server dies again.
+sql(q{UPDATE privacy_scan.detached_tables SET detached_at = detached_at - interval '2 days'});
+settle($run, 150);
+is(sql('SELECT count(*) FROM privacy_scan.detached_leaves'), 0, 'all have gone');
+is(sql(q{SELECT count(*) FROM "Evidence"}), 20010, 'what has not expired stays');
+is(sql(q{SELECT sum(CASE action WHEN 'archive' THEN rows ELSE -rows END) FROM privacy_scan.archives WHERE archive ~ 'gone'}), 0, 'and the ledger knows');
+is(sql(q{SELECT count(*) FROM pg_class c JOIN pg_inherits ON inhrelid = c.oid WHERE relnamespace = 'public_gone'::regnamespace AND relpages > 0}), 0, 'nothing is left');
 
 done_testing();
