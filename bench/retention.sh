@@ -86,7 +86,7 @@ compare() {
   for ((round = 1; round <= ROUNDS; round++)); do
     run_once "$store" "SELECT usual_cleanup($MONTH::timestamp - interval '12 months') AS gone \gset" >>"$results/usual"
     run_once "$store" "CALL privacy_scan.run_retention('\"Scan\"', $MONTH, confirm => true);" >>"$results/ours"
-    run_once "$store" "SET privacy_scan.retention_whole_rows = 0; CALL privacy_scan.run_retention('\"Scan\"', $MONTH);" >>"$results/rows"
+    run_once "$store" "SET privacy_scan.retention_whole_rows = 0; CALL privacy_scan.run_retention('\"Scan\"', $MONTH, confirm => true);" >>"$results/rows"
   done
   printf '%-12s %-7s %8s %8s %8s\n' "$store" way ms 'cpu ms' 'WAL MB'
   for way in usual rows ours; do

@@ -4,9 +4,7 @@
 #include "pg/arguments.hpp"
 #include "pg/entry.hpp"
 #include "pg/ident.hpp"
-#include "pg/memory.hpp"
 #include "pg/standby.hpp"
-#include "pg/subxact.hpp"
 #include "retention/retention_run.hpp"
 #include "settings/settings.hpp"
 
@@ -226,33 +224,6 @@ PS_FUNCTION(ps_apply_retention)
 namespace
 {
 
-void notify(const std::vector<std::string> &news)
-{
-    for (const std::string &line : news) {
-        const char *text = line.c_str();
-        pg::guarded([=] { ereport(NOTICE, (errmsg_internal("%s", text))); });
-    }
-}
-
-// Step after step, each committed. What fails is rolled back and returned; what was committed stays.
-std::optional<pg::ErrorText> run_root(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows,
-                                      Said said)
-{
-    std::optional<RootRun> run;
-    auto failure = pg::try_in_subtransaction([&] { run.emplace(spi, root, at, max_rows, said); });
-    while (!failure && !run->is_done()) {
-        pg::MemoryScope memory("step of run_retention");
-        failure = pg::try_in_subtransaction([&] { run->step(spi); });
-        spi.commit();
-        if (!failure)
-            notify(run->take_news());
-    }
-    if (run)
-        run->analyze(spi);
-    spi.commit();
-    return failure;
-}
-
 // The root may be gone by now, which must not stop the others.
 std::string name_of(Oid root)
 {
@@ -299,7 +270,8 @@ PS_FUNCTION(ps_run_retention)
     }
     std::optional<pg::ErrorText> first;
     for (Oid root : roots) {
-        auto failure = run_root(spi, root, at, max_rows, said);
+        std::optional<RootRun> run;
+        auto failure = run_to_end(spi, run, [&] { run.emplace(spi, root, at, max_rows, said); });
         if (!failure)
             continue;
         if (roots.size() > 1)

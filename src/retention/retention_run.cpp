@@ -4,6 +4,9 @@
 #include "retention/retention_run.hpp"
 
 #include "pg/clock.hpp"
+#include "pg/ident.hpp"
+#include "pg/memory.hpp"
+#include "pg/subxact.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
@@ -32,12 +35,16 @@ namespace
 {
 
 // The windows that may go whole, once the guards have let them pass.
-std::vector<Window> find_windows(pg::Spi &spi, const Work &work, std::int64_t at, Said said)
+std::vector<Window> find_windows(pg::Spi &spi, const Work &work, std::int64_t at, Said said,
+                                 const std::optional<PlanBudget> &budget)
 {
     pg::OwnerScope owner(work.family.root().table.owner);
     std::vector<Window> expired;
     for (Window &window : windows_of(work, choose_leaves(spi, work))) {
-        auto stays = [&](const Leaf &leaf) { return !seems_expired(spi, work, leaf); };
+        auto stays = [&](const Leaf &leaf) {
+            return budget ? !budget->goes_whole(pg::qualified_name(leaf.table.relid))
+                          : !seems_expired(spi, work, leaf);
+        };
         window.leaves.erase(std::remove_if(window.leaves.begin(), window.leaves.end(), stays),
                             window.leaves.end());
         if (!window.leaves.empty())
@@ -69,9 +76,15 @@ RootRun::RootRun(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows,
 {
 }
 
+RootRun::RootRun(pg::Spi &spi, const MadePlan &plan, std::int64_t max_rows, Said said)
+    : RootRun(spi, plan.root, plan.at, max_rows, said)
+{
+    budget_.emplace(plan);
+}
+
 bool RootRun::is_full() const
 {
-    return settings::retention_run_rows() > 0 && rows_ >= settings::retention_run_rows();
+    return !budget_ && settings::retention_run_rows() > 0 && rows_ >= settings::retention_run_rows();
 }
 
 void RootRun::add(const Batch &batch)
@@ -80,18 +93,53 @@ void RootRun::add(const Batch &batch)
     rows_ += batch.rows;
 }
 
+// Before the batch is committed: what is not in the plan is rolled back.
+void RootRun::take_from_plan(const Batch &batch)
+{
+    if (!budget_)
+        return;
+    for (const Moved &moved : batch.moved)
+        if (moved.whole.empty())
+            budget_->take_rows(pg::qualified_name(moved.relid), moved.rows);
+}
+
+// leaves: the names that they had before.
+void RootRun::take_from_plan(const Batch &batch, const Window &window, const std::vector<std::string> &leaves)
+{
+    take_from_plan(batch);
+    for (std::size_t i = 0; budget_ && i < window.leaves.size(); ++i)
+        for (const Moved &moved : batch.moved)
+            if (!moved.whole.empty() &&
+                moved.relid == work_.family.members[window.leaves[i].member].table.relid)
+                budget_->take_whole(leaves[i], moved.rows);
+}
+
+void RootRun::require_as_planned() const
+{
+    if (budget_)
+        budget_->require_spent();
+}
+
 void RootRun::move_next_window(pg::Spi &spi)
 {
     const Window &window = (*windows_)[next_window_];
+    std::vector<std::string> names;
+    for (const Leaf &leaf : window.leaves)
+        names.push_back(pg::qualified_name(leaf.table.relid));
     Batch batch;
     double locked_ms = 0;
     const std::optional<std::string> why = move_window(spi, work_, window, batch, locked_ms);
     ++next_window_;
+    if (why && budget_)
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                 names.front() + " cannot go as it was planned", *why + ".",
+                 "What was committed stays. Make a new plan for the rest.");
     if (why) {
         news_.push_back(work_.family.root().name + ": " + window.leaves.front().name +
                         " goes row by row: " + *why);
         return;
     }
+    take_from_plan(batch, window, names);
     add(batch);
     news_.push_back(news_of_whole(work_, window, batch, locked_ms));
 }
@@ -99,6 +147,7 @@ void RootRun::move_next_window(pg::Spi &spi)
 void RootRun::move_next_batch(pg::Spi &spi)
 {
     const Batch batch = move_batch(spi, work_, max_rows_, false);
+    take_from_plan(batch);
     add(batch);
     is_moved_ = batch.last;
     if (batch.roots > 0)
@@ -111,7 +160,7 @@ void RootRun::move_next_batch(pg::Spi &spi)
 void RootRun::step(pg::Spi &spi)
 {
     if (!windows_)
-        windows_ = find_windows(spi, work_, at_, said_);
+        windows_ = find_windows(spi, work_, at_, said_, budget_);
     else if (next_window_ < windows_->size())
         move_next_window(spi);
     else if (!is_moved_)
@@ -186,6 +235,38 @@ void RootRun::analyze(pg::Spi &spi) const
 {
     if (summary_.roots() > 0)
         retention::analyze(spi, work_, summary_);
+}
+
+namespace
+{
+
+void notify(const std::vector<std::string> &news)
+{
+    for (const std::string &line : news) {
+        const char *text = line.c_str();
+        pg::guarded([=] { ereport(NOTICE, (errmsg_internal("%s", text))); });
+    }
+}
+
+} // namespace
+
+std::optional<pg::ErrorText> run_to_end(pg::Spi &spi, std::optional<RootRun> &run,
+                                        const std::function<void()> &make)
+{
+    auto failure = pg::try_in_subtransaction(make);
+    while (!failure && !run->is_done()) {
+        pg::MemoryScope memory("step of run_retention");
+        failure = pg::try_in_subtransaction([&] { run->step(spi); });
+        spi.commit();
+        if (!failure)
+            notify(run->take_news());
+    }
+    if (run)
+        run->analyze(spi);
+    spi.commit();
+    if (!failure)
+        failure = pg::try_in_subtransaction([&] { run->require_as_planned(); });
+    return failure;
 }
 
 } // namespace privacy_scan::retention

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "retention/grace.hpp"
+#include "retention/made_plan.hpp"
 #include "retention/retention_guard.hpp"
 #include "retention/retention_plan.hpp"
 #include "retention/whole_leaf.hpp"
@@ -22,9 +23,17 @@ class RootRun
     // Errors: 42501, 42704 and those of a family.
     RootRun(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows, Said said = {});
 
+    // By a plan: it does that and nothing else, whatever privacy_scan.retention_run_rows says; a step that
+    // would do more, or in another way, fails with 55000.
+    RootRun(pg::Spi &spi, const MadePlan &plan, std::int64_t max_rows, Said said);
+
+    // Once it is done. Error: 55000 where less was found than the plan says.
+    void require_as_planned() const;
+
     // Goes on in the caller's transaction, which should be committed then: looks for what may go whole, moves
     // one window of it, or one batch. Errors: those of the guards (55000), of move_window() and move_batch().
     void step(pg::Spi &spi);
+    bool has_begun() const { return rows_ > 0 || is_moved_; } // something may be committed that it did
     bool is_done() const { return is_moved_ && grace_.is_done(); }
 
     // What the steps since the last call have to say, a line each.
@@ -54,6 +63,8 @@ class RootRun
   private:
     bool is_full() const;
     void add(const Batch &batch);
+    void take_from_plan(const Batch &batch);
+    void take_from_plan(const Batch &batch, const Window &window, const std::vector<std::string> &leaves);
     void move_next_window(pg::Spi &spi);
     void move_next_batch(pg::Spi &spi);
 
@@ -67,7 +78,13 @@ class RootRun
     std::optional<std::int64_t> expired_; // families, where they were counted
     bool is_moved_ = false; // all that has expired, or as much as one run may
     GraceRun grace_;
+    std::optional<PlanBudget> budget_; // where a plan is followed
     std::vector<std::string> news_;
 };
+
+// Step after step, each committed, with a NOTICE for what it did. What fails is rolled back and returned; what
+// was committed stays. make: makes the run.
+std::optional<pg::ErrorText> run_to_end(pg::Spi &spi, std::optional<RootRun> &run,
+                                        const std::function<void()> &make);
 
 } // namespace privacy_scan::retention

@@ -52,13 +52,14 @@ my %says = (
 	q{SELECT relation, action, message FROM privacy_scan.collect_statistics()} => '|standby|this server is a standby; call it on the primary',
 	q{SELECT relation, action, reason FROM privacy_scan.apply_retention('scan', dry_run => false)} => 'scan|standby|this server is a standby; call it on the primary',
 	q{SELECT action FROM privacy_scan.restore_archive('scan', ARRAY['1'])} => 'standby',
+	q{SELECT state FROM privacy_scan.drill_archive(1)} => 'standby',
 	q{SELECT state FROM privacy_scan.verify_archive()} => 'standby');
 is($standby->safe_psql('postgres', $_), $says{$_}, "a row: $_") for sort keys %says;
 
 # A procedure, and a function with room for one value only, says it in a WARNING; the value is NULL.
 my @warning = (
 	q{CALL privacy_scan.run_drain('event')}, q{CALL privacy_scan.run_maintenance()}, q{CALL privacy_scan.run_statistics()},
-	q{CALL privacy_scan.run_retention()}, q{CALL privacy_scan.run_due_jobs()}, q{CALL privacy_scan.run_job('partitions event')},
+	q{CALL privacy_scan.run_retention()}, q{CALL privacy_scan.apply_plan(1)}, q{SELECT privacy_scan.make_plan('scan') IS NULL}, q{CALL privacy_scan.run_due_jobs()}, q{CALL privacy_scan.run_job('partitions event')},
 	q{SELECT privacy_scan.request_job('partitions event') IS NULL}, q{SELECT privacy_scan.pause_job('partitions event') IS NULL},
 	q{SELECT privacy_scan.resume_job('partitions event') IS NULL}, q{SELECT privacy_scan.schedule_job('partitions event', '1 hour') IS NULL},
 	q{SELECT privacy_scan.use_pg_cron() IS NULL}, q{SELECT privacy_scan.use_worker() IS NULL});
