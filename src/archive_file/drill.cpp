@@ -28,7 +28,8 @@ constexpr int most_attempts = 3;
 // $1 the largest size in bytes; 0: any.
 constexpr const char *turns =
     "WITH archive AS (SELECT min(a.id) AS id, a.target, a.leaf FROM privacy_scan.archive_ledger a"
-    "  WHERE a.action <> 'discard' GROUP BY a.target, a.leaf HAVING sum(CASE a.action WHEN 'archive' THEN a.rows ELSE -a.rows END) > 0"
+    "  WHERE a.action <> 'discard' GROUP BY a.target, a.leaf HAVING sum(CASE a.action WHEN 'archive' THEN "
+    "a.rows ELSE -a.rows END) > 0"
     "   AND ($1 = 0 OR sum(CASE a.action WHEN 'archive' THEN a.bytes ELSE -a.bytes END) <= $1)),"
     " drilled AS (SELECT a.id, l.drilled_at, coalesce(l.state NOT IN ('ok', 'changing'), false) AS has_failed"
     "  FROM archive a LEFT JOIN LATERAL (SELECT d.drilled_at, d.state FROM privacy_scan.archive_drill_log d"
@@ -105,7 +106,7 @@ retention::RowTotal restore_from_file(pg::Spi &spi, const Entry &entry, const Li
 const char *state_of(const pg::ErrorText &failure)
 {
     const std::string &code = failure.sqlstate;
-    return code == "58P01" || code == "42P01" ? "MISSING"
+    return code == "58P01" || code == "42P01"   ? "MISSING"
            : code == "XX001" || code == "55000" ? "DIFFERENT"
                                                 : "UNREADABLE";
 }
@@ -144,8 +145,8 @@ void bring_back(pg::Spi &spi, Drill &drill)
         drill.rows = expected.rows;
         attempt(spi, drill, expected);
         if (drill.state == "ok" ||
-            retention::same_rows(
-                expected, retention::expected_rows(spi, drill.entry.target, drill.entry.leaf)))
+            retention::same_rows(expected,
+                                 retention::expected_rows(spi, drill.entry.target, drill.entry.leaf)))
             return;
     }
     drill.state = "changing";
@@ -169,8 +170,7 @@ void note(pg::Spi &spi, const Drill &drill)
 std::vector<std::int64_t> next_drills(pg::Spi &spi)
 {
     pg::CatalogScope scope;
-    pg::Rows rows =
-        spi.run(turns, {pg::int8_param(std::int64_t{1024} * settings::archive_drill_size_kb())});
+    pg::Rows rows = spi.run(turns, {pg::int8_param(std::int64_t{1024} * settings::archive_drill_size_kb())});
     std::vector<std::int64_t> ids;
     for (std::size_t row = 0; row < rows.size(); ++row)
         ids.push_back(rows.int8(row, 1));

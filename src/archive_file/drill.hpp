@@ -13,7 +13,7 @@ struct Drill {
     std::string place;     // where the rows were taken from: file, where there is an up-to-date one, or table
     std::int64_t rows = 0; // by the ledger
     std::optional<std::int64_t> found_rows; // that came back
-    std::string state;                      // ok, DIFFERENT, MISSING, UNREADABLE, changing, as verify_archive() says
+    std::string state; // ok, DIFFERENT, MISSING, UNREADABLE, changing, as verify_archive() says
     std::string detail;
     double ms = 0;
 

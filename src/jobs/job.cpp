@@ -98,8 +98,7 @@ const char *hint_of_missing(Kind kind)
 
 Kind kind_of_name(const std::string &name)
 {
-    for (Kind kind :
-         {Kind::partitions, Kind::retention, Kind::statistics, Kind::verification, Kind::drill})
+    for (Kind kind : {Kind::partitions, Kind::retention, Kind::statistics, Kind::verification, Kind::drill})
         if (name == to_string(kind))
             return kind;
     pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "there is no kind of job \"" + name + "\"", {},

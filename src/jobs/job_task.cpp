@@ -208,8 +208,8 @@ class DrillTask : public Task
 
     Progress progress() const override
     {
-        return {"restoring as a drill", pg::own_relation("archive_ledger"),
-                static_cast<std::int64_t>(next_), static_cast<std::int64_t>(ids_.size())};
+        return {"restoring as a drill", pg::own_relation("archive_ledger"), static_cast<std::int64_t>(next_),
+                static_cast<std::int64_t>(ids_.size())};
     }
 
     std::vector<Oid> relations() const override { return {pg::own_relation("archive_ledger")}; }

@@ -42,8 +42,8 @@ double estimate_rows_per_root(pg::Spi &spi, const Family &family)
 } // namespace
 
 Work::Work(pg::Spi &spi, Policy the_policy, std::int64_t the_instant)
-    : policy(std::move(the_policy)), family(read_family(spi, policy.root)), sql(family, policy), at(the_instant),
-      cutoff(cutoff_of(policy, at)), rows_per_root(estimate_rows_per_root(spi, family))
+    : policy(std::move(the_policy)), family(read_family(spi, policy.root)), sql(family, policy),
+      at(the_instant), cutoff(cutoff_of(policy, at)), rows_per_root(estimate_rows_per_root(spi, family))
 {
     policy.holds = holds_in_force(spi, policy.root);
 }
@@ -197,8 +197,7 @@ Moving move_rows(pg::Spi &spi, const Work &work, const Picked &picked, const Mem
                  const ArchiveTable &archive)
 {
     const std::int64_t before = count_rows(spi, work, picked, member);
-    const Moving moving = !OidIsValid(archive.relid)
-                              ? discard(spi, work, picked, member, archive)
+    const Moving moving = !OidIsValid(archive.relid) ? discard(spi, work, picked, member, archive)
                           : ArchiveWriter::can_write(archive.written())
                               ? move_directly(spi, work, picked, member, archive)
                               : move_by_insert(spi, work, picked, member, archive);
@@ -304,8 +303,8 @@ void write_ledger(pg::Spi &spi, const Work &work, const Batch &batch)
                  pg::text_param(source), pg::text_param(moved.target), pg::int8_param(moved.rows),
                  pg::int8_param(moved.bytes), pg::text_param(hex_of(moved.digest)),
                  pg::text_param(batch.key_from), pg::text_param(batch.key_to),
-                 pg::timestamptz_param(work.cutoff.instant),
-                 pg::text_param(leaf), pg::text_param(moved.bounds),
+                 pg::timestamptz_param(work.cutoff.instant), pg::text_param(leaf),
+                 pg::text_param(moved.bounds),
                  pg::text_param(work.policy.discards() ? "discard" : "archive")});
         if (work.policy.detaches())
             note_detached(spi, work, moved.target, leaf);

@@ -7,7 +7,6 @@
 #include "pg/lock.hpp"
 #include "pg/subxact.hpp"
 #include "retention/archive_check.hpp"
-#include "retention/archive_table.hpp"
 #include "retention/archive_window.hpp"
 
 extern "C" {
@@ -22,8 +21,10 @@ namespace
 
 DetachedTable table_of(const pg::Rows &rows, std::size_t row)
 {
-    return {rows.int8(row, 1), rows.is_null(row, 2) ? InvalidOid : rows.oid(row, 2), rows.text(row, 3),
-            rows.text(row, 4), rows.text(row, 5), rows.int8(row, 6), rows.boolean(row, 7), {}};
+    return {rows.int8(row, 1),    rows.is_null(row, 2) ? InvalidOid : rows.oid(row, 2),
+            rows.text(row, 3),    rows.text(row, 4),
+            rows.text(row, 5),    rows.int8(row, 6),
+            rows.boolean(row, 7), {}};
 }
 
 // $1 the root. Rows still there, by the ledger; names as they were when the rows came.
@@ -35,25 +36,38 @@ constexpr const char *standing =
     "  FROM privacy_scan.archive_ledger WHERE target = d.target AND leaf = d.leaf) AS a"
     " WHERE d.root = $1 AND d.dropped_at IS NULL AND a.id IS NOT NULL";
 
-// The hold that keeps a root which was archived; empty: none does.
-std::string hold_on_archived(pg::Spi &spi, const Policy &policy, const std::vector<Hold> &holds)
+// The tables of the root's own rows that still stand.
+std::vector<DetachedTable> tables_of_root(pg::Spi &spi, Oid root)
 {
-    if (holds.empty())
-        return {};
-    const pg::OwnedTable root = pg::require_owner(policy.root);
-    Member member;
-    member.table = root;
-    const Oid archive = archive_oid(member, policy.archive_schema);
-    for (const Hold &hold : holds) {
-        const std::string reason = "hold " + std::to_string(hold.id) + ": " + hold.reason;
-        if (!OidIsValid(archive))
-            return reason; // what it keeps isn't known
-        pg::OwnerScope owner(root.owner);
-        if (!spi.run("SELECT FROM " + pg::qualified_name(archive) + " AS t WHERE " + hold.condition +
-                     " LIMIT 1")
-                 .empty())
-            return reason;
+    pg::CatalogScope scope;
+    pg::Rows rows = spi.run(std::string(standing) + " AND a.is_root", {pg::regclass_param(root)});
+    std::vector<DetachedTable> tables;
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        tables.push_back(table_of(rows, row));
+    return tables;
+}
+
+// Does it meet a root that was archived? What is no longer there is not known: it does.
+bool keeps_archived(pg::Spi &spi, const Hold &hold, const std::vector<DetachedTable> &roots)
+{
+    for (const DetachedTable &table : roots) {
+        if (!OidIsValid(table.relid))
+            return true;
+        pg::OwnerScope owner(pg::require_owner(table.relid).owner);
+        if (!spi.run("SELECT FROM " + table.leaf + " AS t WHERE " + hold.condition + " LIMIT 1").empty())
+            return true;
     }
+    return roots.empty();
+}
+
+// The hold that keeps a root which was archived; empty: none does.
+std::string hold_on_archived(pg::Spi &spi, Oid root, const std::vector<Hold> &holds)
+{
+    const std::vector<DetachedTable> roots =
+        holds.empty() ? std::vector<DetachedTable>() : tables_of_root(spi, root);
+    for (const Hold &hold : holds)
+        if (keeps_archived(spi, hold, roots))
+            return "hold " + std::to_string(hold.id) + ": " + hold.reason;
     return {};
 }
 
@@ -133,9 +147,10 @@ std::vector<DetachedTable> tables_past_grace(pg::Spi &spi, const Policy &policy,
 {
     if (!policy.detaches())
         return {};
-    std::vector<DetachedTable> tables = find_past_grace(spi, policy.root, *DatumGetIntervalP(*policy.grace), at);
+    std::vector<DetachedTable> tables =
+        find_past_grace(spi, policy.root, *DatumGetIntervalP(*policy.grace), at);
     const std::string held_by =
-        tables.empty() ? std::string() : hold_on_archived(spi, policy, holds_in_force(spi, policy.root));
+        tables.empty() ? std::string() : hold_on_archived(spi, policy.root, holds_in_force(spi, policy.root));
     for (DetachedTable &table : tables)
         table.held_by = held_by;
     return tables;
@@ -158,9 +173,10 @@ void GraceRun::drop_next(pg::Spi &spi, std::vector<std::string> &news)
     }
     std::vector<Hold> holds;
     pg::LockWait wait;
-    if (auto failure = pg::try_with_locks({hold_table()}, wait, [&] { holds = lock_holds(spi, policy_.root); }))
+    if (auto failure =
+            pg::try_with_locks({hold_table()}, wait, [&] { holds = lock_holds(spi, policy_.root); }))
         pg::raise(*failure);
-    const std::string held_by = hold_on_archived(spi, policy_, holds);
+    const std::string held_by = hold_on_archived(spi, policy_.root, holds);
     if (!held_by.empty()) {
         news.push_back(table.leaf + " stays after its grace period: " + held_by);
         return;

@@ -13,12 +13,12 @@ namespace privacy_scan::retention
 {
 
 struct DetachedTable {
-    std::int64_t id;                // the first of its rows in the ledger
-    Oid relid;                      // InvalidOid: somebody has dropped it
+    std::int64_t id;                    // the first of its rows in the ledger
+    Oid relid;                          // InvalidOid: somebody has dropped it
     std::string relation, target, leaf; // qualified, quoted
-    std::int64_t rows;              // by the ledger
-    bool is_root;                   // it holds rows of the root
-    std::string held_by;            // why it must stay; empty: it may go
+    std::int64_t rows;                  // by the ledger
+    bool is_root;                       // it holds rows of the root
+    std::string held_by;                // why it must stay; empty: it may go
 };
 
 // The tables of a policy whose grace period has ended at an instant, those of the root last. None of them may
@@ -33,9 +33,9 @@ class GraceRun
 
     // The next part: the tables that take rows of batches are closed and the work is found, then a table is
     // dropped. Call while !is_done(), and commit after each. A table that fails does not stop the others,
-    // but for those of the root; the first failure is raised by the last step. Locks: SHARE while the table is compared with the ledger, then
-    // ACCESS EXCLUSIVE in short tries. Errors: XX001 a table that is not as the ledger says, 2BP01 where
-    // something depends on it, 55P03.
+    // but for those of the root; the first failure is raised by the last step. Locks: SHARE while the table
+    // is compared with the ledger, then ACCESS EXCLUSIVE in short tries. Errors: XX001 a table that is not as
+    // the ledger says, 2BP01 where something depends on it, 55P03.
     void step(pg::Spi &spi, std::vector<std::string> &news);
     bool is_done() const { return is_done_; }
 
@@ -51,8 +51,8 @@ class GraceRun
 };
 
 // For who looks for archived rows: makes the partitions that stand alone children of their archives, for the
-// rest of the transaction or until they are parted again. As the owner. Locks: ACCESS EXCLUSIVE on them, SHARE
-// UPDATE EXCLUSIVE on the archives.
+// rest of the transaction or until they are parted again. As the owner. Locks: ACCESS EXCLUSIVE on them,
+// SHARE UPDATE EXCLUSIVE on the archives.
 std::vector<DetachedTable> join_detached(pg::Spi &spi, Oid root);
 void part_detached(pg::Spi &spi, const std::vector<DetachedTable> &joined);
 

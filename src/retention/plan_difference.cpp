@@ -1,7 +1,7 @@
-// What has changed since a plan was made, and how far it has been carried out. See made_plan.hpp. Pure.
+// What has changed since a plan was made, and how far it has been carried out. See plan_store.hpp. Pure.
 #include "pg/postgres.hpp"
 
-#include "retention/made_plan.hpp"
+#include "retention/plan_store.hpp"
 
 namespace privacy_scan::retention
 {

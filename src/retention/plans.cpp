@@ -26,9 +26,8 @@ Datum valid_argument(const pg::Arguments &args, int n)
                              interval->month + interval->day + interval->time > 0;
     if (!is_positive || interval->month > most_months || interval->day > 31 * most_months ||
         interval->time > 366 * USECS_PER_DAY)
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE,
-                 "argument \"valid\" must be positive and at most a year", {},
-                 "Say, for instance, valid => '1 day'.");
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"valid\" must be positive and at most a year",
+                 {}, "Say, for instance, valid => '1 day'.");
     return valid;
 }
 

@@ -98,7 +98,8 @@ void set_destination(Policy &policy, const std::string &archive, bool is_confirm
                  "The kinds are 'table', 'file', 'detach' and 'discard'.");
     if (policy.discards() && !is_confirmed)
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "archive => 'discard' needs confirm => true",
-                 "Whatever expires would be gone for good.", "If that is meant, say confirm => true as well.");
+                 "Whatever expires would be gone for good.",
+                 "If that is meant, say confirm => true as well.");
 }
 
 // When the archive tables go, of a policy whose do.
@@ -132,15 +133,16 @@ std::string set_policy(Policy &policy)
 } // namespace
 
 // privacy_scan.set_retention(root regclass, keep interval, key name, condition text, archive text,
-// archive_schema name, key_kind text, remove_after text, grace interval, confirm boolean) returns text: sets or replaces the policy of a root:
-// rows whose key is older than keep (in UTC) and that meet the condition go, with all that refers to them,
-// into archive tables; with archive 'file' these go on as files (see archive_file/), remove_after says when
-// the tables go; with 'detach' they are dropped once grace (NULL: 30 days) has passed; with 'discard', which
-// needs confirm, nothing is kept. key_kind: of a key that is an id (NULL: that of the root's partitions, if they are managed
-// by it); rows whose id is none of the kind never go. Returns the policy in words. VOLATILE. Errors: 22004 a
-// NULL, 22023 keep, archive, remove_after, grace, confirm or kind, 42501 not the owner of the whole family, 42703, 42804 and
-// 42P22 key, 42939 archive_schema, 0A000 foreign keys in a circle, 42809 a root of another kind, and for the
-// condition 42601, 42804, 42P17 and the parser's.
+// archive_schema name, key_kind text, remove_after text, grace interval, confirm boolean) returns text: sets
+// or replaces the policy of a root: rows whose key is older than keep (in UTC) and that meet the condition
+// go, with all that refers to them, into archive tables; with archive 'file' these go on as files (see
+// archive_file/), remove_after says when the tables go; with 'detach' they are dropped once grace (NULL: 30
+// days) has passed; with 'discard', which needs confirm, nothing is kept. key_kind: of a key that is an id
+// (NULL: that of the root's partitions, if they are managed by it); rows whose id is none of the kind never
+// go. Returns the policy in words. VOLATILE. Errors: 22004 a NULL, 22023 keep, archive, remove_after, grace,
+// confirm or kind, 42501 not the owner of the whole family, 42703, 42804 and 42P22 key, 42939 archive_schema,
+// 0A000 foreign keys in a circle, 42809 a root of another kind, and for the condition 42601, 42804, 42P17 and
+// the parser's.
 PS_FUNCTION(ps_set_retention)
 {
     pg::Arguments args(fcinfo);

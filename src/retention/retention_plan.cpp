@@ -239,7 +239,7 @@ void put(pg::RowSink &sink, const ActionRow &row)
     auto is = [&](std::initializer_list<const char *> actions) {
         return std::find(actions.begin(), actions.end(), row.action) != actions.end();
     };
-    const std::string lock = is({"archive", "restore", "discard"})                        ? "ROW EXCLUSIVE"
+    const std::string lock = is({"archive", "restore", "discard"})                      ? "ROW EXCLUSIVE"
                              : is({"archive whole", "discard whole", "detach", "drop"}) ? "ACCESS EXCLUSIVE"
                                                                                         : "";
     sink.put({pg::cell_oid(row.relid), cell(row.action), cell(row.target), cell(row.rows), cell(row.bytes),

@@ -63,8 +63,8 @@ std::string news_of_whole(const Work &work, const Window &window, const Batch &b
     const char *action = work.policy.discards()   ? " discarded whole, "
                          : work.policy.detaches() ? " detached, "
                                                   : " archived whole, ";
-    return work.family.root().name + ": " + leaves + action + std::to_string(batch.rows) +
-           " rows, " + std::to_string(batch.roots) + " families, strong locks held for " +
+    return work.family.root().name + ": " + leaves + action + std::to_string(batch.rows) + " rows, " +
+           std::to_string(batch.roots) + " families, strong locks held for " +
            ms.substr(0, ms.find('.') + 2) + " ms";
 }
 
@@ -131,9 +131,8 @@ void RootRun::move_next_window(pg::Spi &spi)
     const std::optional<std::string> why = move_window(spi, work_, window, batch, locked_ms);
     ++next_window_;
     if (why && budget_)
-        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                 names.front() + " cannot go as it was planned", *why + ".",
-                 "What was committed stays. Make a new plan for the rest.");
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, names.front() + " cannot go as it was planned",
+                 *why + ".", "What was committed stays. Make a new plan for the rest.");
     if (why) {
         news_.push_back(work_.family.root().name + ": " + window.leaves.front().name +
                         " goes row by row: " + *why);
@@ -151,10 +150,9 @@ void RootRun::move_next_batch(pg::Spi &spi)
     add(batch);
     is_moved_ = batch.last;
     if (batch.roots > 0)
-        news_.push_back(work_.family.root().name + ": batch of " + std::to_string(batch.rows) +
-                        " rows " + (work_.policy.discards() ? "discarded, " : "archived, ") +
-                        std::to_string(summary_.roots()) + " families in all, up to " +
-                        batch.key_to);
+        news_.push_back(work_.family.root().name + ": batch of " + std::to_string(batch.rows) + " rows " +
+                        (work_.policy.discards() ? "discarded, " : "archived, ") +
+                        std::to_string(summary_.roots()) + " families in all, up to " + batch.key_to);
 }
 
 void RootRun::step(pg::Spi &spi)

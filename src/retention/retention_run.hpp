@@ -2,7 +2,7 @@
 #pragma once
 
 #include "retention/grace.hpp"
-#include "retention/made_plan.hpp"
+#include "retention/plan_store.hpp"
 #include "retention/retention_guard.hpp"
 #include "retention/retention_plan.hpp"
 #include "retention/whole_leaf.hpp"
@@ -76,14 +76,14 @@ class RootRun
     std::size_t next_window_ = 0;
     std::int64_t rows_ = 0;
     std::optional<std::int64_t> expired_; // families, where they were counted
-    bool is_moved_ = false; // all that has expired, or as much as one run may
+    bool is_moved_ = false;               // all that has expired, or as much as one run may
     GraceRun grace_;
     std::optional<PlanBudget> budget_; // where a plan is followed
     std::vector<std::string> news_;
 };
 
-// Step after step, each committed, with a NOTICE for what it did. What fails is rolled back and returned; what
-// was committed stays. make: makes the run.
+// Step after step, each committed, with a NOTICE for what it did. What fails is rolled back and returned;
+// what was committed stays. make: makes the run.
 std::optional<pg::ErrorText> run_to_end(pg::Spi &spi, std::optional<RootRun> &run,
                                         const std::function<void()> &make);
 

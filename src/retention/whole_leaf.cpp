@@ -180,8 +180,8 @@ void require_still_so(pg::Spi &spi, const Work &work, const std::vector<ArchiveT
         by_rows("a trigger or rule of the family or its archives would be passed by");
     for (const Leaf &leaf : window.leaves) {
         const Member &member = work.family.members[leaf.member];
-        const std::string obstacle =
-            obstacle_in_archive(spi, member, work.policy.keeps_leaves() ? archives[leaf.member].relid : InvalidOid);
+        const std::string obstacle = obstacle_in_archive(
+            spi, member, work.policy.keeps_leaves() ? archives[leaf.member].relid : InvalidOid);
         if (!obstacle.empty())
             by_rows(obstacle);
         if (std::find(member.leaves.begin(), member.leaves.end(), leaf.name) == member.leaves.end())

@@ -14,16 +14,19 @@ struct PlannedAction {
     std::string key_from, key_to, reason;
     std::string shape; // a hash of its identity: OID, columns, bounds, foreign keys
 
-    bool is_whole() const { return action == "archive whole" || action == "discard whole" || action == "detach"; }
+    bool is_whole() const
+    {
+        return action == "archive whole" || action == "discard whole" || action == "detach";
+    }
     bool is_by_rows() const { return action == "archive" || action == "discard"; }
 };
 
 struct MadePlan {
     std::int64_t id = 0;
     Oid root = InvalidOid;
-    std::int64_t at = 0;        // the instant from which the cutoff is reckoned, for good
-    std::string policy, holds;  // the policy in words; the ids of the holds in force, with commas
-    std::string roots;          // a digest of which roots have expired
+    std::int64_t at = 0;       // the instant from which the cutoff is reckoned, for good
+    std::string policy, holds; // the policy in words; the ids of the holds in force, with commas
+    std::string roots;         // a digest of which roots have expired
     std::vector<PlannedAction> actions;
 };
 

@@ -1,7 +1,7 @@
-// Drawing plans, and their ledger. See made_plan.hpp.
+// Drawing plans, and their ledger. See plan_store.hpp.
 #include "pg/postgres.hpp"
 
-#include "retention/made_plan.hpp"
+#include "retention/plan_store.hpp"
 
 #include "pg/ident.hpp"
 #include "retention/retention_plan.hpp"
@@ -19,24 +19,21 @@ constexpr const char *about =
     "  (SELECT string_agg(concat_ws(' ', a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attnotnull,"
     "    a.attgenerated), ',' ORDER BY a.attnum) FROM pg_catalog.pg_attribute a"
     "   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),"
-    "  (SELECT string_agg(pg_get_constraintdef(k.oid), ',' ORDER BY k.conname) FROM pg_catalog.pg_constraint k"
+    "  (SELECT string_agg(pg_get_constraintdef(k.oid), ',' ORDER BY k.conname) FROM pg_catalog.pg_constraint "
+    "k"
     "   WHERE k.conrelid = c.oid AND k.contype = 'f')))"
-    " FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid AND c.relispartition WHERE c.oid = $1";
+    " FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid AND "
+    "c.relispartition WHERE c.oid = $1";
 
 PlannedAction planned(pg::Spi &spi, const ActionRow &row)
 {
     pg::Rows known = spi.run(about, {pg::oid_param(row.relid)});
     const std::string name = pg::qualified_name(row.relid);
-    return {name,
-            known.is_null(0, 1) ? name : pg::qualified_name(known.oid(0, 1)),
-            row.action,
-            row.target,
-            row.rows,
-            row.bytes,
-            row.key_from,
-            row.key_to,
-            row.reason,
-            known.text(0, 2)};
+    return {name,         known.is_null(0, 1) ? name : pg::qualified_name(known.oid(0, 1)),
+            row.action,   row.target,
+            row.rows,     row.bytes,
+            row.key_from, row.key_to,
+            row.reason,   known.text(0, 2)};
 }
 
 // As it stands in the table of policies.
@@ -44,11 +41,12 @@ std::string policy_in_words(pg::Spi &spi, Oid root)
 {
     pg::CatalogScope scope;
     return spi
-        .run("SELECT concat_ws(', ', 'keep ' || keep, 'by ' || quote_ident(key_column), 'where ' || condition,"
-             "  'as ' || key_kind, 'archive ' || archive, 'in ' || quote_ident(archive_schema),"
-             "  'remove after ' || remove_after, 'grace ' || grace)"
-             " FROM privacy_scan.retention_rules WHERE root = $1",
-             {pg::regclass_param(root)})
+        .run(
+            "SELECT concat_ws(', ', 'keep ' || keep, 'by ' || quote_ident(key_column), 'where ' || condition,"
+            "  'as ' || key_kind, 'archive ' || archive, 'in ' || quote_ident(archive_schema),"
+            "  'remove after ' || remove_after, 'grace ' || grace)"
+            " FROM privacy_scan.retention_rules WHERE root = $1",
+            {pg::regclass_param(root)})
         .text(0, 1);
 }
 
@@ -64,8 +62,9 @@ std::string ids_of(const std::vector<Hold> &holds)
 
 MadePlan draw_plan(pg::Spi &spi, const Work &work)
 {
-    MadePlan plan{0, work.policy.root, work.at, policy_in_words(spi, work.policy.root),
-                  ids_of(work.policy.holds), {}, {}};
+    MadePlan plan{
+        0, work.policy.root, work.at, policy_in_words(spi, work.policy.root), ids_of(work.policy.holds), {},
+        {}};
     const std::vector<ActionRow> rows = plan_rows(spi, work);
     pg::OwnerScope owner(work.family.root().table.owner);
     plan.roots =
@@ -94,15 +93,17 @@ std::int64_t store_plan(pg::Spi &spi, const Work &work, const MadePlan &plan, Da
 {
     const std::string maker = pg::role_name(GetUserId());
     pg::CatalogScope scope;
-    spi.run("DELETE FROM privacy_scan.plan_ledger WHERE valid_until < clock_timestamp() - interval '30 days'");
-    pg::Rows row = spi.run(
-        "INSERT INTO privacy_scan.plan_ledger (root, root_name, made_by, at, cutoff, valid_until, policy, holds, "
-        "roots)"
-        " VALUES ($1, $2, $3, $4, $5, clock_timestamp() + $6, $7, $8, $9) RETURNING id",
-        {pg::regclass_param(plan.root), pg::text_param(work.family.root().name), pg::text_param(maker),
-         pg::timestamptz_param(plan.at), pg::timestamptz_param(work.cutoff.instant),
-         pg::datum_param(INTERVALOID, valid), pg::text_param(plan.policy), pg::text_param(plan.holds),
-         pg::text_param(plan.roots)});
+    spi.run(
+        "DELETE FROM privacy_scan.plan_ledger WHERE valid_until < clock_timestamp() - interval '30 days'");
+    pg::Rows row =
+        spi.run("INSERT INTO privacy_scan.plan_ledger (root, root_name, made_by, at, cutoff, valid_until, "
+                "policy, holds, "
+                "roots)"
+                " VALUES ($1, $2, $3, $4, $5, clock_timestamp() + $6, $7, $8, $9) RETURNING id",
+                {pg::regclass_param(plan.root), pg::text_param(work.family.root().name),
+                 pg::text_param(maker), pg::timestamptz_param(plan.at),
+                 pg::timestamptz_param(work.cutoff.instant), pg::datum_param(INTERVALOID, valid),
+                 pg::text_param(plan.policy), pg::text_param(plan.holds), pg::text_param(plan.roots)});
     const std::int64_t id = row.int8(0, 1);
     for (const PlannedAction &action : plan.actions)
         store_action(spi, id, action);
@@ -120,9 +121,10 @@ namespace
 
 std::vector<PlannedAction> actions_of(pg::Spi &spi, std::int64_t id)
 {
-    pg::Rows rows = spi.run("SELECT relation, member, action, target, rows, bytes, key_from, key_to, reason, shape"
-                            " FROM privacy_scan.plan_action_list WHERE plan = $1 ORDER BY place",
-                            {pg::int8_param(id)});
+    pg::Rows rows =
+        spi.run("SELECT relation, member, action, target, rows, bytes, key_from, key_to, reason, shape"
+                " FROM privacy_scan.plan_action_list WHERE plan = $1 ORDER BY place",
+                {pg::int8_param(id)});
     std::vector<PlannedAction> actions;
     for (std::size_t row = 0; row < rows.size(); ++row)
         actions.push_back({rows.text(row, 1), rows.text(row, 2), rows.text(row, 3), rows.text(row, 4),
@@ -140,9 +142,10 @@ struct ListedPlan {
 ListedPlan read_plan(pg::Spi &spi, std::int64_t id)
 {
     pg::CatalogScope scope;
-    pg::Rows rows = spi.run("SELECT root::oid, at, policy, holds, roots, state, valid_until < clock_timestamp()"
-                            " FROM privacy_scan.plan_ledger WHERE id = $1",
-                            {pg::int8_param(id)});
+    pg::Rows rows =
+        spi.run("SELECT root::oid, at, policy, holds, roots, state, valid_until < clock_timestamp()"
+                " FROM privacy_scan.plan_ledger WHERE id = $1",
+                {pg::int8_param(id)});
     if (rows.empty())
         pg::fail(ERRCODE_UNDEFINED_OBJECT, "there is no plan " + std::to_string(id), {},
                  "The view privacy_scan.retention_plans shows them.");
