@@ -5,6 +5,7 @@
 
 #include "archive_file/file_check.hpp"
 #include "archive_file/file_restore.hpp"
+#include "pg/clock.hpp"
 #include "pg/ident.hpp"
 #include "pg/privileges.hpp"
 #include "pg/subxact.hpp"
@@ -182,7 +183,7 @@ Drill run_drill(pg::Spi &spi, std::int64_t id)
     const TimestampTz begun = GetCurrentTimestamp();
     Drill drill{require_entry(spi, id), {}, 0, {}, {}, {}, 0};
     bring_back(spi, drill);
-    drill.ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+    drill.ms = pg::ms_since(begun);
     note(spi, drill);
     return drill;
 }

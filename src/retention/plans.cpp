@@ -36,7 +36,7 @@ Datum valid_argument(const pg::Arguments &args, int n)
 // privacy_scan.make_plan(root regclass, at timestamptz, valid interval) returns bigint: the id of a plan of
 // what run_retention() would do at that instant, which is not in the future; it may be applied for so long.
 // VOLATILE. Errors: 22004, 22008, 22023 valid, or at in the future, 25006, 42501, 42704.
-PS_FUNCTION(ps_make_plan)
+PS_WRITING_FUNCTION(ps_make_plan)
 {
     pg::Arguments args(fcinfo);
     const Oid root = args.relation(0, "root");
@@ -45,9 +45,6 @@ PS_FUNCTION(ps_make_plan)
         pg::fail(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, "argument \"at\" must be finite");
     const Datum valid = valid_argument(args, 2);
     pg::require_owner(root);
-    if (pg::null_on_standby(fcinfo))
-        return Datum(0);
-    pg::require_writable("make_plan()");
     refuse_future(at);
     pg::Spi spi;
     const Work work(spi, policy_of_caller(spi, root), at);
@@ -60,14 +57,11 @@ PS_FUNCTION(ps_make_plan)
 // each step is held against it before it is committed. A plan is applied once. Errors: those of
 // run_retention(), 42704 no such plan, 55000 it doesn't fit any more (the detail names what has changed), was
 // begun already, or is out of date.
-PS_FUNCTION(ps_apply_plan)
+PS_WRITING_FUNCTION(ps_apply_plan)
 {
     pg::Arguments args(fcinfo);
     const std::int64_t id = DatumGetInt64(args.required(0, "plan"));
     const Said said{DatumGetBool(args.required(1, "force")), DatumGetBool(args.required(2, "confirm"))};
-    if (pg::warn_on_standby())
-        return Datum(0);
-    pg::require_writable("apply_plan()");
     pg::Spi spi(fcinfo);
     const MadePlan plan = require_plan(spi, id);
     {
