@@ -32,7 +32,7 @@ SELECT privacy_scan.set_retention('"Scan"', '1 year', 'at', $$status = 'done'$$)
 
 -- A plan is what plan_retention() shows.
 SELECT privacy_scan.make_plan('"Scan"', '2021-06-01 00:00+00') AS plan \gset
-SELECT id, root, at, cutoff, valid_until - made_at BETWEEN '23:59:59' AND '1 day' AS a_day, state, rows, policy, holds FROM privacy_scan.retention_plans;
+SELECT id, root, at, cutoff, valid_until - made_at BETWEEN '23:59:59' AND '24:00:01' AS a_day, state, rows, policy, holds FROM privacy_scan.retention_plans;
 SELECT relation, action, target, rows, key_from, key_to, reason FROM privacy_scan.plan_actions WHERE plan = :plan ORDER BY place;
 SELECT count(*) AS differ FROM (SELECT relation::regclass::text, action, target, rows, bytes, key_from, key_to, reason FROM privacy_scan.plan_actions
   EXCEPT SELECT relation::text, action, target, rows, bytes, key_from, key_to, reason FROM privacy_scan.plan_retention('"Scan"', '2021-06-01 00:00+00')) d;
