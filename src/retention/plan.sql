@@ -21,6 +21,7 @@ COMMENT ON TABLE privacy_scan.plan_ledger IS
     'The plans of make_plan(), with what they rest on. Read privacy_scan.retention_plans instead.';
 -- A plan is about this database's relations as they are: elsewhere it would fit none.
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.plan_ledger', 'WHERE false');
+SELECT pg_catalog.pg_extension_config_dump('privacy_scan.plan_ledger_id_seq', '');
 
 CREATE TABLE privacy_scan.plan_action_list (
     plan     bigint NOT NULL REFERENCES privacy_scan.plan_ledger ON DELETE CASCADE,
@@ -40,6 +41,7 @@ CREATE TABLE privacy_scan.plan_action_list (
 COMMENT ON TABLE privacy_scan.plan_action_list IS
     'What each plan would do, one row a relation or partition. Read privacy_scan.plan_actions instead. shape: a hash of the relation''s identity, columns, bounds and foreign keys.';
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.plan_action_list', 'WHERE false');
+SELECT pg_catalog.pg_extension_config_dump('privacy_scan.plan_action_list_place_seq', '');
 
 CREATE VIEW privacy_scan.retention_plans WITH (security_barrier) AS
 SELECT p.id, p.root_name AS root, p.made_at, p.made_by, p.at, p.cutoff, p.valid_until,
