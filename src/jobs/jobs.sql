@@ -98,7 +98,7 @@ FROM (SELECT 'partitions' AS kind, 1 AS number, relation, every AS width FROM pr
                     WHERE o.relation <> 'privacy_scan.metric_samples'::regclass)
          OR EXISTS (SELECT FROM privacy_scan.retention_rules o JOIN pg_class r ON r.oid = o.root)
       -- Two for all archives: they stay when their policies have gone.
-      UNION ALL SELECT k.kind, k.number, 'privacy_scan.archive_ledger'::regclass
+      UNION ALL SELECT k.kind, k.number, 'privacy_scan.archive_ledger'::regclass, NULL
       FROM (VALUES ('verification', 4), ('drill', 5)) k (kind, number)
       WHERE EXISTS (SELECT FROM privacy_scan.archive_ledger)) p
 JOIN (VALUES ('partitions', interval '5 minutes', NULL::time, 'UTC', interval '30 seconds', true),
