@@ -82,3 +82,19 @@ AS 'MODULE_PATHNAME', 'ps_restore_archive';
 COMMENT ON FUNCTION privacy_scan.restore_archive(regclass, text) IS
     'Moves the archived families whose root meets the condition back into the live relations, parents first, digests compared, in the caller''s transaction; one row a relation.';
 REVOKE EXECUTE ON FUNCTION privacy_scan.restore_archive(regclass, text) FROM PUBLIC;
+
+CREATE FUNCTION privacy_scan.archived_rows(base anyelement, condition text DEFAULT NULL)
+RETURNS SETOF anyelement
+LANGUAGE c STABLE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_archived_rows';
+COMMENT ON FUNCTION privacy_scan.archived_rows(anyelement, text) IS
+    'Live rows and those of table archives as one, each once, with the caller''s rights: SELECT * FROM privacy_scan.archived_rows(NULL::"Evidence", ''"scanId" = $$x$$''). Archives in files are not read; a NOTICE counts them.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.archived_rows(anyelement, text) FROM PUBLIC;
+
+CREATE FUNCTION privacy_scan.archived_rows_query(relation regclass, condition text DEFAULT NULL)
+RETURNS text
+LANGUAGE c STABLE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_archived_rows_query';
+COMMENT ON FUNCTION privacy_scan.archived_rows_query(regclass, text) IS
+    'The query that archived_rows() runs at this moment, for EXPLAIN or a view of yours.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.archived_rows_query(regclass, text) FROM PUBLIC;
