@@ -135,6 +135,31 @@ std::int64_t restore_into(pg::Spi &spi, const Entry &entry, Oid relid)
     return fill(spi, relid, file);
 }
 
+namespace
+{
+
+// As the owner.
+Oid make_table(pg::Spi &spi, const Entry &entry, Oid archive, const char *kind)
+{
+    spi.run(std::string("CREATE ") + kind + "TABLE " + entry.leaf + " () INHERITS (" +
+            pg::qualified_name(archive) + ")");
+    const Oid relid = relation_named(spi, entry.leaf);
+    pg::undo_default_privileges(spi, relid);
+    return relid;
+}
+
+} // namespace
+
+Oid stage_table(pg::Spi &spi, const Entry &entry, const ListedFile &file)
+{
+    const pg::OwnedTable archive = pg::require_owner(relation_named(spi, entry.target));
+    require_intact(file);
+    pg::OwnerScope owner(archive.owner);
+    const Oid relid = make_table(spi, entry, archive.relid, "UNLOGGED ");
+    fill(spi, relid, file);
+    return relid;
+}
+
 std::int64_t restore_table(pg::Spi &spi, const Entry &entry)
 {
     const ListedFile file = require_file(spi, entry);
@@ -147,10 +172,7 @@ std::int64_t restore_table(pg::Spi &spi, const Entry &entry)
     std::int64_t rows = 0;
     {
         pg::OwnerScope owner(archive.owner);
-        spi.run("CREATE TABLE " + entry.leaf + " () INHERITS (" + pg::qualified_name(archive.relid) + ")");
-        const Oid relid = relation_named(spi, entry.leaf);
-        pg::undo_default_privileges(spi, relid);
-        rows = fill(spi, relid, file);
+        rows = fill(spi, make_table(spi, entry, archive.relid, ""), file);
     }
     pg::CatalogScope scope;
     spi.run("UPDATE privacy_scan.archive_file_ledger SET removed_at = NULL, recalled_at = clock_timestamp(),"

@@ -16,4 +16,8 @@ std::int64_t restore_into(pg::Spi &spi, const Entry &entry, Oid relid);
 // the table is there, 42P07 where another has its name.
 std::int64_t restore_table(pg::Spi &spi, const Entry &entry);
 
+// The same for this transaction alone, which drops the table before its end: it isn't logged, and nobody else
+// sees it. The ledger isn't touched.
+Oid stage_table(pg::Spi &spi, const Entry &entry, const ListedFile &file);
+
 } // namespace privacy_scan::archive_file

@@ -51,6 +51,15 @@ COMMENT ON TABLE privacy_scan.archive_file_ledger IS
     'The archive files, one row a table of an archive that was exported. Read privacy_scan.archive_files instead. removed_at: when the table went; recalled_at: when restore_file() brought it back.';
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_file_ledger', '');
 
+CREATE TABLE privacy_scan.archive_file_trash (
+    file  text        PRIMARY KEY,
+    xact  text        NOT NULL DEFAULT pg_current_xact_id()::text,
+    since timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE privacy_scan.archive_file_trash IS
+    'Files that an erasure replaced and removes once it has committed; a row that stays was left by a crash, and the next call removes its file.';
+SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_file_trash', '');
+
 CREATE VIEW privacy_scan.archives WITH (security_barrier) AS
 SELECT a.id, a.archived_at, a.root_name AS root, a.source AS relation, a.target AS archive, a.rows, a.bytes, a.digest,
        a.key_from, a.key_to, a.cutoff, nullif(a.leaf, '') AS leaf, a.action,
@@ -64,7 +73,7 @@ LEFT JOIN privacy_scan.archive_file_ledger f ON f.target = a.target AND f.leaf =
 LEFT JOIN pg_class r ON r.oid = a.relation
 WHERE pg_has_role(coalesce(r.relowner, 10::oid), 'USAGE') OR has_table_privilege(r.oid, 'SELECT');
 COMMENT ON VIEW privacy_scan.archives IS
-    'The ledger: what was archived, or restored, when, one row a relation and batch: rows, logical bytes, range of the root''s keys, digest at the source, which was equal to that of what was inserted; leaf: the partition that went whole, as it is called in the archive; state: what verify_archive() found last, since when, and when it looked; file: its file, place: table, file, or both.';
+    'The ledger: what was archived, restored or erased (action), when, one row a relation and batch: rows, logical bytes, range of the root''s keys, digest at the source, which was equal to that of what was inserted; leaf: the partition that went whole, as it is called in the archive; state: what verify_archive() found last, since when, and when it looked; file: its file, place: table, file, or both.';
 GRANT SELECT ON privacy_scan.archives TO PUBLIC;
 
 CREATE FUNCTION privacy_scan.restore_archive(root regclass, ids text[])
