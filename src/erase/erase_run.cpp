@@ -147,8 +147,8 @@ void Run::refuse_held()
         }
     if (!any.empty())
         pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                 "cannot erase " + std::to_string(roots_) + " rows of " + places_.family.root().name + ": " +
-                     std::to_string(count_held(any)) + " of them are held",
+                 "cannot erase rows of " + places_.family.root().name + ": " + std::to_string(count_held(any)) +
+                     " of " + std::to_string(roots_) + " are held",
                  by + ". Nothing was erased.", "Release the hold with release_hold(), or leave these rows out.");
 }
 
