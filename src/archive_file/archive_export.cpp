@@ -295,8 +295,10 @@ namespace
 void note_rewritten(pg::Spi &spi, const Entry &entry, const Exported &exported)
 {
     pg::CatalogScope scope;
-    spi.run("UPDATE privacy_scan.archive_file_ledger SET exported_at = clock_timestamp(), file = $3, manifest = $4,"
-            " rows = $5, digest = $6, file_bytes = $7, sha256 = $8, encoding = current_setting('server_encoding'),"
+    spi.run("UPDATE privacy_scan.archive_file_ledger SET exported_at = clock_timestamp(), file = $3, "
+            "manifest = $4,"
+            " rows = $5, digest = $6, file_bytes = $7, sha256 = $8, encoding = "
+            "current_setting('server_encoding'),"
             " confirmed_at = NULL, confirmed_by = NULL, state = 'ok', since = clock_timestamp(),"
             " checked_at = clock_timestamp(), detail = NULL WHERE target = $1 AND leaf = $2",
             {pg::text_param(entry.target), pg::text_param(entry.leaf), pg::text_param(exported.file),

@@ -78,7 +78,10 @@ void remove_file_with(Ending ending, const std::string &name)
             is_following = true;
         }
         auto *file = static_cast<Doomed *>(MemoryContextAlloc(TopTransactionContext, sizeof(Doomed)));
-        *file = {first, GetCurrentSubTransactionId(), ending, false,
+        *file = {first,
+                 GetCurrentSubTransactionId(),
+                 ending,
+                 false,
                  MemoryContextStrdup(TopTransactionContext, directory),
                  MemoryContextStrdup(TopTransactionContext, text)};
         first = file;
@@ -123,8 +126,9 @@ void empty_trash(pg::Spi &spi)
         const auto failure = pg::try_in_subtransaction([&] { remove_left(spi, name); });
         if (failure)
             pg::guarded([file = name.c_str(), why = failure->message.c_str()] {
-                ereport(WARNING, (errmsg("archive file \"%s\", which holds erased rows, is still there", file),
-                                  errdetail("%s.", why)));
+                ereport(WARNING,
+                        (errmsg("archive file \"%s\", which holds erased rows, is still there", file),
+                         errdetail("%s.", why)));
             });
     }
 }

@@ -42,8 +42,9 @@ Datum erase_where(FunctionCallInfo fcinfo,
     const bool dry_run = DatumGetBool(args.required(3, "dry_run"));
     pg::RowSink sink(fcinfo);
     if (pg::is_standby()) {
-        sink.put({pg::null_cell(), pg::cell_oid(root.relid), pg::null_cell(), pg::null_cell(), pg::null_cell(),
-                  pg::null_cell(), pg::cell(pg::standby_action), pg::cell(pg::standby_message)});
+        sink.put({pg::null_cell(), pg::cell_oid(root.relid), pg::null_cell(), pg::null_cell(),
+                  pg::null_cell(), pg::null_cell(), pg::cell(pg::standby_action),
+                  pg::cell(pg::standby_message)});
         return Datum(0);
     }
     pg::require_writable("erase()");
@@ -59,20 +60,21 @@ Datum erase_where(FunctionCallInfo fcinfo,
 
 } // namespace
 
-// privacy_scan.erase(root regclass, condition text, reason text, dry_run boolean) returns rows: the families whose
-// root meets the condition, written as a policy's, go from the live relations, from table archives and from files,
-// children before parents, in the caller's transaction; a row for each relation and place. With dry_run, the
-// default, the same rows, and nothing has changed. Entered in privacy_scan.erasures. VOLATILE. Errors: 22004, 22023
-// reason, 25001, 25006, 42501 not the owner, 55000 held, 55P03, 58P01 and XX001 a file that is missing or damaged,
-// and for the condition those of set_retention().
+// privacy_scan.erase(root regclass, condition text, reason text, dry_run boolean) returns rows: the families
+// whose root meets the condition, written as a policy's, go from the live relations, from table archives and
+// from files, children before parents, in the caller's transaction; a row for each relation and place. With
+// dry_run, the default, the same rows, and nothing has changed. Entered in privacy_scan.erasures. VOLATILE.
+// Errors: 22004, 22023 reason, 25001, 25006, 42501 not the owner, 55000 held, 55P03, 58P01 and XX001 a file
+// that is missing or damaged, and for the condition those of set_retention().
 PS_FUNCTION(ps_erase)
 {
-    return erase_where(
-        fcinfo, [&](pg::Spi &, const pg::OwnedTable &) { return pg::Arguments(fcinfo).text(1, "condition"); });
+    return erase_where(fcinfo, [&](pg::Spi &, const pg::OwnedTable &) {
+        return pg::Arguments(fcinfo).text(1, "condition");
+    });
 }
 
-// privacy_scan.erase(root regclass, ids text[], reason text, dry_run boolean) returns rows: the same for the roots
-// with these ids, as hold() takes them.
+// privacy_scan.erase(root regclass, ids text[], reason text, dry_run boolean) returns rows: the same for the
+// roots with these ids, as hold() takes them.
 PS_FUNCTION(ps_erase_ids)
 {
     return erase_where(fcinfo, [&](pg::Spi &spi, const pg::OwnedTable &root) {

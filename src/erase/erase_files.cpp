@@ -14,20 +14,21 @@ namespace privacy_scan::erase
 std::vector<archive_file::Entry> file_entries(pg::Spi &spi, const Places &places, std::size_t member,
                                               const KeyRange &range)
 {
-    const std::string meets =
-        range.type.empty() ? "true OR $2 = $3"
-                           : "a.key_from::" + range.type + " <= $3::" + range.type + " AND a.key_to::" + range.type +
-                                 " >= $2::" + range.type;
+    const std::string meets = range.type.empty()
+                                  ? "true OR $2 = $3"
+                                  : "a.key_from::" + range.type + " <= $3::" + range.type +
+                                        " AND a.key_to::" + range.type + " >= $2::" + range.type;
     std::vector<std::int64_t> ids;
     {
         pg::CatalogScope scope;
-        pg::Rows rows = spi.run("SELECT min(a.id) FROM privacy_scan.archive_ledger a"
-                                " JOIN privacy_scan.archive_file_ledger f ON f.target = a.target AND f.leaf = a.leaf"
-                                " WHERE a.relation = $1 AND a.action = 'archive' AND f.removed_at IS NOT NULL"
-                                "  AND f.rows > 0 AND (" +
-                                    meets + ") GROUP BY a.target, a.leaf ORDER BY 1",
-                                {pg::regclass_param(places.family.members[member].table.relid),
-                                 pg::text_or_null(range.least), pg::text_or_null(range.greatest)});
+        pg::Rows rows =
+            spi.run("SELECT min(a.id) FROM privacy_scan.archive_ledger a"
+                    " JOIN privacy_scan.archive_file_ledger f ON f.target = a.target AND f.leaf = a.leaf"
+                    " WHERE a.relation = $1 AND a.action = 'archive' AND f.removed_at IS NOT NULL"
+                    "  AND f.rows > 0 AND (" +
+                        meets + ") GROUP BY a.target, a.leaf ORDER BY 1",
+                    {pg::regclass_param(places.family.members[member].table.relid),
+                     pg::text_or_null(range.least), pg::text_or_null(range.greatest)});
         for (std::size_t row = 0; row < rows.size(); ++row)
             ids.push_back(rows.int8(row, 1));
     }
@@ -37,7 +38,8 @@ std::vector<archive_file::Entry> file_entries(pg::Spi &spi, const Places &places
     return entries;
 }
 
-bool stage(pg::Spi &spi, const archive_file::Entry &entry, Oid owner, const std::function<bool(Oid)> &holds_rows)
+bool stage(pg::Spi &spi, const archive_file::Entry &entry, Oid owner,
+           const std::function<bool(Oid)> &holds_rows)
 {
     bool is_kept = false;
     pg::Subtransaction trial; // rolled back, the table's storage is free at once

@@ -9,20 +9,22 @@
 namespace privacy_scan::erase
 {
 
-archive_file::Entry note_in_archives(pg::Spi &spi, const retention::Member &root, const retention::Member &member,
-                                     const std::string &target, const std::string &leaf,
-                                     const retention::RowTotal &total)
+archive_file::Entry note_in_archives(pg::Spi &spi, const retention::Member &root,
+                                     const retention::Member &member, const std::string &target,
+                                     const std::string &leaf, const retention::RowTotal &total)
 {
     std::int64_t id = 0;
     {
         pg::CatalogScope scope;
-        id = spi.run("INSERT INTO privacy_scan.archive_ledger (root, relation, root_name, source, target, rows, bytes,"
+        id = spi.run("INSERT INTO privacy_scan.archive_ledger (root, relation, root_name, source, target, "
+                     "rows, bytes,"
                      " digest, key_from, key_to, cutoff, leaf, action)"
-                     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', '', clock_timestamp(), $9, 'erase') RETURNING id",
+                     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', '', clock_timestamp(), $9, 'erase') "
+                     "RETURNING id",
                      {pg::regclass_param(root.table.relid), pg::regclass_param(member.table.relid),
                       pg::text_param(root.name), pg::text_param(member.name), pg::text_param(target),
-                      pg::int8_param(total.rows), pg::int8_param(total.bytes), pg::text_param(hex_of(total.digest)),
-                      pg::text_param(leaf)})
+                      pg::int8_param(total.rows), pg::int8_param(total.bytes),
+                      pg::text_param(hex_of(total.digest)), pg::text_param(leaf)})
                  .int8(0, 1);
     }
     return archive_file::require_entry(spi, id);
@@ -55,10 +57,11 @@ std::int64_t note_erasure(pg::Spi &spi, Oid root, const std::string &reason, std
     std::int64_t id = 0;
     {
         pg::CatalogScope scope;
-        id = spi.run("INSERT INTO privacy_scan.erasure_ledger (root, root_name, erased_by, reason, roots, ids_sha256)"
+        id = spi.run("INSERT INTO privacy_scan.erasure_ledger (root, root_name, erased_by, reason, roots, "
+                     "ids_sha256)"
                      " VALUES ($1, $2, $3, $4, $5, coalesce($6, '{}')) RETURNING id",
-                     {pg::regclass_param(root), pg::text_param(name), pg::text_param(caller), pg::text_param(reason),
-                      pg::int8_param(roots), hashes})
+                     {pg::regclass_param(root), pg::text_param(name), pg::text_param(caller),
+                      pg::text_param(reason), pg::int8_param(roots), hashes})
                  .int8(0, 1);
     }
     note_counts(spi, id, parts);

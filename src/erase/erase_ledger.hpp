@@ -9,9 +9,9 @@ namespace privacy_scan::erase
 {
 
 // Takes rows off what the ledger of archives says of an archive's table. Returns the entry.
-archive_file::Entry note_in_archives(pg::Spi &spi, const retention::Member &root, const retention::Member &member,
-                                     const std::string &target, const std::string &leaf,
-                                     const retention::RowTotal &total);
+archive_file::Entry note_in_archives(pg::Spi &spi, const retention::Member &root,
+                                     const retention::Member &member, const std::string &target,
+                                     const std::string &leaf, const retention::RowTotal &total);
 
 // Enters an erasure, in the name of the caller. hashes: of the roots' ids, text[]. Returns its number.
 std::int64_t note_erasure(pg::Spi &spi, Oid root, const std::string &reason, std::int64_t roots,

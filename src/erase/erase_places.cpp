@@ -1,7 +1,7 @@
 // See erase_places.hpp. Batches and restores need ROW EXCLUSIVE on an archive, windows, whole partitions and
-// files that come back SHARE UPDATE EXCLUSIVE, exports SHARE on a partition of it: all of them wait, or are waited
-// for. A batch that has its live rows but not yet the archive is in our way at those rows, and goes first: then
-// the try is made again.
+// files that come back SHARE UPDATE EXCLUSIVE, exports SHARE on a partition of it: all of them wait, or are
+// waited for. A batch that has its live rows but not yet the archive is in our way at those rows, and goes
+// first: then the try is made again.
 #include "pg/postgres.hpp"
 
 #include "erase/erase_places.hpp"
@@ -37,10 +37,11 @@ std::string columns_of(pg::Spi &spi, Oid relid)
 std::vector<Oid> archives_of(pg::Spi &spi, const Member &member)
 {
     pg::CatalogScope scope;
-    pg::Rows rows = spi.run("SELECT DISTINCT c.oid FROM privacy_scan.archive_ledger a"
-                            " JOIN pg_catalog.pg_class c ON c.oid = to_regclass(a.target) AND c.relkind IN ('r', 'p')"
-                            " WHERE a.relation = $1 ORDER BY c.oid",
-                            {pg::regclass_param(member.table.relid)});
+    pg::Rows rows =
+        spi.run("SELECT DISTINCT c.oid FROM privacy_scan.archive_ledger a"
+                " JOIN pg_catalog.pg_class c ON c.oid = to_regclass(a.target) AND c.relkind IN ('r', 'p')"
+                " WHERE a.relation = $1 ORDER BY c.oid",
+                {pg::regclass_param(member.table.relid)});
     std::vector<Oid> archives;
     for (std::size_t row = 0; row < rows.size(); ++row)
         archives.push_back(rows.oid(row, 1));
@@ -56,8 +57,9 @@ Place archive_place(pg::Spi &spi, const Member &member, std::size_t i, Oid archi
 {
     if (pg::require_owner(archive).owner != member.table.owner)
         pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE,
-                 pg::qualified_name(archive) + " has another owner than " + member.name + ", whose archive it is", {},
-                 "Give it back to \"" + pg::role_name(member.table.owner) + "\".");
+                 pg::qualified_name(archive) + " has another owner than " + member.name +
+                     ", whose archive it is",
+                 {}, "Give it back to \"" + pg::role_name(member.table.owner) + "\".");
     const std::string name = pg::qualified_name(archive);
     return {i, archive, name, name, columns_of(spi, archive), false};
 }
@@ -104,8 +106,8 @@ void require_same_archives(pg::Spi &spi, const Places &places)
         for (const Oid archive : archives_of(spi, member))
             now.push_back(archive);
     if (before != now)
-        pg::fail(ERRCODE_LOCK_NOT_AVAILABLE, "archives of " + places.family.root().name + " were made meanwhile", {},
-                 "Try again.");
+        pg::fail(ERRCODE_LOCK_NOT_AVAILABLE,
+                 "archives of " + places.family.root().name + " were made meanwhile", {}, "Try again.");
 }
 
 Places lock_once(pg::Spi &spi, Oid root, const std::string &condition)

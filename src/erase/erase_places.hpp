@@ -27,11 +27,12 @@ struct Places {
     bool has_archives() const { return list.size() > family.members.size(); }
 };
 
-// Reads the family of a root that the caller owns and every archive that the ledger knows of it, those of former
-// policies and names, too. Until the end of the transaction nothing moves between them: holds are locked as a
-// batch locks them, the live relations in ROW EXCLUSIVE, the archives with what inherits from them in SHARE ROW
-// EXCLUSIVE, and the live roots that meet the condition are locked FOR UPDATE. In tries. Errors: 42501 not the
-// owner of a member or an archive, 55P03, and those of read_family() and open_archive().
+// Reads the family of a root that the caller owns and every archive that the ledger knows of it, those of
+// former policies and names, too. Until the end of the transaction nothing moves between them: holds are
+// locked as a batch locks them, the live relations in ROW EXCLUSIVE, the archives with what inherits from
+// them in SHARE ROW EXCLUSIVE, and the live roots that meet the condition are locked FOR UPDATE. In tries.
+// Errors: 42501 not the owner of a member or an archive, 55P03, and those of read_family() and
+// open_archive().
 Places lock_places(pg::Spi &spi, Oid root, const std::string &condition);
 
 } // namespace privacy_scan::erase

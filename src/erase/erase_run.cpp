@@ -22,18 +22,19 @@ namespace privacy_scan::erase
 namespace
 {
 
-// The id of a root as text, over the alias t: its primary key, of which the partition key is left out; NULL where
-// it has none.
+// The id of a root as text, over the alias t: its primary key, of which the partition key is left out; NULL
+// where it has none.
 std::string id_expression(pg::Spi &spi, Oid root)
 {
     pg::CatalogScope scope;
-    pg::Rows rows = spi.run("SELECT count(*), string_agg(format('t.%I', a.attname), ', ' ORDER BY a.attnum)"
-                            " FROM pg_catalog.pg_index i"
-                            " JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)"
-                            " WHERE i.indrelid = $1 AND i.indisprimary AND NOT EXISTS"
-                            " (SELECT FROM pg_catalog.pg_partitioned_table p WHERE p.partrelid = i.indrelid"
-                            "  AND a.attnum = ANY (p.partattrs) AND cardinality(i.indkey::int2[]) > 1)",
-                            {pg::regclass_param(root)});
+    pg::Rows rows =
+        spi.run("SELECT count(*), string_agg(format('t.%I', a.attname), ', ' ORDER BY a.attnum)"
+                " FROM pg_catalog.pg_index i"
+                " JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)"
+                " WHERE i.indrelid = $1 AND i.indisprimary AND NOT EXISTS"
+                " (SELECT FROM pg_catalog.pg_partitioned_table p WHERE p.partrelid = i.indrelid"
+                "  AND a.attnum = ANY (p.partattrs) AND cardinality(i.indkey::int2[]) > 1)",
+                {pg::regclass_param(root)});
     if (rows.int8(0, 1) == 0)
         return "NULL::text";
     return rows.int8(0, 1) == 1 ? rows.text(0, 2) + "::text" : "ROW(" + rows.text(0, 2) + ")::text";
@@ -92,7 +93,8 @@ void Run::stage_files(std::size_t member)
     for (const archive_file::Entry &entry : file_entries(spi_, places_, member, range_)) {
         const bool is_needed = stage(spi_, entry, owner_, [&](Oid relid) {
             const std::string from = "ONLY " + pg::qualified_name(relid);
-            const std::string sql = member == 0 ? sql_.count_roots(from, condition_) : sql_.count_rows(member, from);
+            const std::string sql =
+                member == 0 ? sql_.count_roots(from, condition_) : sql_.count_rows(member, from);
             return spi_.run_generic(sql, member == 0 ? std::vector<pg::Param>() : params_).int8(0, 1) > 0;
         });
         if (is_needed)
@@ -142,14 +144,15 @@ void Run::refuse_held()
     for (const retention::Hold &hold : places_.holds)
         if (const std::int64_t rows = count_held(hold.condition); rows > 0) {
             any += (any.empty() ? "(" : " OR (") + hold.condition + ")";
-            by += (by.empty() ? "Hold " : ", hold ") + std::to_string(hold.id) + " (" + hold.reason + ") keeps " +
-                  std::to_string(rows);
+            by += (by.empty() ? "Hold " : ", hold ") + std::to_string(hold.id) + " (" + hold.reason +
+                  ") keeps " + std::to_string(rows);
         }
     if (!any.empty())
         pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                 "cannot erase rows of " + places_.family.root().name + ": " + std::to_string(count_held(any)) +
-                     " of " + std::to_string(roots_) + " are held",
-                 by + ". Nothing was erased.", "Release the hold with release_hold(), or leave these rows out.");
+                 "cannot erase rows of " + places_.family.root().name + ": " +
+                     std::to_string(count_held(any)) + " of " + std::to_string(roots_) + " are held",
+                 by + ". Nothing was erased.",
+                 "Release the hold with release_hold(), or leave these rows out.");
 }
 
 // Parents first: the keys of what goes lead to what refers to it.
@@ -171,13 +174,16 @@ void Run::require_none_left(std::size_t member)
 {
     for (const Place &place : places_.list) {
         const std::vector<retention::Link> &links = places_.family.members[place.member].links;
-        if (!place.is_live || std::none_of(links.begin(), links.end(),
-                                           [=](const retention::Link &link) { return link.parent == member; }))
+        if (!place.is_live || std::none_of(links.begin(), links.end(), [=](const retention::Link &link) {
+                return link.parent == member;
+            }))
             continue;
-        const std::int64_t left = spi_.run_generic(sql_.count_rows(place.member, place.from), params_).int8(0, 1);
+        const std::int64_t left =
+            spi_.run_generic(sql_.count_rows(place.member, place.from), params_).int8(0, 1);
         if (left > 0)
             pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                     std::to_string(left) + " rows of " + place.name + " still belong to the erased roots", {},
+                     std::to_string(left) + " rows of " + place.name + " still belong to the erased roots",
+                     {},
                      "Look for triggers on the relation that suppress or redo deletes. Nothing was erased.");
     }
 }
@@ -198,8 +204,8 @@ void Run::remove_live(const Place &place)
     parts_.push_back(erased);
 }
 
-// The partition or window of the archive that the rows lay in, as the ledger has it; empty for rows of the archive
-// itself.
+// The partition or window of the archive that the rows lay in, as the ledger has it; empty for rows of the
+// archive itself.
 std::string Run::leaf_name(const Place &place, Oid source) const
 {
     const Oid relid = place.relid;
@@ -235,10 +241,12 @@ void Run::remove_archived(const Place &place, bool is_trial)
         pg::OwnerScope scope(owner_);
         pg::Rows rows = spi_.run_generic(sql_.delete_rows(place), params_);
         for (std::size_t row = 0; row < rows.size(); ++row) {
-            const retention::RowTotal total{rows.int8(row, 2), rows.int8(row, 3), retention::digest_of(rows.text(row, 4))};
+            const retention::RowTotal total{rows.int8(row, 2), rows.int8(row, 3),
+                                            retention::digest_of(rows.text(row, 4))};
             const std::string leaf = leaf_name(place, rows.oid(row, 1));
             if (!removed.empty() && removed.back().leaf == leaf) // of a partitioned archive
-                removed.back().total = {removed.back().total.rows + total.rows, removed.back().total.bytes + total.bytes,
+                removed.back().total = {removed.back().total.rows + total.rows,
+                                        removed.back().total.bytes + total.bytes,
                                         removed.back().total.digest + total.digest};
             else
                 removed.push_back({leaf, total});
@@ -268,7 +276,8 @@ Erasure nothing_found(const Places &places)
     return erasure;
 }
 
-Erasure erase_once(pg::Spi &spi, Oid root, const std::string &condition, const std::string &reason, bool is_trial)
+Erasure erase_once(pg::Spi &spi, Oid root, const std::string &condition, const std::string &reason,
+                   bool is_trial)
 {
     Run run(spi, root, condition);
     run.find();
@@ -283,7 +292,8 @@ Erasure erase_once(pg::Spi &spi, Oid root, const std::string &condition, const s
 
 } // namespace
 
-Erasure erase_families(pg::Spi &spi, Oid root, const std::string &condition, const std::string &reason, bool is_trial)
+Erasure erase_families(pg::Spi &spi, Oid root, const std::string &condition, const std::string &reason,
+                       bool is_trial)
 {
     pg::require_read_committed("erase()");
     if (!is_trial) {

@@ -20,16 +20,17 @@ struct Erasure {
     std::vector<Erased> parts;
 };
 
-// Erases the families of the roots that meet a condition (compiled, over the alias t), children before parents,
-// in the caller's transaction: live rows, those of table archives and those of files, which are written anew.
-// The ledger of archives then says what the archives hold still, that of erasures what went and why. With
-// is_trial all but the files' writing is done and rolled back: the parts are exactly what would go.
+// Erases the families of the roots that meet a condition (compiled, over the alias t), children before
+// parents, in the caller's transaction: live rows, those of table archives and those of files, which are
+// written anew. The ledger of archives then says what the archives hold still, that of erasures what went and
+// why. With is_trial all but the files' writing is done and rolled back: the parts are exactly what would go.
 //
-// How nothing is missed: see erase_places.hpp; the roots are locked FOR UPDATE first, so that no child can come,
-// then what is referred to further down; before live rows go, none that refers to them may be left.
+// How nothing is missed: see erase_places.hpp; the roots are locked FOR UPDATE first, so that no child can
+// come, then what is referred to further down; before live rows go, none that refers to them may be left.
 //
-// Errors: 25001 not READ COMMITTED; 55000 where a hold keeps a root, or a trigger a row; 58P01, XX001 a file that
-// is missing or damaged; 55P03; those of lock_places(), and what the relations' constraints say.
-Erasure erase_families(pg::Spi &spi, Oid root, const std::string &condition, const std::string &reason, bool is_trial);
+// Errors: 25001 not READ COMMITTED; 55000 where a hold keeps a root, or a trigger a row; 58P01, XX001 a file
+// that is missing or damaged; 55P03; those of lock_places(), and what the relations' constraints say.
+Erasure erase_families(pg::Spi &spi, Oid root, const std::string &condition, const std::string &reason,
+                       bool is_trial);
 
 } // namespace privacy_scan::erase

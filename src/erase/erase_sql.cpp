@@ -35,7 +35,8 @@ std::string EraseSql::number(std::size_t member, const std::string &name) const
     std::size_t before = 2;
     for (std::size_t i = 0; i < member; ++i)
         before += columns_[i].size();
-    const auto at = std::find(columns_[member].begin(), columns_[member].end(), name) - columns_[member].begin();
+    const auto at =
+        std::find(columns_[member].begin(), columns_[member].end(), name) - columns_[member].begin();
     return "$" + std::to_string(before + static_cast<std::size_t>(at) + 1);
 }
 
@@ -44,7 +45,8 @@ std::string EraseSql::through(const retention::Link &link) const
     std::string arrays, names, equal;
     for (const retention::Link::Column &pair : link.columns) {
         if (link.columns.size() == 1)
-            return column("t", pair.child) + " " + pair.equals + " ANY (" + number(link.parent, pair.parent) + ")";
+            return column("t", pair.child) + " " + pair.equals + " ANY (" + number(link.parent, pair.parent) +
+                   ")";
         arrays += (arrays.empty() ? "" : ", ") + number(link.parent, pair.parent);
         names += (names.empty() ? "" : ", ") + pg::quote(pair.parent);
         equal += (equal.empty() ? "" : " AND ") + column("t", pair.child) + " " + pair.equals + " " +
@@ -58,7 +60,8 @@ std::string EraseSql::goes(std::size_t member) const
 {
     const retention::Member &of = places_.family.members[member];
     if (of.links.empty())
-        return "(t.ctid = ANY ($2) AND (t.tableoid, t.ctid) IN (SELECT u.o, u.c FROM unnest($1, $2) AS u(o, c)))";
+        return "(t.ctid = ANY ($2) AND (t.tableoid, t.ctid) IN (SELECT u.o, u.c FROM unnest($1, $2) AS u(o, "
+               "c)))";
     std::string text;
     for (const retention::Link &link : of.links)
         text += (text.empty() ? "(" : " OR ") + through(link);
@@ -83,13 +86,14 @@ std::string EraseSql::arrays(std::size_t member) const
 
 // The rows of a member in all of its places that meet a condition, the live ones locked; as common table
 // expressions, the last of which is picked.
-std::string EraseSql::picked(std::size_t member, const std::string &columns, const std::string &condition) const
+std::string EraseSql::picked(std::size_t member, const std::string &columns,
+                             const std::string &condition) const
 {
     std::string tables, all;
     for (const Place *place : places_.of(member)) {
         const std::string name = "p" + std::to_string(place - places_.list.data());
-        tables += (tables.empty() ? "WITH " : ", ") + name + " AS (SELECT " + columns + " FROM " + place->from +
-                  " AS t WHERE " + condition + (place->is_live ? " FOR UPDATE OF t)" : ")");
+        tables += (tables.empty() ? "WITH " : ", ") + name + " AS (SELECT " + columns + " FROM " +
+                  place->from + " AS t WHERE " + condition + (place->is_live ? " FOR UPDATE OF t)" : ")");
         all += (all.empty() ? "TABLE " : " UNION ALL TABLE ") + name;
     }
     return tables + ", picked AS (" + all + ")";
@@ -107,8 +111,10 @@ std::string EraseSql::extremes() const
 std::string EraseSql::pick_roots(const std::string &condition, const std::string &id) const
 {
     const std::string key = places_.policy ? column("t", places_.policy->key) : "NULL::text";
-    const std::string keys_too = keys(0).empty() ? "" : ", " + keys(0), arrays_too = keys_too.empty() ? "" : ", " + arrays(0);
-    return picked(0, "t.tableoid AS o, t.ctid AS c, " + key + " AS k, " + id + " AS i" + keys_too, "(" + condition + ")") +
+    const std::string keys_too = keys(0).empty() ? "" : ", " + keys(0),
+                      arrays_too = keys_too.empty() ? "" : ", " + arrays(0);
+    return picked(0, "t.tableoid AS o, t.ctid AS c, " + key + " AS k, " + id + " AS i" + keys_too,
+                  "(" + condition + ")") +
            " SELECT count(*), array_agg(DISTINCT encode(sha256(convert_to(i, getdatabaseencoding())), 'hex'))"
            " FILTER (WHERE i IS NOT NULL), " +
            extremes() + ", array_agg(o), array_agg(c)" + arrays_too + " FROM picked";
@@ -140,7 +146,8 @@ std::string EraseSql::delete_rows(const Place &place) const
 {
     return "WITH gone AS (DELETE FROM " + place.from + " AS t WHERE " + goes(place.member) +
            " RETURNING t.tableoid AS \"privacy_scan source\", " + place.columns +
-           "), source AS (SELECT DISTINCT \"privacy_scan source\" AS o FROM gone) SELECT o, (d).rows, (d).bytes,"
+           "), source AS (SELECT DISTINCT \"privacy_scan source\" AS o FROM gone) SELECT o, (d).rows, "
+           "(d).bytes,"
            " (d).digest FROM source, LATERAL (SELECT privacy_scan.row_digest(r.*) AS d FROM (SELECT " +
            place.columns + " FROM gone WHERE \"privacy_scan source\" = o) AS r) AS digested ORDER BY o";
 }

@@ -94,7 +94,9 @@ struct RowCopy {
 
 RowCopy make_copy(TupleDesc from, TupleDesc to)
 {
-    auto array = [](int natts, std::size_t size) { return palloc0(size * (static_cast<std::size_t>(natts) + 1)); };
+    auto array = [](int natts, std::size_t size) {
+        return palloc0(size * (static_cast<std::size_t>(natts) + 1));
+    };
     return {from,
             to,
             static_cast<Datum *>(array(from->natts, sizeof(Datum))),
@@ -120,7 +122,8 @@ void require_same_columns(TupleDesc from, TupleDesc to)
     for (int i = 0; i < to->natts; ++i)
         if (!TupleDescAttr(to, i)->attisdropped &&
             (next == from->natts || TupleDescAttr(from, next++)->atttypid != TupleDescAttr(to, i)->atttypid))
-            ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("the relation's columns have changed")));
+            ereport(ERROR,
+                    (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("the relation's columns have changed")));
     if (next != from->natts)
         ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("the relation's columns have changed")));
 }

@@ -1,6 +1,6 @@
-// See archived_rows.hpp. One statement, so that one snapshot sees a row that a batch moves meanwhile once; and
-// the live relation is named, and so locked, first: a partition that goes whole waits for that lock, or has gone
-// before.
+// See archived_rows.hpp. One statement, so that one snapshot sees a row that a batch moves meanwhile once;
+// and the live relation is named, and so locked, first: a partition that goes whole waits for that lock, or
+// has gone before.
 #include "pg/postgres.hpp"
 
 #include "retention/archived_rows.hpp"
@@ -48,7 +48,8 @@ std::string select_columns(pg::Spi &spi, Oid relid, Oid from)
         "   format('t.%I', a.attname)"
         "  ELSE format('CAST(%s AS %s)%s AS %I', CASE WHEN f.attname IS NULL THEN 'NULL'"
         "    ELSE format('t.%I', f.attname) END, format_type(a.atttypid, a.atttypmod),"
-        "    CASE WHEN c.oid IS NOT NULL THEN format(' COLLATE %I.%I', n.nspname, c.collname) END, a.attname) END,"
+        "    CASE WHEN c.oid IS NOT NULL THEN format(' COLLATE %I.%I', n.nspname, c.collname) END, "
+        "a.attname) END,"
         "  ', ' ORDER BY a.attnum)"
         " FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attribute f"
         "  ON f.attrelid = $2 AND f.attname = a.attname AND f.attnum > 0 AND NOT f.attisdropped"
@@ -126,18 +127,20 @@ void tell_of_files(pg::Spi &spi, Oid relid)
     if (files > 0)
         pg::guarded([=] {
             ereport(NOTICE,
-                    (errmsg("%lld archives of the relation are files, which are not read", static_cast<long long>(files)),
+                    (errmsg("%lld archives of the relation are files, which are not read",
+                            static_cast<long long>(files)),
                      errhint("restore_file(id) brings one back; privacy_scan.archive_files lists them.")));
         });
 }
 
 } // namespace
 
-// privacy_scan.archived_rows(base anyelement, condition text) returns rows: those of the relation whose row type
-// the argument has (its value is ignored), live and in its table archives, each once, as the caller's snapshot
-// sees them and with the caller's rights. The condition is a boolean expression over the relation's columns,
-// as a policy's; an index that a relation has for it is used. A NOTICE says where archives are files. STABLE.
-// Errors: 42501 relation or archive, 42804 no table's row type, and for the condition those of set_retention().
+// privacy_scan.archived_rows(base anyelement, condition text) returns rows: those of the relation whose row
+// type the argument has (its value is ignored), live and in its table archives, each once, as the caller's
+// snapshot sees them and with the caller's rights. The condition is a boolean expression over the relation's
+// columns, as a policy's; an index that a relation has for it is used. A NOTICE says where archives are
+// files. STABLE. Errors: 42501 relation or archive, 42804 no table's row type, and for the condition those of
+// set_retention().
 PS_FUNCTION(ps_archived_rows)
 {
     const Oid relid = relation_of_type(fcinfo);
@@ -156,7 +159,8 @@ PS_FUNCTION(ps_archived_rows)
 }
 
 // privacy_scan.archived_rows_query(relation regclass, condition text) returns text: the query that
-// archived_rows() runs, for EXPLAIN or a view. STABLE. Errors: 42501, 42809 not a table, those of the condition.
+// archived_rows() runs, for EXPLAIN or a view. STABLE. Errors: 42501, 42809 not a table, those of the
+// condition.
 PS_FUNCTION(ps_archived_rows_query)
 {
     pg::Arguments args(fcinfo);

@@ -75,9 +75,9 @@ Node *analyze(Oid relid, const char *sql)
     assign_expr_collations(state, expression);
     table_close(rel, NoLock);
     if (contain_volatile_functions(expression))
-        ereport(ERROR, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-                        errmsg("condition uses a volatile function"),
-                        errdetail("It would choose other rows each time it is asked.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_OBJECT_DEFINITION), errmsg("condition uses a volatile function"),
+                 errdetail("It would choose other rows each time it is asked.")));
     free_parsestate(state);
     return expression;
 }
