@@ -36,6 +36,7 @@ GRANT USAGE ON SCHEMA public TO regress_eras_owner, regress_eras_reader, regress
 CREATE SCHEMA regress_eras AUTHORIZATION regress_eras_owner;
 CREATE TABLE regress_eras.scan (id int PRIMARY KEY, secret text);
 ALTER TABLE regress_eras.scan OWNER TO regress_eras_owner;
+GRANT USAGE ON SCHEMA regress_eras TO regress_eras_reader;
 GRANT SELECT ON regress_eras.scan TO regress_eras_reader;
 INSERT INTO regress_eras.scan VALUES (1, 'secret'), (2, 'secret');
 SELECT results_eq($$SELECT place, relation::text, rows, action FROM privacy_scan.erase('regress_eras.scan', ARRAY['1'], 'request')$$,
