@@ -152,7 +152,12 @@ Oid make_table(pg::Spi &spi, const Entry &entry, Oid archive, const char *kind)
 
 Oid stage_table(pg::Spi &spi, const Entry &entry, const ListedFile &file)
 {
-    const pg::OwnedTable archive = pg::require_owner(relation_named(spi, entry.target));
+    const Oid parent = relation_named(spi, entry.target);
+    if (!OidIsValid(parent))
+        pg::fail(ERRCODE_UNDEFINED_TABLE, "archive " + entry.target + " does not exist",
+                 "File \"" + file.name + "\" is a part of it.",
+                 "Make it again, with the columns of the relation.");
+    const pg::OwnedTable archive = pg::require_owner(parent);
     require_intact(file);
     pg::OwnerScope owner(archive.owner);
     const Oid relid = make_table(spi, entry, archive.relid, "UNLOGGED ");
