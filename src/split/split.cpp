@@ -5,6 +5,7 @@
 #include "pg/entry.hpp"
 #include "pg/ident.hpp"
 #include "pg/rowset.hpp"
+#include "pg/standby.hpp"
 #include "pg/subxact.hpp"
 #include "settings/settings.hpp"
 #include "split/split_plan.hpp"
@@ -89,12 +90,6 @@ void rest(double ms)
     });
 }
 
-void check(const char *what)
-{
-    pg::require_writable(what);
-    pg::require_read_committed(what);
-}
-
 StepRow begin_or_advance(pg::Spi &spi, Oid relid)
 {
     return find_state(spi, relid) ? advance(spi, relid) : begin(spi, read_source(spi, relid));
@@ -122,12 +117,12 @@ PS_FUNCTION(ps_plan_split)
 // privacy_scan.split_partition(partition regclass): begins the split or does its next step, in the caller's
 // transaction; a row of what was done. VOLATILE. Errors: those of plan_split(); 0A000 a reason why not, 22023
 // nothing to split, 55000 what it rests on has changed, 55P03 a lock that could not be had, 25001, 25006.
-PS_FUNCTION(ps_split_partition)
+PS_WRITING_FUNCTION(ps_split_partition)
 {
     const pg::Arguments args(fcinfo);
     const Oid relid = args.relation(0, "partition");
     pg::require_owner(relid);
-    check("split_partition()");
+    pg::require_read_committed("split_partition()");
     pg::RowSink sink(fcinfo);
     pg::Spi spi;
     put_step(sink, begin_or_advance(spi, relid));
@@ -137,12 +132,12 @@ PS_FUNCTION(ps_split_partition)
 // CALL privacy_scan.run_split(partition regclass): step after step to the end, a transaction each; a NOTICE
 // per step. Waits for older transactions without holding anything. A step that fails is kept in the view
 // splits, and raised. Errors as split_partition(), 2D000 inside a transaction block.
-PS_FUNCTION(ps_run_split)
+PS_WRITING_FUNCTION(ps_run_split)
 {
     const pg::Arguments args(fcinfo);
     const Oid relid = args.relation(0, "partition");
     pg::require_owner(relid);
-    check("run_split()");
+    pg::require_read_committed("run_split()");
     pg::Spi spi(fcinfo);
     constexpr double wait_ms = 100;
     for (bool more = true; more;) {
@@ -162,12 +157,12 @@ PS_FUNCTION(ps_run_split)
 
 // privacy_scan.cancel_split(partition regclass): drops what was made, and forgets the split. Returns true.
 // VOLATILE. Errors: 42704 not being split, 55000 after the switch, 55P03.
-PS_FUNCTION(ps_cancel_split)
+PS_WRITING_FUNCTION(ps_cancel_split)
 {
     const pg::Arguments args(fcinfo);
     const Oid relid = args.relation(0, "partition");
     pg::require_owner(relid);
-    check("cancel_split()");
+    pg::require_read_committed("cancel_split()");
     pg::Spi spi;
     cancel(spi, relid);
     return BoolGetDatum(true);

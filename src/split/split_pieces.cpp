@@ -3,8 +3,8 @@
 
 #include "split/split_pieces.hpp"
 
-#include "adopt/adopt_switch.hpp"
 #include "partition/partition_create.hpp"
+#include "pg/clock.hpp"
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
 #include "pg/privileges.hpp"
@@ -111,7 +111,7 @@ State prepare(pg::Spi &spi, const Source &source, const std::vector<partition::C
             state.pieces.push_back(make_piece(spi, source, blueprint, cell));
         state.changes = make_changes(spi, source);
         pg::GucScope settings;
-        adopt::ask_briefly(settings);
+        pg::ask_patiently(settings);
         pg::LockWait wait;
         const Oid relid = state.relid;
         auto failure = pg::try_with_locks({relid}, wait, [&] {
@@ -195,7 +195,7 @@ void index_pieces(pg::Spi &spi, const Source &source, State &state)
         spi.run("ALTER TABLE " + twin + " DETACH PARTITION " + name);
         spi.run("ANALYZE " + name);
         piece.is_indexed = true;
-        if (partition::ms_since(begun) > enough_ms)
+        if (pg::ms_since(begun) > enough_ms)
             break;
     }
     spi.run("DROP TABLE " + twin);
@@ -209,14 +209,11 @@ bool exists(Oid relid)
     return pg::guarded([=] { return get_rel_relkind(relid) != '\0'; });
 }
 
-void run_in_tries(pg::Spi &spi, Oid relid, const std::string &sql)
+void run_patiently(pg::Spi &spi, Oid relid, const std::string &sql)
 {
     pg::GucScope settings;
-    adopt::ask_briefly(settings);
-    pg::LockWait wait;
-    auto failure = pg::try_with_locks({relid}, wait, [&] { spi.run(sql); });
-    if (failure)
-        pg::raise(*failure);
+    pg::ask_patiently(settings);
+    pg::run_in_tries(spi, relid, sql);
 }
 
 bool has_check(pg::Spi &spi, Oid relid)
@@ -233,7 +230,7 @@ void tidy(pg::Spi &spi, const Source &source, const State &state)
     pg::OwnerScope owner(source.set.table().owner);
     for (const Piece &piece : state.pieces)
         if (exists(piece.relid) && has_check(spi, piece.relid))
-            run_in_tries(spi, piece.relid,
+            run_patiently(spi, piece.relid,
                          "ALTER TABLE " + pg::qualified_name(piece.relid) + " DROP CONSTRAINT " +
                              object_name);
     if (exists(state.changes))
@@ -243,7 +240,7 @@ void tidy(pg::Spi &spi, const Source &source, const State &state)
 void drop_all(pg::Spi &spi, Oid owner_id, const State &state)
 {
     pg::OwnerScope owner(owner_id);
-    run_in_tries(spi, state.relid,
+    run_patiently(spi, state.relid,
                  "DROP TRIGGER IF EXISTS " + std::string(object_name) + " ON " +
                      pg::qualified_name(state.relid));
     for (const Piece &piece : state.pieces)

@@ -4,6 +4,7 @@
 #include "split/split_steps.hpp"
 
 #include "partition/partition_create.hpp"
+#include "pg/clock.hpp"
 #include "pg/compat.hpp"
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
@@ -254,7 +255,7 @@ StepRow begin(pg::Spi &spi, const Source &source)
                  "The width of the cells is that of the policy: see privacy_scan.partition_policies.");
     const State state = prepare(spi, source, cells);
     StepRow row{"begin", "done now", std::to_string(cells.size()) + " pieces", 0, 0, 0, true, false, 0};
-    row.ms = partition::ms_since(begun);
+    row.ms = pg::ms_since(begun);
     return row;
 }
 
@@ -276,7 +277,7 @@ StepRow advance(pg::Spi &spi, Oid relid)
         row = waiting(state, error.message);
     }
     store_state(spi, state);
-    row->ms = partition::ms_since(begun);
+    row->ms = pg::ms_since(begun);
     return *row;
 }
 

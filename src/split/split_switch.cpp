@@ -3,8 +3,8 @@
 
 #include "split/split_switch.hpp"
 
-#include "adopt/adopt_switch.hpp"
 #include "partition/partition_create.hpp"
+#include "pg/clock.hpp"
 #include "pg/ident.hpp"
 #include "pg/strong_lock.hpp"
 #include "split/split_apply.hpp"
@@ -122,7 +122,8 @@ Switched switch_pieces(pg::Spi &spi, const Source &source, const State &state)
     const partition::Blueprint blueprint = partition::read_blueprint(spi, parent, relid);
     const std::vector<ForeignKey> keys = foreign_keys_of(spi, parent);
     pg::GucScope settings;
-    adopt::ask_briefly(settings);
+    pg::ask_patiently(settings);
+    settings.set("client_min_messages", "warning");
     Switched switched{};
     TimestampTz begun = 0;
     partition::lock_for_attach(source.set, blueprint, AccessExclusiveLock, layout.default_partition,
@@ -141,7 +142,7 @@ Switched switch_pieces(pg::Spi &spi, const Source &source, const State &state)
         partition::attach_table(spi, source.set, blueprint, piece.relid, piece.bounds);
     }
     require_in_place(spi, source, state);
-    switched.lock_held_ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+    switched.lock_held_ms = pg::ms_since(begun);
     return switched;
 }
 
