@@ -36,9 +36,9 @@ CREATE VIEW held_rows AS SELECT m, count(*) AS rows, md5(string_agg(r, ',' ORDER
   UNION ALL SELECT 3, i::text FROM privacy_scan.archived_rows(NULL::"Issue") i UNION ALL SELECT 4, n::text FROM privacy_scan.archived_rows(NULL::"Note") n
   UNION ALL SELECT 5, k::text FROM privacy_scan.archived_rows(NULL::"Mark") k UNION ALL SELECT 6, r::text FROM "Report" r) x GROUP BY m;
 -- Without a policy, live rows alone.
-SELECT place, relation, archive, rows, action, comment FROM privacy_scan.erase('"Scan"', ARRAY['new3'], 'request 1');
+SELECT place, relation, archive, rows, action, detail FROM privacy_scan.erase('"Scan"', ARRAY['new3'], 'request 1');
 SELECT count(*) FROM "Scan" WHERE id = 'new3';
-SELECT place, relation, archive, rows, action, comment ~ '^entered as erasure \d+$' AS entered FROM privacy_scan.erase('"Scan"', ARRAY['new3'], 'request 1', false);
+SELECT place, relation, archive, rows, action, detail ~ '^entered as erasure \d+$' AS entered FROM privacy_scan.erase('"Scan"', ARRAY['new3'], 'request 1', false);
 SELECT (SELECT count(*) FROM "Scan" WHERE id = 'new3') AS scans, (SELECT count(*) FROM "Evidence" WHERE "scanId" = 'new3') AS evidence,
   (SELECT count(*) FROM "Mark" m WHERE NOT EXISTS (SELECT FROM "Note" n WHERE n.id = m.note)) AS orphans, (SELECT count(*) FROM "Report" WHERE issue IS NULL) AS cleared;
 

@@ -24,7 +24,7 @@ std::string reason_argument(const pg::Arguments &args, int n)
     return reason;
 }
 
-std::string comment_on(const Erasure &erasure, const Erased &part, bool dry_run)
+std::string detail_of(const Erasure &erasure, const Erased &part, bool dry_run)
 {
     if (part.rows == 0)
         return "no such rows";
@@ -41,20 +41,13 @@ Datum erase_where(FunctionCallInfo fcinfo,
     const std::string reason = reason_argument(args, 2);
     const bool dry_run = DatumGetBool(args.required(3, "dry_run"));
     pg::RowSink sink(fcinfo);
-    if (pg::is_standby()) {
-        sink.put({pg::null_cell(), pg::cell_oid(root.relid), pg::null_cell(), pg::null_cell(),
-                  pg::null_cell(), pg::null_cell(), pg::cell(pg::standby_action),
-                  pg::cell(pg::standby_message)});
-        return Datum(0);
-    }
-    pg::require_writable("erase()");
     pg::Spi spi;
     const std::string compiled = retention::compile_condition(root, condition(spi, root));
     const Erasure erasure = erase_families(spi, root.relid, compiled, reason, dry_run);
     for (const Erased &part : erasure.parts)
         sink.put({pg::cell(part.place), pg::cell_oid(part.relid), pg::cell(part.archive), pg::cell(part.file),
                   pg::cell(part.rows), pg::cell(part.bytes), pg::cell(dry_run ? "would erase" : "erase"),
-                  pg::cell(comment_on(erasure, part, dry_run))});
+                  pg::cell(detail_of(erasure, part, dry_run))});
     return Datum(0);
 }
 
@@ -66,7 +59,7 @@ Datum erase_where(FunctionCallInfo fcinfo,
 // dry_run, the default, the same rows, and nothing has changed. Entered in privacy_scan.erasures. VOLATILE.
 // Errors: 22004, 22023 reason, 25001, 25006, 42501 not the owner, 55000 held, 55P03, 58P01 and XX001 a file
 // that is missing or damaged, and for the condition those of set_retention().
-PS_FUNCTION(ps_erase)
+PS_WRITING_FUNCTION(ps_erase)
 {
     return erase_where(fcinfo, [&](pg::Spi &, const pg::OwnedTable &) {
         return pg::Arguments(fcinfo).text(1, "condition");
@@ -75,7 +68,7 @@ PS_FUNCTION(ps_erase)
 
 // privacy_scan.erase(root regclass, ids text[], reason text, dry_run boolean) returns rows: the same for the
 // roots with these ids, as hold() takes them.
-PS_FUNCTION(ps_erase_ids)
+PS_WRITING_FUNCTION(ps_erase_ids)
 {
     return erase_where(fcinfo, [&](pg::Spi &spi, const pg::OwnedTable &root) {
         return retention::condition_of_ids(spi, root, pg::Arguments(fcinfo).required(1, "ids"));

@@ -37,7 +37,7 @@ COMMENT ON VIEW privacy_scan.erasures IS
 GRANT SELECT ON privacy_scan.erasures TO PUBLIC;
 
 CREATE FUNCTION privacy_scan.erase(root regclass, condition text, reason text, dry_run boolean DEFAULT true)
-RETURNS TABLE (place text, relation regclass, archive text, file text, rows bigint, bytes bigint, action text, comment text)
+RETURNS TABLE (place text, relation regclass, archive text, file text, rows bigint, bytes bigint, action text, detail text)
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'ps_erase';
 COMMENT ON FUNCTION privacy_scan.erase(regclass, text, text, boolean) IS
@@ -45,7 +45,7 @@ COMMENT ON FUNCTION privacy_scan.erase(regclass, text, text, boolean) IS
 REVOKE EXECUTE ON FUNCTION privacy_scan.erase(regclass, text, text, boolean) FROM PUBLIC;
 
 CREATE FUNCTION privacy_scan.erase(root regclass, ids text[], reason text, dry_run boolean DEFAULT true)
-RETURNS TABLE (place text, relation regclass, archive text, file text, rows bigint, bytes bigint, action text, comment text)
+RETURNS TABLE (place text, relation regclass, archive text, file text, rows bigint, bytes bigint, action text, detail text)
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'ps_erase_ids';
 COMMENT ON FUNCTION privacy_scan.erase(regclass, text[], text, boolean) IS

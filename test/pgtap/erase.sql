@@ -17,7 +17,7 @@ SELECT is_empty($$SELECT signature FROM routines WHERE prosecdef OR provolatile 
 SELECT is_empty($$SELECT signature FROM routines, aclexplode(coalesce(proacl, acldefault('f', proowner))) a WHERE a.grantee = 0$$, 'PUBLIC executes none');
 SELECT is((SELECT count(*) FROM routines r WHERE pg_get_function_arguments(r.oid) ~ 'dry_run boolean DEFAULT true$'), 2::bigint, 'a call by hand is a dry run');
 SELECT is((SELECT string_agg(DISTINCT pg_get_function_result(oid), '|') FROM routines),
-  'TABLE(place text, relation regclass, archive text, file text, rows bigint, bytes bigint, action text, comment text)', 'both return these rows');
+  'TABLE(place text, relation regclass, archive text, file text, rows bigint, bytes bigint, action text, detail text)', 'both return these rows');
 SELECT columns_are('privacy_scan', 'erasure_ledger', ARRAY['id', 'root', 'root_name', 'erased_at', 'erased_by', 'reason', 'roots', 'ids_sha256']);
 SELECT columns_are('privacy_scan', 'erasure_counts', ARRAY['erasure', 'relation', 'place', 'rows', 'bytes']);
 SELECT columns_are('privacy_scan', 'erasures', ARRAY['id', 'erased_at', 'root', 'roots', 'relation', 'place', 'rows', 'bytes', 'reason', 'erased_by', 'ids_sha256']);
