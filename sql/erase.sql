@@ -92,6 +92,15 @@ SELECT privacy_scan.drop_retention('"Scan"');
 SELECT place, relation, archive, rows FROM privacy_scan.erase('"Scan"', ARRAY['s5', 'late', 'new2'], 'request 7', false) ORDER BY relation::text, place, archive;
 SELECT count(*) FROM privacy_scan.check_archives() WHERE archive LIKE '%era_%';
 
+-- By ids that carry time: no range of the ledger names one that was erased.
+CREATE TABLE u (id uuid PRIMARY KEY, body text);
+INSERT INTO u SELECT (privacy_scan.key_at('uuidv7', '2023-01-01 00:00+00'::timestamptz + i * interval '1 day') || '-7000-8000-00000000000' || i)::uuid, i FROM generate_series(1, 3) i;
+SELECT privacy_scan.set_retention('u', '1 year', 'id', key_kind => 'uuidv7') IS NOT NULL AS set;
+SELECT rows, key_from, key_to FROM privacy_scan.apply_retention('u', '2024-03-01 00:00+00', dry_run => false);
+SELECT place, rows FROM privacy_scan.erase('u', $$body <> '2'$$, 'request 10', false);
+SELECT action, rows, key_from, key_to FROM privacy_scan.archives WHERE relation = '"era"."u"' ORDER BY id;
+SELECT count(*) FROM privacy_scan.check_archives() WHERE archive LIKE '%era_%';
+
 -- Nothing of it after a rollback.
 BEGIN;
 SELECT sum(rows) > 0 AS erased FROM privacy_scan.erase('"Scan"', 'true', 'request 8', false);

@@ -30,6 +30,21 @@ archive_file::Entry note_in_archives(pg::Spi &spi, const retention::Member &root
     return archive_file::require_entry(spi, id);
 }
 
+void blur_keys(pg::Spi &spi, Oid root, const std::string &kind, const pg::Param &keys)
+{
+    const std::string rest = kind == "uuidv7" ? " || '-0000-0000-000000000000'" : ""; // a bound is a prefix
+    pg::CatalogScope scope;
+    spi.run("UPDATE privacy_scan.archive_ledger SET"
+            " key_from = CASE WHEN key_from = ANY ($2) THEN"
+            "  privacy_scan.key_at($3, privacy_scan.key_instant($3, key_from))" +
+                rest +
+                " ELSE key_from END,"
+                " key_to = CASE WHEN key_to = ANY ($2) THEN"
+                "  privacy_scan.key_at($3, privacy_scan.key_instant($3, key_to) + interval '1 second')" +
+                rest + " ELSE key_to END WHERE root = $1 AND (key_from = ANY ($2) OR key_to = ANY ($2))",
+            {pg::regclass_param(root), keys, pg::text_param(kind)});
+}
+
 namespace
 {
 

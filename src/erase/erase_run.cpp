@@ -82,7 +82,7 @@ class Run
     KeyRange range_;
     std::vector<pg::Rows> picked_; // whose arrays the parameters are
     std::vector<pg::Param> params_;
-    pg::Param hashes_{};
+    pg::Param hashes_{}, keys_{};     // text[]
     std::vector<std::string> staged_; // leaves
     std::vector<Erased> parts_;
 };
@@ -117,7 +117,8 @@ void Run::pick_roots()
     hashes_ = {row.type(2), row.datum(0, 2), row.is_null(0, 2)};
     if (!row.is_null(0, 3))
         range_ = {retention::comparable_key(*places_.policy), row.text(0, 3), row.text(0, 4)};
-    add_params(std::move(row), 5);
+    keys_ = {row.type(5), row.datum(0, 5), row.is_null(0, 5)};
+    add_params(std::move(row), 6);
 }
 
 void Run::pick_rows(std::size_t member)
@@ -259,6 +260,8 @@ void Run::remove_archived(const Place &place, bool is_trial)
 // Children first.
 void Run::remove(bool is_trial)
 {
+    if (places_.policy && !places_.policy->key_kind.empty())
+        blur_keys(spi_, places_.policy->root, places_.policy->key_kind, keys_);
     for (std::size_t i = places_.family.members.size(); i-- > 0;)
         for (const Place *place : places_.of(i)) {
             if (place->is_live)

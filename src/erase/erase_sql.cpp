@@ -117,7 +117,8 @@ std::string EraseSql::pick_roots(const std::string &condition, const std::string
                   "(" + condition + ")") +
            " SELECT count(*), array_agg(DISTINCT encode(sha256(convert_to(i, getdatabaseencoding())), 'hex'))"
            " FILTER (WHERE i IS NOT NULL), " +
-           extremes() + ", array_agg(o), array_agg(c)" + arrays_too + " FROM picked";
+           extremes() + ", array_agg(DISTINCT k::text), array_agg(o), array_agg(c)" + arrays_too +
+           " FROM picked";
 }
 
 std::string EraseSql::pick_rows(std::size_t member) const

@@ -14,9 +14,9 @@ class EraseSql
     explicit EraseSql(const Places &places);
 
     // Finds the roots that meet the condition, in all places, and locks the live ones. One row: count, hashes
-    // of their ids (text[]), least and greatest key as text (NULL where keys cannot be compared), then the
-    // parameters that what follows takes, in their order: $1 tableoids, $2 ctids, the arrays of the columns
-    // that children refer to. `id`: an expression over the alias t, text.
+    // of their ids (text[]), least and greatest key as text (NULL where keys cannot be compared), the keys
+    // (text[]), then the parameters that what follows takes, in their order: $1 tableoids, $2 ctids, the
+    // arrays of the columns that children refer to. `id`: an expression over the alias t, text.
     std::string pick_roots(const std::string &condition, const std::string &id) const;
 
     // Of a member that others refer to: its rows that go, the live ones locked; one row: the arrays of the
