@@ -4,6 +4,7 @@
 #include "erase/erase_files.hpp"
 
 #include "archive_file/archive_export.hpp"
+#include "archive_file/file_check.hpp"
 #include "archive_file/file_restore.hpp"
 #include "pg/ident.hpp"
 #include "pg/subxact.hpp"
@@ -36,6 +37,66 @@ std::vector<archive_file::Entry> file_entries(pg::Spi &spi, const Places &places
     for (const std::int64_t id : ids)
         entries.push_back(archive_file::require_entry(spi, id));
     return entries;
+}
+
+namespace
+{
+
+// Whole numbers, uuids, and text of which only the same bytes are equal.
+bool is_equal_as_text(pg::Spi &spi, Oid child, Oid parent, const retention::Link::Column &pair)
+{
+    pg::CatalogScope scope;
+    return spi
+        .run("SELECT count(kind) = 2 AND count(DISTINCT kind) = 1 FROM (SELECT CASE"
+             "  WHEN a.atttypid IN (20, 21, 23) THEN 'number' WHEN a.atttypid = 2950 THEN 'uuid'"
+             "  WHEN a.atttypid IN (25, 1043) AND c.collisdeterministic THEN 'text' END AS kind"
+             " FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation"
+             " WHERE (a.attrelid = $1 AND a.attname = $2) OR (a.attrelid = $3 AND a.attname = $4)) AS k",
+             {pg::oid_param(child), pg::text_param(pair.child), pg::oid_param(parent),
+              pg::text_param(pair.parent)})
+        .boolean(0, 1);
+}
+
+archive_file::WantedColumn wanted_column(pg::Spi &spi, Oid owner, const std::string &name,
+                                         const pg::Param &keys)
+{
+    pg::OwnerScope scope(owner);
+    archive_file::WantedColumn wanted{name, {}};
+    pg::Rows rows = spi.run("SELECT DISTINCT x::text FROM unnest($1) AS x WHERE x IS NOT NULL", {keys});
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        wanted.values.insert(rows.text(row, 1));
+    return wanted;
+}
+
+} // namespace
+
+std::vector<archive_file::WantedColumn> wanted_columns(pg::Spi &spi, const Places &places, std::size_t member,
+                                                       const KeyParam &keys)
+{
+    std::vector<archive_file::WantedColumn> wanted;
+    const retention::Member &child = places.family.members[member];
+    for (const retention::Link &link : child.links) {
+        const retention::Member &parent = places.family.members[link.parent];
+        const retention::Link::Column &pair = link.columns.front();
+        if (link.columns.size() > 1 || !is_equal_as_text(spi, child.table.relid, parent.table.relid, pair))
+            return {};
+        wanted.push_back(wanted_column(spi, child.table.owner, pair.child, keys(link.parent, pair.parent)));
+    }
+    return wanted;
+}
+
+bool may_hold(pg::Spi &spi, const archive_file::Entry &entry,
+              const std::vector<archive_file::WantedColumn> &wanted)
+{
+    if (wanted.empty())
+        return true;
+    bool holds = false;
+    archive_file::with_sql_errors([&] {
+        const archive_file::ListedFile file = archive_file::require_file(spi, entry);
+        archive_file::require_intact(file);
+        holds = archive_file::holds_any(file, wanted);
+    });
+    return holds;
 }
 
 bool stage(pg::Spi &spi, const archive_file::Entry &entry, Oid owner,

@@ -2,7 +2,7 @@
 // of the transaction, where the same statements find them; one that lost rows is written anew.
 #pragma once
 
-#include "archive_file/archive_entry.hpp"
+#include "archive_file/file_search.hpp"
 #include "erase/erase_places.hpp"
 
 namespace privacy_scan::erase
@@ -15,6 +15,17 @@ struct KeyRange {
 };
 std::vector<archive_file::Entry> file_entries(pg::Spi &spi, const Places &places, std::size_t member,
                                               const KeyRange &range);
+
+// The columns by which a member's rows refer to what goes, with the values, where equal values are equal as
+// text: then a file may be looked through as text first. Otherwise none. `keys`: the values of a column of a
+// member, an array.
+using KeyParam = std::function<const pg::Param &(std::size_t member, const std::string &column)>;
+std::vector<archive_file::WantedColumn> wanted_columns(pg::Spi &spi, const Places &places, std::size_t member,
+                                                       const KeyParam &keys);
+
+// Whether a file must be staged to know. It is intact. Errors: 58P01 missing, XX001 damaged.
+bool may_hold(pg::Spi &spi, const archive_file::Entry &entry,
+              const std::vector<archive_file::WantedColumn> &wanted);
 
 // Makes the file a table, and leaves it one where `holds_rows` (given its OID, as its owner) says so.
 // Errors: 58P01 missing, XX001 damaged, and those of stage_table().

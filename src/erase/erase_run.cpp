@@ -90,7 +90,16 @@ class Run
 // Those that hold none of the rows are given up again; what is left is part of its archive.
 void Run::stage_files(std::size_t member)
 {
-    for (const archive_file::Entry &entry : file_entries(spi_, places_, member, range_)) {
+    const std::vector<archive_file::Entry> entries = file_entries(spi_, places_, member, range_);
+    if (entries.empty())
+        return;
+    const auto wanted = wanted_columns(spi_, places_, member,
+                                       [&](std::size_t of, const std::string &column) -> const pg::Param & {
+                                           return params_[sql_.parameter(of, column)];
+                                       });
+    for (const archive_file::Entry &entry : entries) {
+        if (!may_hold(spi_, entry, wanted))
+            continue;
         const bool is_needed = stage(spi_, entry, owner_, [&](Oid relid) {
             const std::string from = "ONLY " + pg::qualified_name(relid);
             const std::string sql =

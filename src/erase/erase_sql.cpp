@@ -29,15 +29,20 @@ EraseSql::EraseSql(const Places &places) : places_(places), columns_(places.fami
             }
 }
 
-// The parameter with the values of a member's column.
-std::string EraseSql::number(std::size_t member, const std::string &name) const
+std::size_t EraseSql::parameter(std::size_t member, const std::string &name) const
 {
     std::size_t before = 2;
     for (std::size_t i = 0; i < member; ++i)
         before += columns_[i].size();
     const auto at =
         std::find(columns_[member].begin(), columns_[member].end(), name) - columns_[member].begin();
-    return "$" + std::to_string(before + static_cast<std::size_t>(at) + 1);
+    return before + static_cast<std::size_t>(at);
+}
+
+// The same as it is written.
+std::string EraseSql::number(std::size_t member, const std::string &name) const
+{
+    return "$" + std::to_string(parameter(member, name) + 1);
 }
 
 std::string EraseSql::through(const retention::Link &link) const

@@ -23,6 +23,9 @@ class EraseSql
     // columns that its children refer to, the next parameters. Empty where there are none.
     std::string pick_rows(std::size_t member) const;
 
+    // Which of the parameters, from 0, has the values of a member's column.
+    std::size_t parameter(std::size_t member, const std::string &column) const;
+
     // Counts the rows of a relation (`from`: as a source) that go, as those of a member; of roots those that
     // meet a condition.
     std::string count_rows(std::size_t member, const std::string &from) const;
