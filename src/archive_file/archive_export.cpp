@@ -307,10 +307,10 @@ void note_rewritten(pg::Spi &spi, const Entry &entry, const Exported &exported)
              pg::text_param(exported.facts.sha256)});
 }
 
-void trash_all_but(pg::Spi &spi, const Entry &entry, const Exported &kept, int directory)
+void trash_all_but(pg::Spi &spi, const Entry &entry, const std::vector<std::string> &kept, int directory)
 {
     for (const std::string &name : list_names(directory, file_prefix(entry.id)))
-        if (name != kept.file && name != kept.manifest)
+        if (std::find(kept.begin(), kept.end(), name) == kept.end())
             trash_file(spi, name);
 }
 
@@ -332,7 +332,7 @@ Exported rewrite_entry(pg::Spi &spi, const Entry &entry)
     }
     write_manifest(spi, table.relid, entry, exported, directory.get());
     note_rewritten(spi, entry, exported);
-    trash_all_but(spi, entry, exported, directory.get());
+    trash_all_but(spi, entry, {exported.file, exported.manifest}, directory.get());
     return exported;
 }
 
@@ -341,7 +341,10 @@ void trash_leftovers(pg::Spi &spi, const Entry &entry)
     if (*settings::archive_directory() == '\0')
         return;
     const Descriptor directory = open_archive_directory();
-    trash_all_but(spi, entry, {}, directory.get());
+    std::vector<std::string> kept;
+    if (const std::optional<ListedFile> listed = find_file(spi, entry))
+        kept = {listed->name, listed->manifest};
+    trash_all_but(spi, entry, kept, directory.get());
 }
 
 void remove_table(pg::Spi &spi, const Entry &entry)

@@ -36,8 +36,8 @@ Exported export_entry(pg::Spi &spi, const Entry &entry);
 // table from others.
 Exported rewrite_entry(pg::Spi &spi, const Entry &entry);
 
-// What lies about of an entry that has no file goes when the transaction commits. The caller keeps the table
-// from others.
+// What lies about of an entry, but for the file that the ledger names, goes when the transaction commits. The
+// caller keeps the table from others.
 void trash_leftovers(pg::Spi &spi, const Entry &entry);
 
 // Removes the table, once its rows are those of the ledger, those of the file, and the file on disk is as it

@@ -8,6 +8,7 @@
 #include "archive_file/file_restore.hpp"
 #include "pg/ident.hpp"
 #include "pg/subxact.hpp"
+#include "retention/archive_check.hpp"
 
 namespace privacy_scan::erase
 {
@@ -124,14 +125,52 @@ std::string follow_in_file(pg::Spi &spi, const archive_file::Entry &entry, Oid o
     archive_file::with_sql_errors([&] {
         if (archive_file::find_file(spi, entry))
             exported = archive_file::rewrite_entry(spi, entry);
-        else
-            archive_file::trash_leftovers(spi, entry);
     });
     if (is_staged) {
         pg::OwnerScope scope(owner);
         spi.run("DROP TABLE " + entry.leaf);
     }
     return exported.file;
+}
+
+namespace
+{
+
+std::vector<std::int64_t> entries_of(pg::Spi &spi, const Places &places)
+{
+    std::vector<std::int64_t> ids;
+    for (const retention::Member &member : places.family.members) {
+        pg::CatalogScope scope;
+        pg::Rows rows =
+            spi.run("SELECT min(id) FROM privacy_scan.archive_ledger WHERE relation = $1 AND leaf <> ''"
+                    " GROUP BY target, leaf ORDER BY 1",
+                    {pg::regclass_param(member.table.relid)});
+        for (std::size_t row = 0; row < rows.size(); ++row)
+            ids.push_back(rows.int8(row, 1));
+    }
+    return ids;
+}
+
+bool is_out_of_date(pg::Spi &spi, const archive_file::Entry &entry)
+{
+    const auto file = archive_file::find_file(spi, entry);
+    return file && !file->is_removed &&
+           !retention::same_rows(file->total, retention::expected_rows(spi, entry.target, entry.leaf));
+}
+
+} // namespace
+
+void refresh_files(pg::Spi &spi, const Places &places)
+{
+    archive_file::with_sql_errors([&] {
+        for (const std::int64_t id : entries_of(spi, places)) {
+            const archive_file::Entry entry = archive_file::require_entry(spi, id);
+            if (is_out_of_date(spi, entry))
+                archive_file::rewrite_entry(spi, entry);
+            else
+                archive_file::trash_leftovers(spi, entry);
+        }
+    });
 }
 
 } // namespace privacy_scan::erase

@@ -36,4 +36,9 @@ bool stage(pg::Spi &spi, const archive_file::Entry &entry, Oid owner,
 // anew; a staged table is dropped. Returns the new file's name.
 std::string follow_in_file(pg::Spi &spi, const archive_file::Entry &entry, Oid owner, bool is_staged);
 
+// Of every archive of the family: a file that is out of date, since families left its table for the live
+// relations, is written anew, and what a crash left is removed with the commit. Either may hold what was
+// erased.
+void refresh_files(pg::Spi &spi, const Places &places);
+
 } // namespace privacy_scan::erase

@@ -293,9 +293,12 @@ Erasure erase_once(pg::Spi &spi, Oid root, const std::string &condition, const s
 {
     Run run(spi, root, condition);
     run.find();
+    if (run.roots() > 0)
+        run.remove(is_trial);
+    if (!is_trial)
+        refresh_files(spi, run.places());
     if (run.roots() == 0)
         return nothing_found(run.places());
-    run.remove(is_trial);
     Erasure erasure{0, run.parts()};
     if (!is_trial)
         erasure.id = note_erasure(spi, root, reason, run.roots(), run.hashes(), erasure.parts);

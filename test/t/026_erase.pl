@@ -109,6 +109,21 @@ sql(q{CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN
 like(failure("SELECT privacy_scan.restore_file($notes, 'back', 'scan BETWEEN 100 AND 119')"), qr/55000.*did not take/, 'what the table does not take is noticed');
 is(sql('SELECT count(*) FROM back'), 16, 'and nothing of it stays');
 
+# A family that came back live, and was in a file that is out of date since; and what a rolled-back export left.
+my $evidence = sql(q{SELECT id FROM privacy_scan.archive_files WHERE leaf LIKE '%Evidence_1"'});
+sql(q{SELECT privacy_scan.restore_file(id) FROM privacy_scan.archive_files;
+	CREATE TABLE "Evidence_old" PARTITION OF "Evidence" FOR VALUES FROM ('2020-01-01') TO ('2020-03-01');
+	SELECT privacy_scan.restore_archive('"Scan"', ARRAY['50'])});
+$node->psql('postgres', "BEGIN; UPDATE privacy_scan.archive_file_ledger SET digest = ''; SELECT * FROM privacy_scan.export_archive($evidence); ROLLBACK");
+is(scalar(split / /, names()), 10, 'an export that was rolled back left its files');
+my $stale = sql("SELECT file FROM privacy_scan.archive_files WHERE id = $evidence");
+like(erased('id = 50', 'false'), qr/^live "Evidence" 3, live "Note" 1, live "Scan" 1$/, 'a family that came back live goes');
+isnt(sql("SELECT file FROM privacy_scan.archive_files WHERE id = $evidence"), $stale, 'and the file that was out of date is made anew');
+is(scalar(split / /, names()), 8, 'what was left is gone');
+is(sql("CREATE TABLE again (LIKE \"Evidence\"); SELECT privacy_scan.restore_file($evidence, 'again', 'scan = 50')"), 0, 'no file holds it');
+is_well('all is well');
+sql('SELECT privacy_scan.confirm_archive(id) FROM privacy_scan.archive_files; CALL privacy_scan.export_archives()');
+
 # A key range spares what cannot hold the rows; a file that is needed but damaged or missing refuses.
 my ($scan_file) = split /\n/, sql(q{SELECT file FROM privacy_scan.archive_files WHERE archive LIKE '%Scan%'});
 my $first = sql(q{SELECT file FROM privacy_scan.archive_files WHERE leaf LIKE '%Evidence_1"'});
