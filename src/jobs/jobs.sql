@@ -76,7 +76,7 @@ GRANT SELECT ON privacy_scan.job_runner TO PUBLIC;
 -- library and by the views below.
 CREATE VIEW privacy_scan.job_definitions AS
 SELECT p.kind, p.number, p.relation, c.relowner AS owner, format('%s %I.%I', p.kind, n.nspname, c.relname) AS job,
-       CASE WHEN s.every IS NULL THEN d.every ELSE s.every END AS every,
+       CASE WHEN s.every IS NULL THEN least(d.every, p.width) ELSE s.every END AS every,
        CASE WHEN s.every IS NULL THEN d.at ELSE s.at END AS at,
        CASE WHEN s.every IS NULL THEN d.time_zone ELSE s.time_zone END AS time_zone,
        s.days, CASE WHEN s.every IS NULL THEN d.jitter ELSE s.jitter END AS jitter, s.timeout,
@@ -89,11 +89,11 @@ SELECT p.kind, p.number, p.relation, c.relowner AS owner, format('%s %I.%I', p.k
        coalesce(t.failures, 0) AS failures, coalesce(t.crashes, 0) AS crashes,
        EXISTS (SELECT FROM privacy_scan.job_run_log l
                WHERE l.kind = p.kind AND l.relation = p.relation AND l.outcome = 'requested') AS requested
-FROM (SELECT 'partitions' AS kind, 1 AS number, relation FROM privacy_scan.partition_policies
+FROM (SELECT 'partitions' AS kind, 1 AS number, relation, every AS width FROM privacy_scan.partition_policies
       WHERE relation <> 'privacy_scan.metric_samples'::regclass
-      UNION ALL SELECT 'retention', 2, root FROM privacy_scan.retention_rules
+      UNION ALL SELECT 'retention', 2, root, NULL FROM privacy_scan.retention_rules
       -- One for all that is watched. Its object is where the samples go, whose partitions it makes itself.
-      UNION ALL SELECT 'statistics', 3, 'privacy_scan.metric_samples'
+      UNION ALL SELECT 'statistics', 3, 'privacy_scan.metric_samples', NULL
       WHERE EXISTS (SELECT FROM privacy_scan.partition_policies o JOIN pg_class r ON r.oid = o.relation
                     WHERE o.relation <> 'privacy_scan.metric_samples'::regclass)
          OR EXISTS (SELECT FROM privacy_scan.retention_rules o JOIN pg_class r ON r.oid = o.root)) p
