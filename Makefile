@@ -17,6 +17,7 @@ ROOM_SQL = \
 	src/retention/archive.sql \
 	src/retention/plan.sql \
 	src/archive_file/archive_file.sql \
+	src/erase/erase.sql \
 	src/index/index.sql \
 	src/adopt/adopt.sql \
 	src/split/split.sql \

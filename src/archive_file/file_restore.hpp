@@ -10,7 +10,7 @@ namespace privacy_scan::archive_file
 // before, the rows with their digest after. Returns their number. Errors: 0A000 another encoding, 42501,
 // 42703 a column is missing, 42809 no table, 55000 rows that the table did not take as they were, or an
 // archive, 55P03, 58P01 file missing, XX001 file damaged, and those of the table.
-std::int64_t restore_into(pg::Spi &spi, const Entry &entry, Oid relid);
+std::int64_t restore_into(pg::Spi &spi, const Entry &entry, Oid relid, const std::string &condition);
 
 // As the archive's table that it was, which stays until the file is confirmed again. Errors: also 55000 where
 // the table is there, 42P07 where another has its name.
@@ -19,5 +19,9 @@ std::int64_t restore_table(pg::Spi &spi, const Entry &entry);
 // Into a table of which the caller is the owner, and which he has locked; the file is taken as it is, the
 // digest of what was inserted compared. Returns their number. Errors: 55000 as above, and those of the file.
 std::int64_t fill_from_file(pg::Spi &spi, Oid relid, const ListedFile &file);
+
+// The same for this transaction alone, which drops the table before its end: it isn't logged, and nobody else
+// sees it. The ledger isn't touched.
+Oid stage_table(pg::Spi &spi, const Entry &entry, const ListedFile &file);
 
 } // namespace privacy_scan::archive_file
