@@ -12,6 +12,21 @@ namespace privacy_scan::split
 std::vector<partition::Cell> tile(const partition::Grid &grid, const partition::Cell &whole,
                                   std::int64_t least, std::int64_t greatest, std::size_t most);
 
+// Of the parts of a stretch, ordered and without a gap, the one that holds the value: the first that ends after
+// it, or the last.
+template <typename Part> std::size_t part_at(const Part *parts, std::size_t count, std::int64_t at)
+{
+    std::size_t low = 0, high = count - 1;
+    while (low < high) {
+        const std::size_t middle = (low + high) / 2;
+        if (parts[middle].bounds.upper <= at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 // How long to rest after so many bytes in so many milliseconds, so that the rate (KB/s; 0: none) is kept.
 double rest_ms(std::int64_t bytes, double elapsed_ms, std::int64_t kb_per_second);
 

@@ -31,16 +31,18 @@ constexpr std::int64_t most_changes = 200;
 
 struct ForeignKey {
     std::string name, definition;
+    Oid referenced;
 };
 
 std::vector<ForeignKey> foreign_keys_of(pg::Spi &spi, Oid parent)
 {
     std::vector<ForeignKey> keys;
-    pg::Rows rows = spi.run("SELECT conname::text, pg_get_constraintdef(oid) FROM pg_catalog.pg_constraint"
+    pg::Rows rows = spi.run("SELECT conname::text, pg_get_constraintdef(oid), confrelid FROM"
+                            " pg_catalog.pg_constraint"
                             " WHERE conrelid = $1 AND contype = 'f' AND conparentid = 0 ORDER BY oid",
                             {pg::oid_param(parent)});
     for (std::size_t row = 0; row < rows.size(); ++row)
-        keys.push_back({rows.text(row, 1), rows.text(row, 2)});
+        keys.push_back({rows.text(row, 1), rows.text(row, 2), rows.oid(row, 3)});
     return keys;
 }
 
@@ -71,27 +73,37 @@ void drop_foreign_keys(pg::Spi &spi, const Source &source)
 {
     pg::Rows rows = spi.run("SELECT quote_ident(conname::text) FROM pg_catalog.pg_constraint"
                             " WHERE conrelid = $1 AND contype = 'f' AND conparentid = 0",
-                            {pg::oid_param(source.table.relid)});
+                            {pg::oid_param(source.relid)});
     for (std::size_t row = 0; row < rows.size(); ++row)
         spi.run("ALTER TABLE " + source.name + " DROP CONSTRAINT " + rows.text(row, 1));
 }
 
-void require_ready(pg::Spi &spi, const Source &source, const State &state)
+void require_ready(pg::Spi &spi, const State &state)
 {
-    require_intact(spi, source, state);
+    require_intact(spi, state);
     if (indexes_of(spi, state.parent) != state.indexes)
         pg::fail(ERRCODE_OBJECT_IN_USE,
                  "the indexes of relation \"" + pg::relation_name(state.parent) + "\" changed meanwhile", {},
-                 "Call run_split() again.");
+                 "It is tried again once the pieces have them.");
     if (count_changes(state, most_changes + 1) > most_changes)
         pg::fail(ERRCODE_OBJECT_IN_USE,
                  "more than " + std::to_string(most_changes) + " rows changed during the last moments", {},
-                 "Call run_split() again, or when less is written.");
-    pg::require_no_serializable_readers(state.relid);
+                 "It is tried again when less is written.");
+    for (const Origin &source : state.sources)
+        pg::require_no_serializable_readers(source.relid);
+}
+
+// Beside those of attaching: what foreign keys refer to, which loses those of the sources, and the sources.
+void lock_rest(const std::vector<ForeignKey> &keys, const State &state)
+{
+    for (const ForeignKey &key : keys)
+        pg::guarded([&] { LockRelationOid(key.referenced, AccessExclusiveLock); });
+    for (const Origin &source : state.sources)
+        pg::guarded([&] { LockRelationOid(source.relid, AccessExclusiveLock); });
 }
 
 // Every piece is a partition, with a match for each index and foreign key of the parent.
-void require_in_place(pg::Spi &spi, const Source &source, const State &state)
+void require_in_place(pg::Spi &spi, const Stretch &stretch, const State &state)
 {
     std::int64_t good = 0;
     for (const Piece &piece : state.pieces)
@@ -109,38 +121,39 @@ void require_in_place(pg::Spi &spi, const Source &source, const State &state)
                 .boolean(0, 1);
     if (good != static_cast<std::int64_t>(state.pieces.size()))
         pg::fail(ERRCODE_INTERNAL_ERROR,
-                 "the split of partition \"" + source.relname + "\" did not leave everything in place");
+                 "the switch of " + stretch.in_words() + " did not leave everything in place");
 }
 
 } // namespace
 
-Switched switch_pieces(pg::Spi &spi, const Source &source, const State &state)
+Switched switch_pieces(pg::Spi &spi, const Stretch &stretch, const State &state)
 {
-    pg::OwnerScope owner(source.set.table().owner);
-    const Oid relid = state.relid, parent = state.parent;
-    const partition::Layout layout = source.set.layout();
-    const partition::Blueprint blueprint = partition::read_blueprint(spi, parent, relid);
-    const std::vector<ForeignKey> keys = foreign_keys_of(spi, parent);
+    pg::OwnerScope owner(stretch.owner());
+    const partition::Layout layout = stretch.set.layout();
+    const partition::Blueprint blueprint =
+        partition::read_blueprint(spi, state.parent, stretch.sources.back().relid);
+    const std::vector<ForeignKey> keys = foreign_keys_of(spi, state.parent);
     pg::GucScope settings;
     adopt::ask_briefly(settings);
     Switched switched{};
     TimestampTz begun = 0;
-    partition::lock_for_attach(source.set, blueprint, AccessExclusiveLock, layout.default_partition,
+    partition::lock_for_attach(stretch.set, blueprint, AccessExclusiveLock, layout.default_partition,
                                switched.wait, [&] {
                                    begun = GetCurrentTimestamp();
-                                   pg::guarded([=] { LockRelationOid(relid, AccessExclusiveLock); });
-                                   require_ready(spi, source, state);
+                                   lock_rest(keys, state);
+                                   require_ready(spi, state);
                                });
-    switched.applied = apply_changes(source.set, state, most_changes);
-    spi.run("DROP TRIGGER privacy_scan_split ON " + source.name);
-    spi.run("ALTER TABLE " + source.set.name() + " DETACH PARTITION " + source.name);
-    drop_foreign_keys(spi, source);
+    switched.applied = apply_changes(stretch.set, state, most_changes);
+    for (const Source &source : stretch.sources) {
+        spi.run("ALTER TABLE " + stretch.set.name() + " DETACH PARTITION " + source.name);
+        drop_foreign_keys(spi, source);
+    }
     for (const Piece &piece : state.pieces) {
         for (const ForeignKey &key : keys)
             add_foreign_key(spi, piece.relid, key);
-        partition::attach_table(spi, source.set, blueprint, piece.relid, piece.bounds);
+        partition::attach_table(spi, stretch.set, blueprint, piece.relid, piece.bounds);
     }
-    require_in_place(spi, source, state);
+    require_in_place(spi, stretch, state);
     switched.lock_held_ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
     return switched;
 }
