@@ -1,5 +1,5 @@
-// Jobs: one for each partition set and each retention policy, and one for the statistics of all of them, with
-// schedule and state. Which jobs there are follows from the policies; our own tables hold only what differs
+// Jobs: one for each partition set, each retention policy and each set with splits to be done, and one for the
+// statistics of all of them, with schedule and state. Which jobs there are follows from the policies; our own tables hold only what differs
 // from a kind's default, and where a job stands.
 #pragma once
 
@@ -14,7 +14,7 @@ extern "C" {
 namespace privacy_scan::jobs
 {
 
-enum class Kind : std::uint16_t { partitions = 1, retention = 2, statistics = 3 };
+enum class Kind : std::uint16_t { partitions = 1, retention = 2, statistics = 3, splits = 4 };
 
 struct JobKey {
     Kind kind;

@@ -46,7 +46,15 @@ CREATE TABLE privacy_scan.split_pieces (
 CREATE INDEX split_pieces_partition ON privacy_scan.split_pieces (partition);
 COMMENT ON TABLE privacy_scan.split_pieces IS
     'The tables that they become, with their bounds likewise.';
--- No row is dumped: the axis of the bounds, the transaction IDs and the files are those of this database.
+CREATE TABLE privacy_scan.split_requests (
+    parent        regclass    PRIMARY KEY,
+    drops_sources boolean     NOT NULL,
+    requested_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE privacy_scan.split_requests IS
+    'The sets whose job is to bring all partitions to the grid of the policy; written by reshape_partitions(), and gone once all fit.';
+SELECT pg_catalog.pg_extension_config_dump('privacy_scan.split_requests', 'WHERE parent::oid IN (SELECT oid FROM pg_catalog.pg_class)');
+-- No row of the others is dumped: the axis of the bounds, the transaction IDs and the files are those of this database.
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.split_states', 'WHERE false');
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.split_sources', 'WHERE false');
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.split_pieces', 'WHERE false');
@@ -125,6 +133,30 @@ AS 'MODULE_PATHNAME', 'ps_run_merge';
 COMMENT ON PROCEDURE privacy_scan.run_merge(regclass[], boolean) IS
     'Merges adjacent partitions into one, a transaction for each step; begins a merge or goes on with one. Rests between batches so that privacy_scan.split_rate is kept.';
 REVOKE EXECUTE ON PROCEDURE privacy_scan.run_merge(regclass[], boolean) FROM PUBLIC;
+
+CREATE FUNCTION privacy_scan.plan_reshape(relation regclass)
+RETURNS TABLE (step bigint, sources regclass[], lower text, upper text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_plan_reshape';
+COMMENT ON FUNCTION privacy_scan.plan_reshape(regclass) IS
+    'What reshape_partitions() would do, changing nothing: a row for each partition to be made, with its bounds and the partitions that it and the others of its step are made of.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.plan_reshape(regclass) FROM PUBLIC;
+
+CREATE FUNCTION privacy_scan.reshape_partitions(relation regclass, drop_sources boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_reshape_partitions';
+COMMENT ON FUNCTION privacy_scan.reshape_partitions(regclass, boolean) IS
+    'Has the set''s job split and merge existing partitions until all fit the grid of the policy, after a change of its interval. Returns the number of stretches that don''t fit now.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.reshape_partitions(regclass, boolean) FROM PUBLIC;
+
+CREATE FUNCTION privacy_scan.cancel_reshape(relation regclass)
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_cancel_reshape';
+COMMENT ON FUNCTION privacy_scan.cancel_reshape(regclass) IS
+    'Takes back what reshape_partitions() asked for; a split or merge that has begun goes on. False where nothing was asked for.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.cancel_reshape(regclass) FROM PUBLIC;
 
 CREATE FUNCTION privacy_scan.cancel_split(partition regclass)
 RETURNS boolean

@@ -190,6 +190,8 @@ Tiling tile_stretch(pg::Spi &spi, const Stretch &stretch)
                   {}};
     if (tiling.cells.empty())
         tiling.fault = "Its smallest key lies where the set's grid has no cell.";
+    else if (tiling.cells.back().upper != stretch.bounds().upper)
+        tiling.fault = "It would become more partitions than privacy_scan.partition_max_created allows.";
     else if (tiling.cells.size() == 1)
         tiling.fault = "Its rows lie within one cell of the set's grid.";
     return tiling;

@@ -320,6 +320,11 @@ StepRow begin(pg::Spi &spi, const Stretch &stretch, const std::vector<partition:
                  std::string("cannot ") + (stretch.sources.size() == 1 ? "split " : "merge ") +
                      stretch.in_words() + ": " + refusals.front().message,
                  refusals.front().detail, refusals.front().hint);
+    if (cells.front().lower != stretch.bounds().lower || cells.back().upper != stretch.bounds().upper)
+        pg::fail(ERRCODE_PROGRAM_LIMIT_EXCEEDED, stretch.in_words() + " would become more than " +
+                                                     std::to_string(settings::partition_max_created()) + " partitions",
+                 "privacy_scan.partition_max_created limits what one call may create.",
+                 "Raise it, or take a longer interval.");
     State state = prepare(spi, stretch, cells);
     state.in_background = wishes.in_background;
     state.drops_sources = wishes.drops_sources;
