@@ -1,6 +1,6 @@
-// Jobs: one for each partition set, each retention policy and each set with splits to be done, and one for the
-// statistics of all of them, with schedule and state. Which jobs there are follows from the policies; our own tables hold only what differs
-// from a kind's default, and where a job stands.
+// Jobs: one for each partition set, each retention policy and each set with splits to be done, and one for
+// the statistics of all of them, with schedule and state. Which jobs there are follows from the policies; our
+// own tables hold only what differs from a kind's default, and where a job stands.
 #pragma once
 
 #include "jobs/job_schedule.hpp"

@@ -186,7 +186,8 @@ class SplitsTask : public Task
 
     std::vector<Oid> relations() const override
     {
-        return OidIsValid(run_.relation()) ? std::vector<Oid>{parent_, run_.relation()} : std::vector<Oid>{parent_};
+        return OidIsValid(run_.relation()) ? std::vector<Oid>{parent_, run_.relation()}
+                                           : std::vector<Oid>{parent_};
     }
 
   private:

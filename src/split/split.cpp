@@ -77,7 +77,8 @@ void notice(const StepRow &row)
 {
     const char *step = row.step.c_str(), *message = row.message.c_str(),
                *state = row.state == "done now" ? "done" : row.state.c_str();
-    pg::guarded([=] { ereport(NOTICE, (errmsg("%s: %s", step, state), *message ? errdetail("%s.", message) : 0)); });
+    pg::guarded(
+        [=] { ereport(NOTICE, (errmsg("%s: %s", step, state), *message ? errdetail("%s.", message) : 0)); });
 }
 
 // On a standby: true, and the row that says so.
@@ -115,8 +116,8 @@ Request merge_of(const pg::Arguments &args)
     bool *nulls = nullptr;
     int count = 0;
     pg::guarded([&] {
-        deconstruct_array(DatumGetArrayTypeP(argument), REGCLASSOID, sizeof(Oid), true, TYPALIGN_INT, &values, &nulls,
-                          &count);
+        deconstruct_array(DatumGetArrayTypeP(argument), REGCLASSOID, sizeof(Oid), true, TYPALIGN_INT, &values,
+                          &nulls, &count);
     });
     for (int i = 0; i < count; ++i) {
         if (nulls[i])
@@ -129,7 +130,8 @@ Request merge_of(const pg::Arguments &args)
     if (count > most_sources)
         pg::fail(ERRCODE_PROGRAM_LIMIT_EXCEEDED,
                  "cannot merge more than " + std::to_string(most_sources) + " partitions at once",
-                 "With each the switch holds its strong locks for longer.", "Merge stretches of them, and then these.");
+                 "With each the switch holds its strong locks for longer.",
+                 "Merge stretches of them, and then these.");
     return request;
 }
 
@@ -164,10 +166,9 @@ StepRow begin_request(pg::Spi &spi, const Request &request)
 {
     const Stretch stretch = read_stretch(spi, request.relids);
     const Tiling tiling = tile_stretch(spi, stretch);
-    if (!tiling.fault.empty() && find_refusals(spi, stretch).empty())
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "there is nothing to split in " + stretch.in_words(),
-                 tiling.fault,
-                 "The width of the cells is that of the policy: see privacy_scan.partition_policies.");
+    if (tiling.cells.size() < 2 && tiling.refusal && find_refusals(spi, stretch).empty())
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, tiling.refusal->message, tiling.refusal->detail,
+                 tiling.refusal->hint);
     return begin(spi, stretch, tiling.cells, request.wishes);
 }
 
@@ -214,8 +215,8 @@ Datum put_plan(FunctionCallInfo fcinfo, const Request &request)
     const Tiling tiling = tile_stretch(spi, stretch);
     put_pieces(sink, stretch, tiling.cells);
     put_notes(spi, sink, stretch);
-    if (!tiling.fault.empty())
-        put_line(sink, "refusal", "there is nothing to split", tiling.fault, {});
+    if (tiling.refusal)
+        put_line(sink, "refusal", tiling.refusal->message, tiling.refusal->detail, tiling.refusal->hint);
     for (const Refusal &refusal : find_refusals(spi, stretch))
         put_line(sink, "refusal", refusal.message, refusal.detail, refusal.hint);
     return Datum(0);
@@ -276,11 +277,11 @@ PS_FUNCTION(ps_plan_merge)
     return put_plan(fcinfo, merge_of(pg::Arguments(fcinfo)));
 }
 
-// privacy_scan.split_partition(partition regclass, background boolean, drop_sources boolean): begins the split
-// or does its next step, in the caller's transaction; a row of what was done. background: begins it, and the set's
-// job does the rest. drop_sources: the old partition is dropped in the end. VOLATILE. Errors: those of
-// plan_split(); 0A000 a reason why not, 22023 nothing to split, 55000 what it rests on has changed, 55006 part of
-// another split or merge, 55P03 a lock that could not be had, 25001, 25006.
+// privacy_scan.split_partition(partition regclass, background boolean, drop_sources boolean): begins the
+// split or does its next step, in the caller's transaction; a row of what was done. background: begins it,
+// and the set's job does the rest. drop_sources: the old partition is dropped in the end. VOLATILE. Errors:
+// those of plan_split(); 0A000 a reason why not, 22023 nothing to split, 55000 what it rests on has changed,
+// 55006 part of another split or merge, 55P03 a lock that could not be had, 25001, 25006.
 PS_FUNCTION(ps_split_partition)
 {
     const pg::Arguments args(fcinfo);
@@ -289,8 +290,8 @@ PS_FUNCTION(ps_split_partition)
     return do_step(fcinfo, request, "split_partition()");
 }
 
-// privacy_scan.merge_partitions(partitions regclass[], background boolean, drop_sources boolean): the same for
-// adjacent partitions that become one. VOLATILE. Errors: those of plan_merge() and split_partition().
+// privacy_scan.merge_partitions(partitions regclass[], background boolean, drop_sources boolean): the same
+// for adjacent partitions that become one. VOLATILE. Errors: those of plan_merge() and split_partition().
 PS_FUNCTION(ps_merge_partitions)
 {
     const pg::Arguments args(fcinfo);
@@ -299,9 +300,10 @@ PS_FUNCTION(ps_merge_partitions)
     return do_step(fcinfo, request, "merge_partitions()");
 }
 
-// CALL privacy_scan.run_split(partition regclass, drop_sources boolean): step after step to the end, a transaction
-// each; a NOTICE per step. Waits for older transactions without holding anything. A step that fails is kept in the
-// view splits, and raised. Errors as split_partition(), 2D000 inside a transaction block.
+// CALL privacy_scan.run_split(partition regclass, drop_sources boolean): step after step to the end, a
+// transaction each; a NOTICE per step. Waits for older transactions without holding anything. A step that
+// fails is kept in the view splits, and raised. Errors as split_partition(), 2D000 inside a transaction
+// block.
 PS_FUNCTION(ps_run_split)
 {
     const pg::Arguments args(fcinfo);
@@ -320,8 +322,9 @@ PS_FUNCTION(ps_run_merge)
     return run_request(fcinfo, request, "run_merge()");
 }
 
-// privacy_scan.cancel_split(partition regclass): drops what was made, and forgets the split, or the merge that the
-// partition takes part in. Returns true. VOLATILE. Errors: 42704 not being split, 55000 after the switch, 55P03.
+// privacy_scan.cancel_split(partition regclass): drops what was made, and forgets the split, or the merge
+// that the partition takes part in. Returns true. VOLATILE. Errors: 42704 not being split, 55000 after the
+// switch, 55P03.
 PS_FUNCTION(ps_cancel_split)
 {
     const pg::Arguments args(fcinfo);
@@ -356,8 +359,8 @@ pg::Cell cell_regclasses(const std::vector<Oid> &relids)
 
 } // namespace
 
-// privacy_scan.plan_reshape(relation regclass): a row for each partition that reshape_partitions() would make.
-// VOLATILE. Errors: 22004, 42P01, 42501, 42704 not managed.
+// privacy_scan.plan_reshape(relation regclass): a row for each partition that reshape_partitions() would
+// make. VOLATILE. Errors: 22004, 42P01, 42501, 42704 not managed.
 PS_FUNCTION(ps_plan_reshape)
 {
     const pg::Arguments args(fcinfo);
@@ -376,9 +379,9 @@ PS_FUNCTION(ps_plan_reshape)
     return Datum(0);
 }
 
-// privacy_scan.reshape_partitions(relation regclass, drop_sources boolean): leaves it to the set's job to bring all
-// partitions to the grid; the number of stretches that don't fit now. VOLATILE. Errors as plan_reshape(), 25001,
-// 25006.
+// privacy_scan.reshape_partitions(relation regclass, drop_sources boolean): leaves it to the set's job to
+// bring all partitions to the grid; the number of stretches that don't fit now. VOLATILE. Errors as
+// plan_reshape(), 25001, 25006.
 PS_FUNCTION(ps_reshape_partitions)
 {
     const pg::Arguments args(fcinfo);
@@ -395,8 +398,8 @@ PS_FUNCTION(ps_reshape_partitions)
     return Int64GetDatum(static_cast<std::int64_t>(count));
 }
 
-// privacy_scan.cancel_reshape(relation regclass): takes the request back. False where there was none. VOLATILE.
-// Errors: 22004, 42P01, 42501, 25006.
+// privacy_scan.cancel_reshape(relation regclass): takes the request back. False where there was none.
+// VOLATILE. Errors: 22004, 42P01, 42501, 25006.
 PS_FUNCTION(ps_cancel_reshape)
 {
     const pg::Arguments args(fcinfo);

@@ -146,7 +146,8 @@ Target *open_target(Apply *apply, Oid relid)
 {
     auto *target = static_cast<Target *>(palloc0(sizeof(Target)));
     target->keyed = open_keyed(relid, RowExclusiveLock);
-    target->maps = static_cast<TupleConversionMap **>(palloc0(sizeof(TupleConversionMap *) * apply->source_count));
+    target->maps =
+        static_cast<TupleConversionMap **>(palloc0(sizeof(TupleConversionMap *) * apply->source_count));
     for (std::size_t i = 0; i < apply->source_count; ++i)
         target->maps[i] = convert_tuples_by_name(RelationGetDescr(apply->sources[i].rel),
                                                  RelationGetDescr(target->keyed.rel));

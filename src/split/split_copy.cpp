@@ -139,8 +139,8 @@ void run(Copy *copy, Oid source, BlockNumber first, BlockNumber count)
 
 } // namespace
 
-std::int64_t copy_blocks(const partition::PartitionSet &set, const State &state, Oid source, std::int64_t first,
-                         std::int64_t count)
+std::int64_t copy_blocks(const partition::PartitionSet &set, const State &state, Oid source,
+                         std::int64_t first, std::int64_t count)
 {
     Copy copy{};
     copy.key = &set.key();

@@ -157,8 +157,8 @@ State prepare(pg::Spi &spi, const Stretch &stretch, const std::vector<partition:
 namespace
 {
 
-// $1 the first source, $2 the trigger's name, $3 the table of changes, $4 a piece. One statement for all sources: it
-// also runs under the locks of the switch.
+// $1 the first source, $2 the trigger's name, $3 the table of changes, $4 a piece. One statement for all
+// sources: it also runs under the locks of the switch.
 constexpr const char *changed_sources =
     "WITH columns AS (SELECT a.attrelid, pg_catalog.string_agg(pg_catalog.format('%s %s %s %s', a.attname,"
     "   a.atttypid, a.atttypmod, a.attcollation), ',' ORDER BY a.attname) AS all_of_them"
@@ -173,7 +173,8 @@ constexpr const char *changed_sources =
     "   THEN 'Its columns have changed.'"
     "  WHEN pg_catalog.pg_relation_filenode(s.source) <> s.file_node"
     "   THEN 'It has been truncated or rewritten.' END AS what"
-    " FROM privacy_scan.split_sources s LEFT JOIN columns c ON c.attrelid = s.source WHERE s.partition = $1) w"
+    " FROM privacy_scan.split_sources s LEFT JOIN columns c ON c.attrelid = s.source WHERE s.partition = $1) "
+    "w"
     " WHERE w.what IS NOT NULL ORDER BY w.lower LIMIT 1";
 
 } // namespace
@@ -181,9 +182,9 @@ constexpr const char *changed_sources =
 void require_intact(pg::Spi &spi, const State &state)
 {
     pg::CatalogScope scope;
-    pg::Rows rows = spi.run(changed_sources,
-                            {pg::regclass_param(state.relid), pg::text_param(object_name),
-                             pg::oid_param(state.changes), pg::oid_param(state.pieces.front().relid)});
+    pg::Rows rows =
+        spi.run(changed_sources, {pg::regclass_param(state.relid), pg::text_param(object_name),
+                                  pg::oid_param(state.changes), pg::oid_param(state.pieces.front().relid)});
     if (!rows.empty())
         pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                  "the " + std::string(state.is_split() ? "split" : "merge") + " of partition \"" +

@@ -24,8 +24,8 @@ std::string indexes_of(pg::Spi &spi, Oid parent);
 // analyses these and marks them.
 void index_pieces(pg::Spi &spi, const partition::PartitionSet &set, State &state);
 
-// Drops, under short locks, the CHECK constraints that proved the bounds of the pieces, the triggers and the notes,
-// and what the sources have become, where that was asked for.
+// Drops, under short locks, the CHECK constraints that proved the bounds of the pieces, the triggers and the
+// notes, and what the sources have become, where that was asked for.
 void tidy(pg::Spi &spi, const State &state);
 
 // Drops everything that prepare() made.

@@ -45,15 +45,16 @@ bool shares_cell(const partition::Grid &grid, const Cell &left, const Cell &righ
 
 bool is_same(const std::vector<Cell> &cells, const Cell *taken, std::size_t count)
 {
-    return std::equal(
-        cells.begin(), cells.end(), taken, taken + count,
-        [](const Cell &left, const Cell &right) { return left.lower == right.lower && left.upper == right.upper; });
+    return std::equal(cells.begin(), cells.end(), taken, taken + count,
+                      [](const Cell &left, const Cell &right) {
+                          return left.lower == right.lower && left.upper == right.upper;
+                      });
 }
 
 } // namespace
 
-std::optional<Group> next_misfit(const partition::Grid &grid, const std::vector<Cell> &taken, std::size_t from,
-                                 std::size_t most, std::size_t most_cells)
+std::optional<Group> next_misfit(const partition::Grid &grid, const std::vector<Cell> &taken,
+                                 std::size_t from, std::size_t most, std::size_t most_cells)
 {
     for (std::size_t first = from, count; first < taken.size(); first += count) {
         count = 1;

@@ -17,7 +17,7 @@ namespace privacy_scan::split
 namespace
 {
 
-constexpr double wait_ms = 100;       // between two looks at whether others have ended
+constexpr double wait_ms = 100;         // between two looks at whether others have ended
 constexpr double enough_waiting = 3000; // then other jobs come first
 
 std::vector<Oid> relids_of(const partition::Layout &layout, std::size_t first, std::size_t count)
@@ -34,7 +34,7 @@ void add_endless(pg::Spi &spi, const partition::Layout &layout, std::size_t most
             continue;
         Stretch stretch = read_stretch(spi, {layout.partitions[i]});
         Tiling tiling = tile_stretch(spi, stretch);
-        if (tiling.fault.empty())
+        if (!tiling.refusal)
             found.push_back({std::move(stretch), std::move(tiling.cells)});
     }
 }
@@ -57,9 +57,10 @@ std::optional<Request> find_request(pg::Spi &spi, Oid parent)
 Oid next_begun(pg::Spi &spi, Oid parent)
 {
     pg::CatalogScope scope;
-    pg::Rows rows = spi.run("SELECT partition::oid FROM privacy_scan.split_states WHERE parent = $1 AND in_background"
-                            " AND phase <> 'done' ORDER BY last_error_at NULLS FIRST, started_at LIMIT 1",
-                            {pg::regclass_param(parent)});
+    pg::Rows rows =
+        spi.run("SELECT partition::oid FROM privacy_scan.split_states WHERE parent = $1 AND in_background"
+                " AND phase <> 'done' ORDER BY last_error_at NULLS FIRST, started_at LIMIT 1",
+                {pg::regclass_param(parent)});
     return rows.empty() ? InvalidOid : rows.oid(0, 1);
 }
 
@@ -72,7 +73,8 @@ std::vector<Misfit> find_misfits(pg::Spi &spi, Oid parent, std::size_t most)
     std::vector<Misfit> found;
     const auto most_cells = static_cast<std::size_t>(settings::partition_max_created());
     for (std::size_t from = 0; found.size() < most;) {
-        const std::optional<Group> group = next_misfit(set.grid(), layout.taken, from, most_sources, most_cells);
+        const std::optional<Group> group =
+            next_misfit(set.grid(), layout.taken, from, most_sources, most_cells);
         if (!group)
             break;
         found.push_back({read_stretch(spi, relids_of(layout, group->first, group->count)), group->cells});
@@ -87,9 +89,10 @@ bool request_reshape(pg::Spi &spi, Oid parent, bool drops_sources)
     pg::CatalogScope scope;
     spi.run("DELETE FROM privacy_scan.split_requests r"
             " WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = r.parent)");
-    return spi.run("INSERT INTO privacy_scan.split_requests AS r (parent, drops_sources) VALUES ($1, $2)"
-                   " ON CONFLICT (parent) DO UPDATE SET drops_sources = $2 RETURNING xmax = 0",
-                   {pg::regclass_param(parent), pg::bool_param(drops_sources)})
+    return spi
+        .run("INSERT INTO privacy_scan.split_requests AS r (parent, drops_sources) VALUES ($1, $2)"
+             " ON CONFLICT (parent) DO UPDATE SET drops_sources = $2 RETURNING xmax = 0",
+             {pg::regclass_param(parent), pg::bool_param(drops_sources)})
         .boolean(0, 1);
 }
 

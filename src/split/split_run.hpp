@@ -1,5 +1,5 @@
-// What a set's job does of its splits and merges: those that were left to it, and, where that was asked for, the ones
-// that bring its partitions to the grid of the policy.
+// What a set's job does of its splits and merges: those that were left to it, and, where that was asked for,
+// the ones that bring its partitions to the grid of the policy.
 #pragma once
 
 #include "split/split_steps.hpp"
@@ -27,8 +27,8 @@ class SetRun
   public:
     explicit SetRun(Oid parent) : parent_(parent) {}
 
-    // Rests, where the rate demands it, then does the next step of the split that is first. False where nothing is
-    // left, where the slice of time is over, and where others are waited for.
+    // Rests, where the rate demands it, then does the next step of the split that is first. False where
+    // nothing is left, where the slice of time is over, and where others are waited for.
     bool step(pg::Spi &spi);
 
     // What failed is kept where the view splits shows it, and comes last from now on.

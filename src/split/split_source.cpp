@@ -62,10 +62,9 @@ void require_adjacent(const Stretch &stretch)
         const Source &left = stretch.sources[i - 1], &right = stretch.sources[i];
         if (left.bounds.upper != right.bounds.lower)
             pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "the partitions are not adjacent",
-                     left.relid == right.relid
-                         ? "Partition \"" + left.relname + "\" is named twice."
-                         : "Between \"" + left.relname + "\" and \"" + right.relname +
-                               "\" others lie, or a gap.",
+                     left.relid == right.relid ? "Partition \"" + left.relname + "\" is named twice."
+                                               : "Between \"" + left.relname + "\" and \"" + right.relname +
+                                                     "\" others lie, or a gap.",
                      "Name each partition from the first to the last of a stretch once.");
     }
 }
@@ -112,7 +111,8 @@ constexpr const char *refusals_of_partition =
     " (c.relpersistence <> 'p', 'it is unlogged', 'A crash would empty it and not what is copied.', NULL),"
     " (c.relowner <> p.relowner, 'it has another owner than the partitioned relation', NULL,"
     "  'Run ALTER TABLE .. OWNER TO.'),"
-    " (EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE confrelid = $1 AND contype = 'f' AND conparentid = 0),"
+    " (EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE confrelid = $1 AND contype = 'f' AND conparentid = "
+    "0),"
     "  'foreign keys refer to it alone', 'PostgreSQL detaches no partition with rows that others refer to.',"
     "  'Let the partition age out instead.'),"
     " (EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal AND tgparentid = 0),"
@@ -152,8 +152,9 @@ std::vector<Refusal> find_refusals(pg::Spi &spi, const Stretch &stretch)
     pg::CatalogPath path;
     std::vector<Refusal> found;
     for (const Source &source : stretch.sources)
-        add_refusals(spi.run(refusals_of_partition, {pg::oid_param(source.relid), pg::oid_param(stretch.parent())}),
-                     stretch.sources.size() == 1 ? "" : "of \"" + source.relname + "\", ", found);
+        add_refusals(
+            spi.run(refusals_of_partition, {pg::oid_param(source.relid), pg::oid_param(stretch.parent())}),
+            stretch.sources.size() == 1 ? "" : "of \"" + source.relname + "\", ", found);
     add_refusals(spi.run(refusals_of_parent, {pg::oid_param(stretch.parent())}), {}, found);
     return found;
 }
@@ -176,7 +177,23 @@ std::optional<partition::Cell> keys_within(pg::Spi &spi, const Stretch &stretch)
                            pg::guarded([&] { return axis.axis_of(greatest); })};
 }
 
+Refusal nothing_in(const Stretch &stretch, const std::string &why)
+{
+    return {"there is nothing to split in " + stretch.in_words(), why,
+            "The width of the cells is that of the policy: see privacy_scan.partition_policies."};
+}
+
 } // namespace
+
+std::optional<Refusal> refuse_many(const Stretch &stretch, const std::vector<partition::Cell> &cells)
+{
+    if (!cells.empty() && cells.back().upper == stretch.bounds().upper)
+        return std::nullopt;
+    return Refusal{stretch.in_words() + " would become more than " +
+                       std::to_string(settings::partition_max_created()) + " partitions",
+                   "privacy_scan.partition_max_created limits what one call may create.",
+                   "Raise it, or take a longer interval."};
+}
 
 Tiling tile_stretch(pg::Spi &spi, const Stretch &stretch)
 {
@@ -184,17 +201,14 @@ Tiling tile_stretch(pg::Spi &spi, const Stretch &stretch)
         return {{stretch.bounds()}, {}};
     const std::optional<partition::Cell> keys = keys_within(spi, stretch);
     if (!keys)
-        return {{}, "It has no rows."};
-    Tiling tiling{tile(stretch.set.grid(), stretch.bounds(), keys->lower, keys->upper,
-                       static_cast<std::size_t>(settings::partition_max_created())),
-                  {}};
-    if (tiling.cells.empty())
-        tiling.fault = "Its smallest key lies where the set's grid has no cell.";
-    else if (tiling.cells.back().upper != stretch.bounds().upper)
-        tiling.fault = "It would become more partitions than privacy_scan.partition_max_created allows.";
-    else if (tiling.cells.size() == 1)
-        tiling.fault = "Its rows lie within one cell of the set's grid.";
-    return tiling;
+        return {{}, nothing_in(stretch, "It has no rows.")};
+    std::vector<partition::Cell> cells = tile(stretch.set.grid(), stretch.bounds(), keys->lower, keys->upper,
+                                              static_cast<std::size_t>(settings::partition_max_created()));
+    if (cells.empty())
+        return {{}, nothing_in(stretch, "Its smallest key lies where the set's grid has no cell.")};
+    if (cells.size() == 1)
+        return {cells, nothing_in(stretch, "Its rows lie within one cell of the set's grid.")};
+    return {cells, refuse_many(stretch, cells)};
 }
 
 } // namespace privacy_scan::split

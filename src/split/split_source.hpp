@@ -28,8 +28,8 @@ struct Stretch {
     std::string in_words() const; // partition "a", or partitions "a" to "z"
 };
 
-// Errors: 42P01, 42501 not the owner, 42809 no partition of a managed set or its DEFAULT, 42704 not managed, 22023
-// of several sets or not adjacent.
+// Errors: 42P01, 42501 not the owner, 42809 no partition of a managed set or its DEFAULT, 42704 not managed,
+// 22023 of several sets or not adjacent.
 Stretch read_stretch(pg::Spi &spi, const std::vector<Oid> &relids);
 
 struct Refusal {
@@ -39,11 +39,14 @@ std::vector<Refusal> find_refusals(pg::Spi &spi, const Stretch &stretch);
 
 struct Tiling {
     std::vector<partition::Cell> cells;
-    std::string fault; // why there is nothing to be done, as a sentence; empty where there is
+    std::optional<Refusal> refusal; // why not into these
 };
 
-// Of one partition the cells of the grid that its rows fall into, of several one that is as wide as they are. Reads
-// the smallest and largest key of the one, with the owner's rights.
+// Where the cells don't cover the stretch, since they would be too many.
+std::optional<Refusal> refuse_many(const Stretch &stretch, const std::vector<partition::Cell> &cells);
+
+// Of one partition the cells of the grid that its rows fall into, of several one that is as wide as they are.
+// Reads the smallest and largest key of the one, with the owner's rights.
 Tiling tile_stretch(pg::Spi &spi, const Stretch &stretch);
 
 } // namespace privacy_scan::split

@@ -36,8 +36,11 @@ std::vector<Origin> read_sources(pg::Spi &spi, Oid relid)
                             " FROM privacy_scan.split_sources WHERE partition = $1 ORDER BY lower",
                             {pg::regclass_param(relid)});
     for (std::size_t row = 0; row < rows.size(); ++row)
-        sources.push_back({rows.oid(row, 1), {rows.int8(row, 2), rows.int8(row, 3)}, rows.oid(row, 4),
-                           rows.int8(row, 5), rows.int8(row, 6)});
+        sources.push_back({rows.oid(row, 1),
+                           {rows.int8(row, 2), rows.int8(row, 3)},
+                           rows.oid(row, 4),
+                           rows.int8(row, 5),
+                           rows.int8(row, 6)});
     return sources;
 }
 
@@ -73,12 +76,12 @@ std::vector<Oid> State::relids() const
 std::optional<State> find_state(pg::Spi &spi, Oid relid)
 {
     pg::CatalogScope scope;
-    pg::Rows rows =
-        spi.run("SELECT partition::oid, parent::oid, changes::oid, first_xid, coalesce(last_xid, 0), copied_rows,"
-                " applied, coalesce(indexes, ''), phase, in_background, drops_sources"
-                " FROM privacy_scan.split_states WHERE partition ="
-                " (SELECT s.partition FROM privacy_scan.split_sources s WHERE s.source = $1)",
-                {pg::regclass_param(relid)});
+    pg::Rows rows = spi.run(
+        "SELECT partition::oid, parent::oid, changes::oid, first_xid, coalesce(last_xid, 0), copied_rows,"
+        " applied, coalesce(indexes, ''), phase, in_background, drops_sources"
+        " FROM privacy_scan.split_states WHERE partition ="
+        " (SELECT s.partition FROM privacy_scan.split_sources s WHERE s.source = $1)",
+        {pg::regclass_param(relid)});
     if (rows.empty())
         return std::nullopt;
     State state;
@@ -110,15 +113,16 @@ State require_state(pg::Spi &spi, Oid relid)
 void insert_state(pg::Spi &spi, const State &state)
 {
     pg::CatalogScope scope;
-    spi.run("DELETE FROM privacy_scan.split_states s WHERE NOT EXISTS (SELECT FROM privacy_scan.split_sources o,"
-            " pg_catalog.pg_class c WHERE o.partition = s.partition AND c.oid = o.source)");
+    spi.run(
+        "DELETE FROM privacy_scan.split_states s WHERE NOT EXISTS (SELECT FROM privacy_scan.split_sources o,"
+        " pg_catalog.pg_class c WHERE o.partition = s.partition AND c.oid = o.source)");
     const pg::Param relid = pg::regclass_param(state.relid);
-    spi.run("INSERT INTO privacy_scan.split_states (partition, parent, changes, first_xid, phase, in_background,"
-            " drops_sources) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            {relid, pg::regclass_param(state.parent), pg::regclass_param(state.changes),
-             pg::int8_param(static_cast<std::int64_t>(state.first_xid)),
-             pg::text_param(to_string(state.phase)), pg::bool_param(state.in_background),
-             pg::bool_param(state.drops_sources)});
+    spi.run(
+        "INSERT INTO privacy_scan.split_states (partition, parent, changes, first_xid, phase, in_background,"
+        " drops_sources) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        {relid, pg::regclass_param(state.parent), pg::regclass_param(state.changes),
+         pg::int8_param(static_cast<std::int64_t>(state.first_xid)), pg::text_param(to_string(state.phase)),
+         pg::bool_param(state.in_background), pg::bool_param(state.drops_sources)});
     for (const Origin &source : state.sources)
         spi.run("INSERT INTO privacy_scan.split_sources (partition, source, lower, upper, file_node)"
                 " VALUES ($1, $2, $3, $4, $5)",
@@ -140,13 +144,14 @@ void delete_state(pg::Spi &spi, Oid relid)
 void store_state(pg::Spi &spi, const State &state)
 {
     pg::CatalogScope scope;
-    spi.run("UPDATE privacy_scan.split_states SET last_xid = $2, copied_rows = $3, applied = $4, indexes = $5,"
-            " phase = $6, waiting = $7, in_background = $8, drops_sources = $9, last_error = NULL,"
-            " last_error_at = NULL WHERE partition = $1",
-            {pg::regclass_param(state.relid), pg::int8_param(static_cast<std::int64_t>(state.last_xid)),
-             pg::int8_param(state.copied_rows), pg::int8_param(state.applied), pg::text_param(state.indexes),
-             pg::text_param(to_string(state.phase)), pg::text_or_null(state.waiting),
-             pg::bool_param(state.in_background), pg::bool_param(state.drops_sources)});
+    spi.run(
+        "UPDATE privacy_scan.split_states SET last_xid = $2, copied_rows = $3, applied = $4, indexes = $5,"
+        " phase = $6, waiting = $7, in_background = $8, drops_sources = $9, last_error = NULL,"
+        " last_error_at = NULL WHERE partition = $1",
+        {pg::regclass_param(state.relid), pg::int8_param(static_cast<std::int64_t>(state.last_xid)),
+         pg::int8_param(state.copied_rows), pg::int8_param(state.applied), pg::text_param(state.indexes),
+         pg::text_param(to_string(state.phase)), pg::text_or_null(state.waiting),
+         pg::bool_param(state.in_background), pg::bool_param(state.drops_sources)});
     for (const Origin &source : state.sources)
         spi.run("UPDATE privacy_scan.split_sources SET blocks = $2, copied_blocks = $3 WHERE source = $1"
                 " AND (blocks, copied_blocks) <> ($2, $3)",

@@ -1,6 +1,6 @@
-// The splits and merges under way and done: privacy_scan.split_states, split_sources and split_pieces. A split
-// is one partition that becomes many, a merge is many that become one, and both are sources that become pieces:
-// adjacent partitions of one set, and tables that tile the same stretch.
+// The splits and merges under way and done: privacy_scan.split_states, split_sources and split_pieces. A
+// split is one partition that becomes many, a merge is many that become one, and both are sources that become
+// pieces: adjacent partitions of one set, and tables that tile the same stretch.
 #pragma once
 
 #include "partition/partition_plan.hpp"
@@ -23,8 +23,8 @@ enum class Phase {
 const char *to_string(Phase phase);
 
 struct Origin {
-    Oid relid;             // a source; after the switch what was it
-    partition::Cell bounds; // on the axis of the key
+    Oid relid;                  // a source; after the switch what was it
+    partition::Cell bounds;     // on the axis of the key
     Oid file_node = InvalidOid; // another one: rewritten or truncated meanwhile
     std::int64_t blocks = 0;    // to copy
     std::int64_t copied_blocks = 0;
@@ -47,12 +47,12 @@ struct State {
     std::string indexes;      // of the parent, as the pieces have them
     std::string waiting;      // for whom
     Phase phase = Phase::wait_for_writers;
-    bool in_background = false;   // the set's job goes on with it
-    bool drops_sources = false;   // once all is in place
+    bool in_background = false;  // the set's job goes on with it
+    bool drops_sources = false;  // once all is in place
     std::vector<Origin> sources; // ordered
     std::vector<Piece> pieces;   // ordered
 
-    std::vector<Oid> relids() const; // of the sources
+    std::vector<Oid> relids() const;                      // of the sources
     bool is_split() const { return sources.size() == 1; } // in words: a split, else a merge
 };
 

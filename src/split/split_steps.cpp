@@ -84,7 +84,8 @@ std::string holders(pg::Spi &spi, std::uint64_t xid, bool with_snapshots)
     pg::CatalogPath path;
     pg::Rows rows = spi.run(
         "WITH old AS (SELECT 'pid ' || pid || coalesce(', transaction ' || backend_xid, '') AS who,"
-        "  age(backend_xid) AS xid, CASE WHEN datid IS NULL OR datname = current_database() THEN age(backend_xmin)"
+        "  age(backend_xid) AS xid, CASE WHEN datid IS NULL OR datname = current_database() THEN "
+        "age(backend_xmin)"
         "  END AS xmin FROM pg_catalog.pg_stat_activity WHERE pid <> pg_backend_pid()"
         " UNION ALL SELECT 'prepared transaction ' || quote_literal(gid), age(transaction), age(transaction)"
         "  FROM pg_catalog.pg_prepared_xacts"
@@ -225,8 +226,8 @@ std::string leftover_of(const State &state)
             names += (names.empty() ? "" : ", ") + pg::qualified_name(source.relid);
     if (names.empty())
         return "the sources were dropped";
-    return names + (state.is_split() ? " is a copy" : " are copies") +
-           " that nobody reads: drop " + (state.is_split() ? "it" : "them") + " when you like";
+    return names + (state.is_split() ? " is a copy" : " are copies") + " that nobody reads: drop " +
+           (state.is_split() ? "it" : "them") + " when you like";
 }
 
 StepRow finish(pg::Spi &spi, State &state)
@@ -257,7 +258,7 @@ StepRow abandon(pg::Spi &spi, const State &state, Oid lost)
 {
     StepRow row = row_of(state, "ended", 0, 0);
     row.message = (pg::guarded([=] { return get_rel_relkind(lost) != '\0'; }) ? pg::qualified_name(lost)
-                                                                             : std::string("one of them")) +
+                                                                              : std::string("one of them")) +
                   " is no partition of " + pg::qualified_name(state.parent) + " any more";
     row.more = false;
     drop_all(spi, state);
@@ -320,11 +321,8 @@ StepRow begin(pg::Spi &spi, const Stretch &stretch, const std::vector<partition:
                  std::string("cannot ") + (stretch.sources.size() == 1 ? "split " : "merge ") +
                      stretch.in_words() + ": " + refusals.front().message,
                  refusals.front().detail, refusals.front().hint);
-    if (cells.front().lower != stretch.bounds().lower || cells.back().upper != stretch.bounds().upper)
-        pg::fail(ERRCODE_PROGRAM_LIMIT_EXCEEDED, stretch.in_words() + " would become more than " +
-                                                     std::to_string(settings::partition_max_created()) + " partitions",
-                 "privacy_scan.partition_max_created limits what one call may create.",
-                 "Raise it, or take a longer interval.");
+    if (const std::optional<Refusal> refusal = refuse_many(stretch, cells))
+        pg::fail(ERRCODE_PROGRAM_LIMIT_EXCEEDED, refusal->message, refusal->detail, refusal->hint);
     State state = prepare(spi, stretch, cells);
     state.in_background = wishes.in_background;
     state.drops_sources = wishes.drops_sources;

@@ -21,11 +21,12 @@ struct Wishes {
     bool drops_sources; // once all is in place
 };
 
-// Begins to make these cells, which tile the stretch, of its partitions. Errors: 0A000 a reason why not, 55P03.
+// Begins to make these cells, which tile the stretch, of its partitions. Errors: 0A000 a reason why not,
+// 55P03.
 StepRow begin(pg::Spi &spi, const Stretch &stretch, const std::vector<partition::Cell> &cells, Wishes wishes);
 
-// Does the next step. Where a source is no partition of the set any more, what was made is dropped, and all is
-// forgotten: state "ended".
+// Does the next step. Where a source is no partition of the set any more, what was made is dropped, and all
+// is forgotten: state "ended".
 StepRow advance(pg::Spi &spi, Oid relid);
 
 // Changes one's mind.
