@@ -157,12 +157,27 @@ INSERT INTO grid SELECT n, n FROM generate_series(0, 399) n;
 DO $$ BEGIN PERFORM privacy_scan.ensure_partitions('grid', 0, 400); PERFORM privacy_scan.drain_default('grid'); END $$;
 SELECT tableoid::regclass, count(*) FROM grid GROUP BY 1 ORDER BY min(id);
 DO $$ BEGIN PERFORM privacy_scan.set_partitions('grid', step => 100); END $$;
+-- Foreign keys to the set hold all the time, of plain and of partitioned relations.
+CREATE TABLE plain (id int PRIMARY KEY, grid bigint REFERENCES grid ON DELETE CASCADE);
+CREATE TABLE parted (id int, grid bigint REFERENCES grid DEFERRABLE INITIALLY DEFERRED, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (200);
+CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (200) TO (1000);
+INSERT INTO plain SELECT n, n FROM generate_series(0, 399, 2) n;
+INSERT INTO parted SELECT n, n FROM generate_series(1, 399, 2) n;
 SELECT step, lower, upper, sources FROM privacy_scan.plan_reshape('grid');
 SELECT privacy_scan.reshape_partitions('grid', drop_sources => true);
 SELECT state FROM privacy_scan.jobs WHERE job = 'splits merge_test.grid';
 CALL finish('grid');
 SELECT tableoid::regclass, count(*), min(id) FROM grid GROUP BY 1 ORDER BY 3;
 SELECT count(*) FROM privacy_scan.plan_reshape('grid');
+SELECT conrelid::regclass, confrelid::regclass, convalidated FROM pg_constraint WHERE contype = 'f' AND connamespace = 'merge_test'::regnamespace
+    AND conrelid IN ('plain'::regclass, 'parted'::regclass) AND confrelid <> 'grid_default'::regclass ORDER BY conrelid, confrelid::regclass::text;
+DELETE FROM grid WHERE id = 150;
+SELECT count(*) FROM plain;
+DELETE FROM grid WHERE id = 151;
+INSERT INTO plain VALUES (1000, 150);
+INSERT INTO parted VALUES (202, 202), (0, 0);
+DROP TABLE plain, parted;
 SELECT privacy_scan.reshape_partitions('grid');
 SELECT state, last_outcome FROM privacy_scan.jobs WHERE job = 'splits merge_test.grid';
 SELECT relname FROM pg_class WHERE relnamespace = 'merge_test'::regnamespace AND relname ~ '^grid' AND relkind = 'r' ORDER BY 1;

@@ -13,7 +13,10 @@
 extern "C" {
 #include <access/htup_details.h>
 #include <access/table.h>
+#include <access/xact.h>
+#include <catalog/dependency.h>
 #include <catalog/indexing.h>
+#include <catalog/objectaddress.h>
 #include <catalog/pg_constraint.h>
 #include <storage/lmgr.h>
 #include <utils/syscache.h>
@@ -93,16 +96,54 @@ void require_ready(pg::Spi &spi, const State &state)
         pg::require_no_serializable_readers(source.relid);
 }
 
-// Beside those of attaching: what foreign keys refer to, which loses those of the sources, and the sources.
-void lock_rest(const std::vector<ForeignKey> &keys, const State &state)
+// A foreign key's share in one source: the constraint by which PostgreSQL keeps another relation's rows that
+// refer to rows there.
+struct Reference {
+    Oid constraint, referring;
+};
+
+std::vector<Reference> references_to(pg::Spi &spi, const State &state)
 {
+    std::vector<Reference> references;
+    pg::CatalogScope scope;
+    pg::Rows rows =
+        spi.run("SELECT c.oid, c.conrelid FROM pg_catalog.pg_constraint c"
+                " JOIN privacy_scan.split_sources s ON s.source = c.confrelid WHERE s.partition = $1"
+                " AND c.contype = 'f' AND c.conparentid <> 0 ORDER BY c.oid",
+                {pg::regclass_param(state.relid)});
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        references.push_back({rows.oid(row, 1), rows.oid(row, 2)});
+    return references;
+}
+
+// Red. What DETACH PARTITION does itself, but only where no row refers to the partition any more. Here some
+// do, and their rows are in a piece, which takes over the foreign key's share as it is attached, in the same
+// transaction.
+void drop_reference(Oid constraint)
+{
+    ObjectAddress address;
+    ObjectAddressSet(address, ConstraintRelationId, constraint);
+    ConstraintSetParentConstraint(constraint, InvalidOid, InvalidOid);
+    deleteDependencyRecordsForClass(ConstraintRelationId, constraint, ConstraintRelationId,
+                                    DEPENDENCY_INTERNAL);
+    CommandCounterIncrement();
+    performDeletion(&address, DROP_RESTRICT, 0);
+}
+
+// Beside those of attaching: what foreign keys refer to, which loses those of the sources; who refers to the
+// sources, likewise; and the sources.
+void lock_rest(pg::Spi &spi, const std::vector<ForeignKey> &keys, const State &state)
+{
+    for (const Reference &reference : references_to(spi, state))
+        pg::guarded([&] { LockRelationOid(reference.referring, AccessExclusiveLock); });
     for (const ForeignKey &key : keys)
         pg::guarded([&] { LockRelationOid(key.referenced, AccessExclusiveLock); });
     for (const Origin &source : state.sources)
         pg::guarded([&] { LockRelationOid(source.relid, AccessExclusiveLock); });
 }
 
-// Every piece is a partition, with a match for each index and foreign key of the parent.
+// Every piece is a partition, with a match for each index and foreign key of the parent, and its share of
+// those that refer to it.
 void require_in_place(pg::Spi &spi, const Stretch &stretch, const State &state)
 {
     std::int64_t good = 0;
@@ -116,7 +157,11 @@ void require_in_place(pg::Spi &spi, const Stretch &stretch, const State &state)
                    "   WHERE h.inhparent = p.indexrelid AND i.indrelid = $2 AND i.indisvalid))"
                    " AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.conrelid = $1 AND"
                    "  c.contype = 'f' AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o"
-                   "   WHERE o.conrelid = $2 AND o.conparentid = c.oid AND o.convalidated))",
+                   "   WHERE o.conrelid = $2 AND o.conparentid = c.oid AND o.convalidated))"
+                   " AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.confrelid = $1 AND"
+                   "  c.contype = 'f' AND c.conparentid = 0 AND NOT EXISTS (SELECT FROM "
+                   "pg_catalog.pg_constraint o"
+                   "   WHERE o.confrelid = $2 AND o.conparentid = c.oid))",
                    {pg::oid_param(state.parent), pg::oid_param(piece.relid)})
                 .boolean(0, 1);
     if (good != static_cast<std::int64_t>(state.pieces.size()))
@@ -140,10 +185,12 @@ Switched switch_pieces(pg::Spi &spi, const Stretch &stretch, const State &state)
     partition::lock_for_attach(stretch.set, blueprint, AccessExclusiveLock, layout.default_partition,
                                switched.wait, [&] {
                                    begun = GetCurrentTimestamp();
-                                   lock_rest(keys, state);
+                                   lock_rest(spi, keys, state);
                                    require_ready(spi, state);
                                });
     switched.applied = apply_changes(stretch.set, state, most_changes);
+    for (const Reference &reference : references_to(spi, state))
+        pg::guarded([&] { drop_reference(reference.constraint); });
     for (const Source &source : stretch.sources) {
         spi.run("ALTER TABLE " + stretch.set.name() + " DETACH PARTITION " + source.name);
         drop_foreign_keys(spi, source);
