@@ -229,8 +229,9 @@ void run_to_end(pg::Spi &spi, const Request &request)
     for (bool more = true; more;) {
         std::optional<StepRow> row;
         const auto failure = pg::try_in_subtransaction([&] { row = begin_or_advance(spi, request); });
-        if (failure && find_state(spi, request.relids.front()))
-            store_error(spi, request.relids.front(), *failure);
+        if (failure)
+            if (const std::optional<State> state = find_state(spi, request.relids.front()))
+                store_error(spi, state->relid, *failure);
         spi.commit();
         if (failure)
             pg::raise(*failure);

@@ -6,6 +6,7 @@
 #include "pg/compat.hpp"
 #include "pg/memory.hpp"
 #include "pg/snapshot.hpp"
+#include "pg/subxact.hpp"
 #include "split/row_stamp.hpp"
 #include "split/split_plan.hpp"
 
@@ -52,7 +53,7 @@ struct Target {
 
 struct Apply {
     Snapshot snapshot;
-    TransactionId oldest_xmin;
+    TransactionId oldest_xmin; // what was deleted before nobody sees any more
     Relation changes;
     const Origin *origins;
     Keyed *sources; // beside them
@@ -218,6 +219,7 @@ void renew_key(Apply *apply, const Change *change)
     withdraw_key(apply, change); // keys may be equal whose bytes are not
     Target *target = target_of(apply, change);
     const std::size_t source = source_of(apply, change);
+    apply->oldest_xmin = pg::compat::oldest_xmin(apply->sources[source].rel); // as late as can be
     for (const bool is_deleted : {true, false}) {
         SysScanDesc scan = begin_versions(&apply->sources[source], change->values);
         while (HeapTuple version = next_version(scan)) {
@@ -294,7 +296,6 @@ int run(Apply *apply, const State *state, std::int64_t most, const char *key_nam
     for (std::size_t i = 0; i < apply->source_count; ++i)
         apply->sources[i] = open_keyed(apply->origins[i].relid, ShareUpdateExclusiveLock);
     const Keyed *first = &apply->sources[0];
-    apply->oldest_xmin = pg::compat::oldest_xmin(first->rel);
     const AttrNumber key_number = get_attnum(RelationGetRelid(first->rel), key_name);
     for (int i = 0; i < first->columns; ++i)
         if (first->keys[i].sk_attno == key_number)
@@ -337,7 +338,10 @@ std::int64_t count_changes(const State &state, std::int64_t most)
     return pg::guarded([&] { return count_rows(state.changes, most); });
 }
 
-std::int64_t apply_changes(const partition::PartitionSet &set, const State &state, std::int64_t most)
+namespace
+{
+
+std::int64_t apply_once(const partition::PartitionSet &set, const State &state, std::int64_t most)
 {
     Apply apply{};
     apply.key = &set.key();
@@ -353,6 +357,24 @@ std::int64_t apply_changes(const partition::PartitionSet &set, const State &stat
     const pg::MemoryScope memory("split changes");
     const pg::SnapshotScope snapshot;
     return pg::guarded([&] { return run(&apply, &state, most, key_name); });
+}
+
+} // namespace
+
+// A version that only an older snapshot of somebody else's shows can go while it is being copied, where that
+// snapshot has gone a moment ago: then its parts in TOAST are missing. The next look finds that nobody needs
+// it any more.
+std::int64_t apply_changes(const partition::PartitionSet &set, const State &state, std::int64_t most)
+{
+    constexpr int most_attempts = 5;
+    for (int attempt = 1;; ++attempt) {
+        std::int64_t count = 0;
+        const auto failure = pg::try_in_subtransaction([&] { count = apply_once(set, state, most); });
+        if (!failure)
+            return count;
+        if (failure->error.sqlstate != ERRCODE_DATA_CORRUPTED || attempt == most_attempts)
+            pg::raise(*failure);
+    }
 }
 
 } // namespace privacy_scan::split

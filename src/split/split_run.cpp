@@ -17,7 +17,8 @@ namespace privacy_scan::split
 namespace
 {
 
-constexpr double wait_ms = 100;         // between two looks at whether others have ended
+constexpr double wait_ms = 100; // between two looks at whether others have ended
+constexpr std::size_t most_looked_at = 32;
 constexpr double enough_waiting = 3000; // then other jobs come first
 
 std::vector<Oid> relids_of(const partition::Layout &layout, std::size_t first, std::size_t count)
@@ -103,18 +104,22 @@ bool cancel_reshape(pg::Spi &spi, Oid parent)
                .affected() > 0;
 }
 
-// The next stretch that doesn't fit, where that was asked for. False where there is none.
+// The next stretch that doesn't fit, where that was asked for: one that nothing keeps from it, as long as
+// there is one. False where all fit.
 bool SetRun::begin_next(pg::Spi &spi)
 {
     const std::optional<Request> request = find_request(spi, parent_);
     if (!request)
         return false;
-    const std::vector<Misfit> misfits = find_misfits(spi, parent_, 1);
+    const std::vector<Misfit> misfits = find_misfits(spi, parent_, most_looked_at);
     if (misfits.empty()) {
         cancel_reshape(spi, parent_);
         return false;
     }
-    const Misfit &misfit = misfits.front();
+    const auto free = std::find_if(misfits.begin(), misfits.end(), [&](const Misfit &misfit) {
+        return find_refusals(spi, misfit.stretch).empty() && !refuse_many(misfit.stretch, misfit.cells);
+    });
+    const Misfit &misfit = free == misfits.end() ? misfits.front() : *free;
     last_ = begin(spi, misfit.stretch, misfit.cells, {true, request->drops_sources});
     relid_ = misfit.stretch.sources.front().relid;
     return true;

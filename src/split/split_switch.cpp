@@ -146,25 +146,23 @@ void lock_rest(pg::Spi &spi, const std::vector<ForeignKey> &keys, const State &s
 // those that refer to it.
 void require_in_place(pg::Spi &spi, const Stretch &stretch, const State &state)
 {
-    std::int64_t good = 0;
-    for (const Piece &piece : state.pieces)
-        good +=
-            spi.run(
-                   "SELECT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = $2 AND inhparent = $1)"
-                   " AND NOT EXISTS (SELECT FROM pg_catalog.pg_index p WHERE p.indrelid = $1 AND NOT EXISTS"
-                   "  (SELECT FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_index i ON i.indexrelid = "
-                   "h.inhrelid"
-                   "   WHERE h.inhparent = p.indexrelid AND i.indrelid = $2 AND i.indisvalid))"
-                   " AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.conrelid = $1 AND"
-                   "  c.contype = 'f' AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o"
-                   "   WHERE o.conrelid = $2 AND o.conparentid = c.oid AND o.convalidated))"
-                   " AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.confrelid = $1 AND"
-                   "  c.contype = 'f' AND c.conparentid = 0 AND NOT EXISTS (SELECT FROM "
-                   "pg_catalog.pg_constraint o"
-                   "   WHERE o.confrelid = $2 AND o.conparentid = c.oid))",
-                   {pg::oid_param(state.parent), pg::oid_param(piece.relid)})
-                .boolean(0, 1);
-    if (good != static_cast<std::int64_t>(state.pieces.size()))
+    pg::CatalogScope scope;
+    pg::Rows rows = spi.run(
+        "SELECT count(*) FROM privacy_scan.split_pieces s WHERE s.partition = $2"
+        " AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = s.piece AND inhparent = $1)"
+        " AND NOT EXISTS (SELECT FROM pg_catalog.pg_index p WHERE p.indrelid = $1 AND NOT EXISTS"
+        "  (SELECT FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_index i ON i.indexrelid = h.inhrelid"
+        "   WHERE h.inhparent = p.indexrelid AND i.indrelid = s.piece AND i.indisvalid))"
+        " AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.conrelid = $1 AND c.contype = 'f' "
+        "AND"
+        "  NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o"
+        "   WHERE o.conrelid = s.piece AND o.conparentid = c.oid AND o.convalidated))"
+        " AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.confrelid = $1 AND c.contype = 'f' "
+        "AND"
+        "  c.conparentid = 0 AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o"
+        "   WHERE o.confrelid = s.piece AND o.conparentid = c.oid))",
+        {pg::oid_param(state.parent), pg::regclass_param(state.relid)});
+    if (rows.int8(0, 1) != static_cast<std::int64_t>(state.pieces.size()))
         pg::fail(ERRCODE_INTERNAL_ERROR,
                  "the switch of " + stretch.in_words() + " did not leave everything in place");
 }

@@ -14,7 +14,7 @@ use Time::HiRes qw(usleep);
 
 my $rows = 300_000;
 my $bank = 2_000;
-my $node = new_server('main', 'restart_after_crash = on', 'autovacuum_naptime = 1s', 'max_connections = 40');
+my $node = new_server('main', 'restart_after_crash = on', 'autovacuum_naptime = 1s', 'max_connections = 40', 'max_prepared_transactions = 2');
 my $dir = PostgreSQL::Test::Utils::tempdir();
 $node->safe_psql('postgres', qq{
 	CREATE EXTENSION amcheck;
@@ -132,7 +132,7 @@ sub kill_in
 	my @clients = start_clients();
 	my $splitter = start_splitter($call, $kill eq 'copy' ? 16384 : 0);
 	my $step = '';
-	my $deadline = time + 120;
+	my $deadline = time + 60;
 	until ($step eq $kill || time > $deadline)
 	{
 		$step = $node->safe_psql('postgres', $view);
@@ -155,6 +155,12 @@ sub kill_in
 	note("killed in: $step");
 	return;
 }
+
+# Who keeps it waiting is said.
+$node->safe_psql('postgres', q{BEGIN; UPDATE other SET n = n; PREPARE TRANSACTION 'forgotten'});
+$node->safe_psql('postgres', q{SELECT privacy_scan.split_partition('"Evidence_wide"')}) for 1, 2;
+like( $node->safe_psql('postgres', 'SELECT waiting FROM privacy_scan.splits'), qr/: prepared transaction 'forgotten'$/, 'it names the transaction that it waits for');
+$node->safe_psql('postgres', q{ROLLBACK PREPARED 'forgotten'});
 
 my $split = q{run_split('"Evidence_wide"')};
 my $split_step = q{SELECT step FROM privacy_scan.splits WHERE partition = '"Evidence_wide"'::regclass};
