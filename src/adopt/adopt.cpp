@@ -6,9 +6,11 @@
 #include "adopt/adopt_undo.hpp"
 #include "partition/id_value.hpp"
 #include "pg/arguments.hpp"
+#include "pg/clock.hpp"
 #include "pg/entry.hpp"
 #include "pg/ident.hpp"
 #include "pg/rowset.hpp"
+#include "pg/standby.hpp"
 #include "pg/subxact.hpp"
 #include "pg/top_level.hpp"
 #include "settings/settings.hpp"
@@ -254,7 +256,7 @@ bool run_by_itself(pg::Spi &spi, const pg::OwnedTable &table, StepRow &row)
     try {
         pg::run_top_level(table, row.sql, settings::concurrent_lock_timeout_ms());
         row.state = "done now";
-        row.ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+        row.ms = pg::ms_since(begun);
     } catch (const pg::Error &error) {
         if (error.sqlstate != ERRCODE_INSUFFICIENT_RESOURCES)
             failure = pg::text_of(error);
@@ -291,11 +293,10 @@ PS_FUNCTION(ps_plan_adoption)
 // partition) or goes on with it: one step a call, in the caller's transaction. Returns all steps. VOLATILE.
 // Errors: those of plan_adoption(); 0A000 a reason why not, 55000 other settings than before, 23514 rows that
 // don't fit, 55P03 a lock that could not be had, 55006 something changed during the switch.
-PS_FUNCTION(ps_adopt_table)
+PS_WRITING_FUNCTION(ps_adopt_table)
 {
     const Wishes wishes = wishes_of(fcinfo);
     pg::require_owner(wishes.relid);
-    pg::require_writable("adopt_table()");
     pg::require_read_committed("adopt_table()");
     pg::RowSink sink(fcinfo);
     pg::Spi spi;
@@ -313,12 +314,11 @@ PS_FUNCTION(ps_adopt_table)
 // each, as far as it can, the index's build by a process of its own; a NOTICE per step. A step that fails is
 // kept in the view adoptions, and raised. Errors as adopt_table(), 42704 not registered, 2D000 inside a
 // transaction block.
-PS_FUNCTION(ps_run_adoption)
+PS_WRITING_FUNCTION(ps_run_adoption)
 {
     const pg::Arguments args(fcinfo);
     const Oid relid = args.relation(0);
     pg::require_owner(relid);
-    pg::require_writable("run_adoption()");
     pg::require_read_committed("run_adoption()");
     pg::Spi spi(fcinfo);
     const Oid relid_of_table = require_adoption(spi, relid).relid;
@@ -338,12 +338,11 @@ PS_FUNCTION(ps_run_adoption)
 
 // privacy_scan.cancel_adoption(relation regclass): drops what was prepared, and forgets the adoption. A row
 // per statement. VOLATILE. Errors: 42704 not registered, 55000 after the switch, 55P03.
-PS_FUNCTION(ps_cancel_adoption)
+PS_WRITING_FUNCTION(ps_cancel_adoption)
 {
     const pg::Arguments args(fcinfo);
     const Oid relid = args.relation(0);
     pg::require_owner(relid);
-    pg::require_writable("cancel_adoption()");
     pg::RowSink sink(fcinfo);
     pg::Spi spi;
     put_rows(sink, cancel(spi, relid));
@@ -353,7 +352,7 @@ PS_FUNCTION(ps_cancel_adoption)
 // privacy_scan.undo_adoption(relation regclass, max_rows bigint): the way back; a step a call, as with
 // adopt_table(). VOLATILE. Errors: 22023 max_rows, 42704 not registered, 55000 not adopted yet or split
 // since, 54000 too many rows, 0A000 a reason why not, 55006, 55P03.
-PS_FUNCTION(ps_undo_adoption)
+PS_WRITING_FUNCTION(ps_undo_adoption)
 {
     const pg::Arguments args(fcinfo);
     const Oid relid = args.relation(0);
@@ -361,7 +360,6 @@ PS_FUNCTION(ps_undo_adoption)
     if (max_rows < 0)
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"max_rows\" must not be negative");
     pg::require_owner(relid);
-    pg::require_writable("undo_adoption()");
     pg::require_read_committed("undo_adoption()");
     pg::RowSink sink(fcinfo);
     pg::Spi spi;

@@ -5,6 +5,7 @@
 
 #include "adopt/adopt_check.hpp"
 #include "adopt/adopt_switch.hpp"
+#include "pg/clock.hpp"
 #include "pg/ident.hpp"
 
 extern "C" {
@@ -200,10 +201,7 @@ const Step *next_step(const Work &work)
 void run_locked(pg::Spi &spi, Oid relid, const std::string &sql)
 {
     pg::OwnerScope owner(pg::require_owner(relid).owner);
-    pg::LockWait wait;
-    auto failure = pg::try_with_locks({relid}, wait, [&] { spi.run(sql); });
-    if (failure)
-        pg::raise(*failure);
+    pg::run_in_tries(spi, relid, sql);
 }
 
 // What an interrupted build left is in the way of the next. While one is going on, its lock keeps us out.
@@ -281,7 +279,7 @@ std::vector<StepRow> advance_switched(pg::Spi &spi, const Adoption &adoption, Ti
     more = true;
     std::vector<StepRow> rows = rows_of_switched(adoption, validations);
     rows[next + 1].state = "done now";
-    rows[next + 1].ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+    rows[next + 1].ms = pg::ms_since(begun);
     return rows;
 }
 
@@ -314,7 +312,7 @@ std::vector<StepRow> advance(pg::Spi &spi, Oid relid, bool &more)
     for (StepRow &row : rows)
         if (row.action == to_string(step.action)) {
             row.state = "done now";
-            row.ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+            row.ms = pg::ms_since(begun);
         } else if (has_switched && row.state == "waiting") {
             row.state = "next";
             break;

@@ -5,9 +5,9 @@
 
 #include "adopt/adopt_check.hpp"
 #include "adopt/dependents.hpp"
+#include "pg/clock.hpp"
 #include "pg/ident.hpp"
 #include "pg/strong_lock.hpp"
-#include "settings/settings.hpp"
 
 extern "C" {
 #include <storage/lmgr.h>
@@ -16,21 +16,6 @@ extern "C" {
 
 namespace privacy_scan::adopt
 {
-
-// A lock that isn't had soon is asked for again later, for everybody waits behind the request; and again for
-// longer than elsewhere, since all that went before would have to be made anew.
-static constexpr int most_wait_ms = 50;
-static constexpr int more_tries = 6;
-
-void ask_briefly(pg::GucScope &settings)
-{
-    const int wait = std::min(settings::lock_timeout_ms(), most_wait_ms);
-    settings.set("lock_timeout", (std::to_string(wait) + "ms").c_str());
-    settings.set_as_server("deadlock_timeout", (std::to_string(std::max(1, wait / 10)) + "ms").c_str());
-    settings.set("client_min_messages", "warning"); // PostgreSQL tells of indexes that are renamed
-    settings.set("privacy_scan.lock_attempts",
-                 std::to_string(std::min(1000, settings::lock_attempts() * more_tries)).c_str());
-}
 
 namespace
 {
@@ -199,7 +184,8 @@ Switched switch_table(pg::Spi &spi, const Candidate &candidate, const Adoption &
         relids.insert(relids.end(), work.referencing.begin(), work.referencing.end());
         relids.push_back(relid);
         pg::GucScope settings;
-        ask_briefly(settings);
+        pg::ask_patiently(settings);
+        settings.set("client_min_messages", "warning"); // PostgreSQL tells of indexes that are renamed
         TimestampTz begun = 0;
         auto failure = pg::try_with_locks(relids, switched.wait, [&] {
             lock_all(work, begun, spi);
@@ -207,7 +193,7 @@ Switched switch_table(pg::Spi &spi, const Candidate &candidate, const Adoption &
         });
         if (failure)
             pg::raise(*failure);
-        switched.lock_held_ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+        switched.lock_held_ms = pg::ms_since(begun);
     }
     register_set(spi, scheme, switched.parent);
     return switched;

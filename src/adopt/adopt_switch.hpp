@@ -21,10 +21,6 @@ struct Switched {
 Switched switch_table(pg::Spi &spi, const Candidate &candidate, const Adoption &adoption,
                       const Scheme &scheme);
 
-// Settings for the strong lock of the switch, and of the way back: asked for briefly, and often. Inside
-// OwnerScope.
-void ask_briefly(pg::GucScope &settings);
-
 // What it comes to, for the plan.
 std::string switch_in_words(const Candidate &candidate, const Scheme &scheme, std::int64_t cutover);
 

@@ -6,6 +6,7 @@
 #include "adopt/adopt_check.hpp"
 #include "adopt/adopt_switch.hpp"
 #include "adopt/dependents.hpp"
+#include "pg/clock.hpp"
 #include "pg/ident.hpp"
 #include "pg/snapshot.hpp"
 #include "pg/strong_lock.hpp"
@@ -249,7 +250,8 @@ void merge(pg::Spi &spi, const Undo &work, std::int64_t max_rows)
     const std::vector<Oid> referenced = referenced_by(spi, parent);
     const std::vector<Oid> referencing = referencing_tables(spi, parent);
     pg::GucScope settings;
-    ask_briefly(settings);
+    pg::ask_patiently(settings);
+    settings.set("client_min_messages", "warning");
     pg::LockWait wait;
     auto failure = pg::try_with_locks({parent}, wait, [&] {
         lock_set(spi, work, referenced, referencing);
@@ -312,7 +314,7 @@ std::vector<StepRow> undo(pg::Spi &spi, Oid relid, std::int64_t max_rows)
     partition::delete_policy(spi, adoption.parent);
     delete_adoption(spi, adoption.relid);
     rows.push_back(
-        {number, "merge", "done now", "", "", static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0});
+        {number, "merge", "done now", "", "", pg::ms_since(begun)});
     for (const Validation &validation : read_validations(spi, adoption.relid))
         rows.push_back({static_cast<int>(rows.size()) + 1,
                         to_string(Action::validate_foreign_key),

@@ -23,11 +23,10 @@ using namespace privacy_scan::archive_file;
 // READ COMMITTED, 25006, 42501, 42704, 42P01, 53100 disk full, 55000 no fit directory, a file is there
 // already, or rows that don't survive text, 55P03, 58030, 58P01 the directory is missing, XX001 a table that
 // is not as the ledger says.
-PS_FUNCTION(ps_export_archive)
+PS_WRITING_FUNCTION(ps_export_archive)
 {
     pg::Arguments args(fcinfo);
     const std::int64_t id = DatumGetInt64(args.required(0, "id"));
-    pg::require_writable("export_archive()");
     pg::require_read_committed("export_archive()");
     pg::RowSink sink(fcinfo);
     pg::Spi spi;
@@ -41,12 +40,11 @@ PS_FUNCTION(ps_export_archive)
 // privacy_scan.confirm_archive(id bigint, sha256 text) returns boolean: the archive's file has been copied
 // away; with sha256, that of the copy. False where that was known. VOLATILE. Errors: 22004, 22023 another
 // SHA-256 than the file's, 25006, 42501, 42704.
-PS_FUNCTION(ps_confirm_archive)
+PS_WRITING_FUNCTION(ps_confirm_archive)
 {
     pg::Arguments args(fcinfo);
     const std::int64_t id = DatumGetInt64(args.required(0, "id"));
     const std::string sha256 = args.text_or_empty(1);
-    pg::require_writable("confirm_archive()");
     pg::Spi spi;
     const Entry entry = require_entry(spi, id);
     const ListedFile file = require_file(spi, entry);
@@ -69,19 +67,13 @@ PS_FUNCTION(ps_confirm_archive)
 // DIFFERENT, MISSING, UNREADABLE (with the error), changing; files are compared with their SHA-256. It is
 // noted in privacy_scan.archives and privacy_scan.archive_files. VOLATILE. Errors: 25001, 25006, 42501,
 // 42704.
-PS_FUNCTION(ps_verify_archive)
+PS_WRITING_FUNCTION(ps_verify_archive)
 {
     pg::Arguments args(fcinfo);
     std::optional<std::int64_t> id;
     if (!args.is_null(0))
         id = DatumGetInt64(args.datum(0));
     pg::RowSink sink(fcinfo);
-    if (pg::is_standby()) {
-        sink.put({pg::null_cell(), pg::null_cell(), pg::null_cell(), pg::null_cell(),
-                  pg::cell(pg::standby_action), pg::cell(pg::standby_message), pg::null_cell()});
-        return Datum(0);
-    }
-    pg::require_writable("verify_archive()");
     pg::require_read_committed("verify_archive()");
     pg::Spi spi;
     for (const retention::ArchiveCheck &check : retention::check_archives(spi, id))
@@ -99,11 +91,10 @@ PS_FUNCTION(ps_verify_archive)
 // table of the caller's, or (NULL) as the archive's table that they were, which then stays until
 // confirm_archive(). Nothing stays where they differ from what was exported. VOLATILE. Errors: 22004, 25006,
 // 42704, and those of file_restore.hpp.
-PS_FUNCTION(ps_restore_file)
+PS_WRITING_FUNCTION(ps_restore_file)
 {
     pg::Arguments args(fcinfo);
     const std::int64_t id = DatumGetInt64(args.required(0, "id"));
-    pg::require_writable("restore_file()");
     pg::Spi spi;
     const Entry entry = require_entry(spi, id);
     std::int64_t rows = 0;
@@ -119,12 +110,9 @@ PS_FUNCTION(ps_restore_file)
 // policy says, confirmed are removed; a transaction and a NOTICE each. What fails does not stop the others;
 // the first failure is raised at the end. Errors: those of export_archive(), 2D000 inside a transaction
 // block.
-PS_FUNCTION(ps_export_archives)
+PS_WRITING_FUNCTION(ps_export_archives)
 {
     pg::Arguments args(fcinfo);
-    if (pg::warn_on_standby())
-        return Datum(0);
-    pg::require_writable("export_archives()");
     pg::Spi spi(fcinfo);
     std::vector<Oid> roots;
     if (args.is_null(0))

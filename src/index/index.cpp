@@ -6,6 +6,7 @@
 #include "pg/entry.hpp"
 #include "pg/ident.hpp"
 #include "pg/memory.hpp"
+#include "pg/standby.hpp"
 
 extern "C" {
 #include <utils/array.h>
@@ -80,12 +81,11 @@ void notice(const Done &done)
 // 42809 wrong kind of relation, 42703, 42701 and 22023 columns, 42704 method, 55006 another session is at it,
 // 55P03 who was in the way, 53000 no worker slot, 23505 not unique, 0A000 what PostgreSQL can't index, 2D000
 // inside a transaction block, 25006.
-PS_FUNCTION(ps_run_index)
+PS_WRITING_FUNCTION(ps_run_index)
 {
     const pg::Arguments args(fcinfo);
     index::Wish wish = index::wish_of(args);
     pg::require_owner(wish.relid);
-    pg::require_writable("run_index()");
     pg::require_read_committed("run_index()");
     pg::Spi spi(fcinfo);
     spi.commit(); // what is read from here on is younger than the lock

@@ -3,6 +3,7 @@
 
 #include "index/index_build.hpp"
 
+#include "pg/clock.hpp"
 #include "pg/ident.hpp"
 #include "pg/top_level.hpp"
 #include "settings/settings.hpp"
@@ -15,16 +16,6 @@ extern "C" {
 
 namespace privacy_scan::index
 {
-
-namespace
-{
-
-double ms_since(TimestampTz begun)
-{
-    return static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
-}
-
-} // namespace
 
 IndexBuild::IndexBuild(pg::Spi &spi, Wish wish)
     : wish_(std::move(wish)), lock_({RelationRelationId, wish_.relid, 0})
@@ -163,7 +154,7 @@ void IndexBuild::run_pending()
     done_.push_back({pg::qualified_name(pending.table.relid),
                      pending.name,
                      pending.action,
-                     ms_since(begun),
+                     pg::ms_since(begun),
                      {1, report.waited_ms, report.blocked_by}});
 }
 
@@ -199,7 +190,7 @@ void IndexBuild::run_locked(pg::Spi &spi, const pg::OwnedTable &locked, int lock
     });
     if (failure)
         pg::raise(*failure);
-    done.ms = ms_since(begun);
+    done.ms = pg::ms_since(begun);
     done_.push_back(std::move(done));
 }
 

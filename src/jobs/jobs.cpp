@@ -32,12 +32,10 @@ Instant instant_argument(const pg::Arguments &args, int n)
     return at;
 }
 
-// The job named by the first argument, of the caller's own, on a server that can be written to.
-JobKey job_argument(pg::Spi &spi, const pg::Arguments &args, const char *function)
+// The job named by the first argument, of the caller's own.
+JobKey job_argument(pg::Spi &spi, const pg::Arguments &args)
 {
-    const std::string name = args.text(0, "job");
-    pg::require_writable(function);
-    return job_of_caller(spi, name);
+    return job_of_caller(spi, args.text(0, "job"));
 }
 
 void refuse(const RunReport &report, const std::string &name)
@@ -55,14 +53,12 @@ void refuse(const RunReport &report, const std::string &name)
 // CALL privacy_scan.run_job(job text, at timestamptz): runs one job now, due or not, committing on its way.
 // Errors: 22004, 22008, 22023, 42501, 42704, 25006, 2D000 inside a transaction block, 55P03 somebody else
 // runs it, 55000 it is paused, and what the job fails with, which is in privacy_scan.job_runs by then.
-PS_FUNCTION(ps_run_job)
+PS_WRITING_FUNCTION(ps_run_job)
 {
     pg::Arguments args(fcinfo);
     const Instant at = instant_argument(args, 1);
-    if (pg::warn_on_standby())
-        return Datum(0);
     pg::Spi spi(fcinfo);
-    const JobKey key = job_argument(spi, args, "run_job()");
+    const JobKey key = job_argument(spi, args);
     const RunReport report = run_one(spi, key, at, Asked::by_name);
     refuse(report, args.text(0, "job"));
     if (report.attempt.failure)
@@ -75,7 +71,7 @@ PS_FUNCTION(ps_run_job)
 // privacy_scan.job_runs; the others go on. runner 'pg_cron' notes who runs them, so that the worker leaves
 // them alone: by the extension's owner only. Errors: 22004, 22008, 22023 another runner, 42501, 25006, 2D000,
 // 25001 not READ COMMITTED, 57014 cancelled.
-PS_FUNCTION(ps_run_due_jobs)
+PS_WRITING_FUNCTION(ps_run_due_jobs)
 {
     pg::Arguments args(fcinfo);
     const Instant at = instant_argument(args, 0);
@@ -83,9 +79,6 @@ PS_FUNCTION(ps_run_due_jobs)
     if (!runner.empty() && runner != "pg_cron")
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "there is no runner \"" + runner + "\"", {},
                  "Say 'pg_cron', or leave it out.");
-    if (pg::warn_on_standby())
-        return Datum(0);
-    pg::require_writable("run_due_jobs()");
     pg::Spi spi(fcinfo);
     pg::require_read_committed("run_due_jobs()");
     if (runner == "pg_cron")
@@ -97,13 +90,11 @@ PS_FUNCTION(ps_run_due_jobs)
 // privacy_scan.request_job(job text) returns bigint: asks whoever runs due jobs next to run this one; the id
 // of the row in privacy_scan.job_runs that will say how it went. VOLATILE. Errors: 22004, 22023, 42501,
 // 42704, 25006, 55000 it is paused.
-PS_FUNCTION(ps_request_job)
+PS_WRITING_FUNCTION(ps_request_job)
 {
     pg::Arguments args(fcinfo);
-    if (pg::null_on_standby(fcinfo))
-        return Datum(0);
     pg::Spi spi;
-    const JobKey key = job_argument(spi, args, "request_job()");
+    const JobKey key = job_argument(spi, args);
     if (find_job(spi, key)->is_paused)
         refuse({RunResult::paused, {}, {}}, args.text(0, "job"));
     return Int64GetDatum(request_run(spi, key));
@@ -111,25 +102,21 @@ PS_FUNCTION(ps_request_job)
 
 // privacy_scan.pause_job(job text, reason text) returns boolean: the job is not started any more; a run that
 // has begun goes on. False where it was paused. VOLATILE. Errors: 22004, 22023, 42501, 42704, 25006.
-PS_FUNCTION(ps_pause_job)
+PS_WRITING_FUNCTION(ps_pause_job)
 {
     pg::Arguments args(fcinfo);
-    if (pg::null_on_standby(fcinfo))
-        return Datum(0);
     pg::Spi spi;
-    const JobKey key = job_argument(spi, args, "pause_job()");
+    const JobKey key = job_argument(spi, args);
     return BoolGetDatum(pause(spi, key, args.text_or_empty(1)));
 }
 
 // privacy_scan.resume_job(job text) returns boolean: ends the pause and forgets failures and crashes in a
 // row. False where it wasn't paused. VOLATILE. Errors as pause_job().
-PS_FUNCTION(ps_resume_job)
+PS_WRITING_FUNCTION(ps_resume_job)
 {
     pg::Arguments args(fcinfo);
-    if (pg::null_on_standby(fcinfo))
-        return Datum(0);
     pg::Spi spi;
-    const JobKey key = job_argument(spi, args, "resume_job()");
+    const JobKey key = job_argument(spi, args);
     return BoolGetDatum(resume(spi, key));
 }
 
@@ -178,7 +165,7 @@ void check(const Job &job)
 // privacy_scan.schedule_job(job text, every interval, at time, time_zone text, days text, jitter interval,
 // timeout interval) returns timestamptz: sets the schedule of a job and its next start, which is returned.
 // VOLATILE. Errors: 22004, 22023 what makes no schedule, 42501, 42704, 25006.
-PS_FUNCTION(ps_schedule_job)
+PS_WRITING_FUNCTION(ps_schedule_job)
 {
     pg::Arguments args(fcinfo);
     Job job;
@@ -191,10 +178,8 @@ PS_FUNCTION(ps_schedule_job)
     job.schedule.jitter = micros_argument(args, 5, "jitter");
     if (!args.is_null(6))
         job.timeout = micros_argument(args, 6, "timeout");
-    if (pg::null_on_standby(fcinfo))
-        return Datum(0);
     pg::Spi spi;
-    job.key = job_argument(spi, args, "schedule_job()");
+    job.key = job_argument(spi, args);
     check(job);
     const Instant start = next_start_of(job, pg::now());
     store_schedule(spi, job);

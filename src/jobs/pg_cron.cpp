@@ -135,14 +135,11 @@ using namespace privacy_scan::jobs;
 // database (NULL: this one), from the database that it lives in; the worker then leaves them alone. The
 // number of the entry in cron.job. VOLATILE. Errors: 22004, 25006, 3D000 no such database, 42501 not the
 // extension's owner, 55000 no pg_cron here, and what pg_cron says of the schedule.
-PS_FUNCTION(ps_use_pg_cron)
+PS_WRITING_FUNCTION(ps_use_pg_cron)
 {
     pg::Arguments args(fcinfo);
     const std::string schedule = args.text(0, "schedule");
     const std::string database = database_argument(args, 1);
-    if (pg::null_on_standby(fcinfo))
-        return Datum(0);
-    pg::require_writable("use_pg_cron()");
     require_extension_owner();
     require_database(database);
     pg::CatalogPath path;
@@ -157,13 +154,10 @@ PS_FUNCTION(ps_use_pg_cron)
 // privacy_scan.use_worker(database text) returns boolean: takes the jobs of a database (NULL: this one) back
 // from pg_cron. Where pg_cron lives elsewhere its entry is removed by a call there. False where nothing was
 // to be changed. VOLATILE. Errors: 25006, 42501.
-PS_FUNCTION(ps_use_worker)
+PS_WRITING_FUNCTION(ps_use_worker)
 {
     pg::Arguments args(fcinfo);
     const std::string database = database_argument(args, 0);
-    if (pg::null_on_standby(fcinfo))
-        return Datum(0);
-    pg::require_writable("use_worker()");
     require_extension_owner();
     pg::CatalogPath path;
     pg::Spi spi;

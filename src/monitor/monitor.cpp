@@ -83,21 +83,12 @@ void notify(const StatisticsRow &row)
 // leaves changed enough and takes samples as of the instant, of one relation or (NULL) all that was entrusted
 // to the extension and that the caller owns, and of the database. A row per action, a failure being one too;
 // on a standby one row that says so. VOLATILE. Errors: 22004, 22008 at; for one relation 42501, 42P01, 42809.
-PS_FUNCTION(ps_collect_statistics)
+PS_WRITING_FUNCTION(ps_collect_statistics)
 {
     pg::Arguments args(fcinfo);
     const std::int64_t at = instant_argument(args);
     pg::RowSink sink(fcinfo);
     const Oid relation = relation_argument(args);
-    if (pg::is_standby()) {
-        StatisticsRow row;
-        row.relid = relation;
-        row.action = pg::standby_action;
-        row.error.message = pg::standby_message;
-        sink.put(cells_of(row));
-        return Datum(0);
-    }
-    pg::require_writable("collect_statistics()");
     pg::Spi spi;
     for (StatisticsRun run(spi, relation, at); !run.is_done();)
         for (const StatisticsRow &row : run.step(spi))
@@ -108,14 +99,11 @@ PS_FUNCTION(ps_collect_statistics)
 // CALL privacy_scan.run_statistics(relation regclass, at timestamptz): collect_statistics() with a
 // transaction for each relation; a NOTICE for each that was analysed, a WARNING with SQLSTATE for a failure.
 // Errors as collect_statistics(), and 2D000 inside a transaction block.
-PS_FUNCTION(ps_run_statistics)
+PS_WRITING_FUNCTION(ps_run_statistics)
 {
     pg::Arguments args(fcinfo);
     const std::int64_t at = instant_argument(args);
     const Oid relation = relation_argument(args);
-    if (pg::warn_on_standby())
-        return Datum(0);
-    pg::require_writable("run_statistics()");
     pg::Spi spi(fcinfo);
     for (StatisticsRun run(spi, relation, at); !run.is_done(); spi.commit())
         for (const StatisticsRow &row : run.step(spi))

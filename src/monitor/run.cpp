@@ -5,6 +5,7 @@
 
 #include "monitor/samples.hpp"
 #include "pg/analyze.hpp"
+#include "pg/clock.hpp"
 #include "pg/ident.hpp"
 
 extern "C" {
@@ -46,7 +47,7 @@ bool step(StatisticsReport &report, StatisticsRow row, const std::function<bool(
         row.action = "failed";
         row.error = *failure;
     }
-    row.ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0 - row.wait.waited_ms;
+    row.ms = pg::ms_since(begun) - row.wait.waited_ms;
     if (failure || is_news)
         report.push_back(row);
     return !failure;

@@ -81,7 +81,7 @@ void manage(pg::Spi &spi, const Policy &policy, std::optional<std::int64_t> star
 // 42809 wrong kind of relation, 42703 and 22023 wrong key, 42P16 nullable key, 22023 interval, premake, zone,
 // kind, 42P22 collation of the key, 42P17 a partition whose bound is no time of the kind, 22008 start, 54000
 // too many partitions, 42710 managed already.
-PS_FUNCTION(ps_manage_partitions)
+PS_WRITING_FUNCTION(ps_manage_partitions)
 {
     pg::Arguments args(fcinfo);
     Policy policy;
@@ -96,9 +96,6 @@ PS_FUNCTION(ps_manage_partitions)
         start = instant_of(args, 6, "start");
     policy.key_kind = args.text_or_empty(7);
     Actions actions(fcinfo);
-    if (actions.add_standby(policy.relid))
-        return actions.finish();
-    pg::require_writable("manage_partitions()");
     pg::Spi spi;
     if (start) {
         const PartitionSet set(lock_for_change(policy.relid, actions), policy);
@@ -112,7 +109,7 @@ PS_FUNCTION(ps_manage_partitions)
 
 // privacy_scan.manage_partitions(relation regclass, key name, step bigint, premake int, default_partition
 // boolean, start bigint): the same for an integer key; the clock is the largest key outside DEFAULT.
-PS_FUNCTION(ps_manage_partitions_by_step)
+PS_WRITING_FUNCTION(ps_manage_partitions_by_step)
 {
     pg::Arguments args(fcinfo);
     Policy policy;
@@ -125,9 +122,6 @@ PS_FUNCTION(ps_manage_partitions_by_step)
     if (!args.is_null(5))
         start = DatumGetInt64(args.datum(5));
     Actions actions(fcinfo);
-    if (actions.add_standby(policy.relid))
-        return actions.finish();
-    pg::require_writable("manage_partitions()");
     pg::Spi spi;
     manage(spi, policy, start, GetCurrentTimestamp(), actions);
     return actions.finish();
@@ -135,12 +129,11 @@ PS_FUNCTION(ps_manage_partitions_by_step)
 
 // privacy_scan.unmanage_partitions(relation regclass): forgets the policy; the partitions stay as they are.
 // True where there was one. VOLATILE. Errors: 22004, 42501.
-PS_FUNCTION(ps_unmanage_partitions)
+PS_WRITING_FUNCTION(ps_unmanage_partitions)
 {
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
     pg::require_owner(relid);
-    pg::require_writable("unmanage_partitions()");
     pg::Spi spi;
     Actions actions;
     lock_for_change(relid, actions);
@@ -150,15 +143,12 @@ PS_FUNCTION(ps_unmanage_partitions)
 // privacy_scan.set_partitions(relation regclass, premake int, every interval, step bigint, default_partition
 // boolean): changes what is given (NULL: stays) and creates what is missing. New bounds start where the old
 // ones end; existing partitions keep theirs. VOLATILE. Errors as manage_partitions(), 42704 not managed.
-PS_FUNCTION(ps_set_partitions)
+PS_WRITING_FUNCTION(ps_set_partitions)
 {
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
     pg::require_owner(relid);
     Actions actions(fcinfo);
-    if (actions.add_standby(relid))
-        return actions.finish();
-    pg::require_writable("set_partitions()");
     pg::Spi spi;
     const pg::OwnedTable table = lock_for_change(relid, actions);
     key_column(relid);
@@ -183,14 +173,11 @@ PS_FUNCTION(ps_set_partitions)
 // drains one batch of DEFAULT, for one set or (NULL) all that the caller owns. A row per action; a set that
 // fails is a row with SQLSTATE and message. No row: nothing to do. On a standby: one row that says so.
 // VOLATILE. Errors: 22004 at is NULL, 22008; for one relation also 42501, 42704.
-PS_FUNCTION(ps_maintain_partitions)
+PS_WRITING_FUNCTION(ps_maintain_partitions)
 {
     pg::Arguments args(fcinfo);
     const Instant at = instant_of(args, 1, "at");
     Actions actions(fcinfo);
-    if (actions.add_standby(args.is_null(0) ? InvalidOid : args.relation(0)))
-        return actions.finish();
-    pg::require_writable("maintain_partitions()");
     pg::Spi spi;
     if (!args.is_null(0)) {
         Oid relid = args.relation(0);
@@ -207,13 +194,10 @@ PS_FUNCTION(ps_maintain_partitions)
 // CALL privacy_scan.run_maintenance(relation regclass, at timestamptz): maintain_partitions() with a
 // transaction for each set, so that no set waits for the locks of another; a NOTICE per action, and a WARNING
 // with SQLSTATE for a set that fails. Errors as maintain_partitions(), and 2D000 inside a transaction block.
-PS_FUNCTION(ps_run_maintenance)
+PS_WRITING_FUNCTION(ps_run_maintenance)
 {
     pg::Arguments args(fcinfo);
     const Instant at = instant_of(args, 1, "at");
-    if (pg::warn_on_standby())
-        return Datum(0);
-    pg::require_writable("run_maintenance()");
     pg::Spi spi(fcinfo);
     Actions actions;
     forget_dropped(spi);
@@ -247,15 +231,12 @@ void ensure(pg::Spi &spi, const PartitionSet &set, std::int64_t from, std::int64
 // privacy_scan.ensure_partitions(relation regclass, "from" timestamptz, "to" timestamptz): creates the
 // partitions of the cells from the one that holds from to the one before to. VOLATILE. Errors: 22023 empty
 // range or integer key, 54000 more than privacy_scan.partition_max_created, and those of managed sets.
-PS_FUNCTION(ps_ensure_partitions)
+PS_WRITING_FUNCTION(ps_ensure_partitions)
 {
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
     const Instant from = instant_of(args, 1, "from"), to = instant_of(args, 2, "to");
     Actions actions(fcinfo);
-    if (actions.add_standby(relid))
-        return actions.finish();
-    pg::require_writable("ensure_partitions()");
     pg::Spi spi;
     const PartitionSet set = managed_set(spi, relid, actions);
     if (!set.key().is_temporal())
@@ -266,16 +247,13 @@ PS_FUNCTION(ps_ensure_partitions)
 }
 
 // privacy_scan.ensure_partitions(relation regclass, "from" bigint, "to" bigint): the same for an integer key.
-PS_FUNCTION(ps_ensure_partitions_by_step)
+PS_WRITING_FUNCTION(ps_ensure_partitions_by_step)
 {
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
     const std::int64_t from = DatumGetInt64(args.required(1, "from")),
                        to = DatumGetInt64(args.required(2, "to"));
     Actions actions(fcinfo);
-    if (actions.add_standby(relid))
-        return actions.finish();
-    pg::require_writable("ensure_partitions()");
     pg::Spi spi;
     const PartitionSet set = managed_set(spi, relid, actions);
     if (set.key().is_temporal())
@@ -302,15 +280,12 @@ std::int64_t checked_batch(Datum value)
 // privacy_scan.drain_default(relation regclass, batch_rows int): moves up to batch_rows rows of DEFAULT into
 // partitions of their own, whole cells at a time, in the caller's transaction. Again until no row says
 // drained. VOLATILE. Errors: 22004, 22023 batch_rows, 42501, 42704; 55P03 where the locks could not be had.
-PS_FUNCTION(ps_drain_default)
+PS_WRITING_FUNCTION(ps_drain_default)
 {
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
     const std::int64_t batch = checked_batch(args.required(1, "batch_rows"));
     Actions actions(fcinfo);
-    if (actions.add_standby(relid))
-        return actions.finish();
-    pg::require_writable("drain_default()");
     pg::Spi spi;
     const PartitionSet set = managed_set(spi, relid, actions);
     drain(spi, set, clock_of(spi, set, set.layout(), GetCurrentTimestamp()), batch, actions);
@@ -320,14 +295,11 @@ PS_FUNCTION(ps_drain_default)
 // CALL privacy_scan.run_drain(relation regclass, batch_rows int): drains DEFAULT batch by batch, a
 // transaction each, until nothing movable is left; a NOTICE per partition. Errors as drain_default(), and
 // 2D000 inside a transaction block.
-PS_FUNCTION(ps_run_drain)
+PS_WRITING_FUNCTION(ps_run_drain)
 {
     pg::Arguments args(fcinfo);
     Oid relid = args.relation(0);
     const std::int64_t batch = checked_batch(args.required(1, "batch_rows"));
-    if (pg::warn_on_standby())
-        return Datum(0);
-    pg::require_writable("run_drain()");
     pg::Spi spi(fcinfo);
     Actions actions;
     std::int64_t moved;

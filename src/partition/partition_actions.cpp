@@ -2,7 +2,6 @@
 #include "partition/partition_actions.hpp"
 
 #include "pg/ident.hpp"
-#include "pg/standby.hpp"
 
 namespace privacy_scan::partition
 {
@@ -88,22 +87,6 @@ void Actions::add_failure(Oid relid, const pg::ErrorText &error)
     action.action = "failed";
     action.error = error;
     put(relid, action, {}, {});
-}
-
-void Actions::add_note(Oid relid, const std::string &what, const std::string &message)
-{
-    Action action;
-    action.action = what;
-    action.error.message = message;
-    put(relid, action, {}, {});
-}
-
-bool Actions::add_standby(Oid relid)
-{
-    const bool found = pg::is_standby();
-    if (found)
-        add_note(relid, pg::standby_action, pg::standby_message);
-    return found;
 }
 
 } // namespace privacy_scan::partition

@@ -34,10 +34,6 @@ class Actions
 
     void add(const PartitionSet &set, const Action &action);
     void add_failure(Oid relid, const pg::ErrorText &error); // of a whole set
-    void add_note(Oid relid, const std::string &action, const std::string &message);
-
-    // On a standby: true, and the row that says so.
-    bool add_standby(Oid relid);
 
     // Runs the body in a subtransaction. Where it fails, its rows go; the error comes back.
     std::optional<pg::ErrorText> attempt(const std::function<void()> &body);

@@ -3,6 +3,7 @@
 
 #include "partition/partition_create.hpp"
 
+#include "pg/clock.hpp"
 #include "pg/compat.hpp"
 #include "pg/ident.hpp"
 #include "pg/strong_lock.hpp"
@@ -31,11 +32,6 @@ bool block_count_is_zero(Oid relid)
 }
 
 } // namespace
-
-double ms_since(std::int64_t begun)
-{
-    return static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
-}
 
 bool has_no_blocks(Oid relid)
 {
@@ -109,7 +105,7 @@ Made make_table(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprin
     const std::string suffix = bounds ? set.grid().suffix(bounds->lower) : "_default";
     const std::string name = new_partition_name(set.table().relid, suffix);
     const Oid relid = create_table(spi, set.table().relid, blueprint, name, WithIndexes::yes);
-    return {relid, pg::qualified_name(relid), bounds, ms_since(begun)};
+    return {relid, pg::qualified_name(relid), bounds, pg::ms_since(begun)};
 }
 
 // A piece of which DEFAULT holds rows is left to draining.
@@ -168,7 +164,7 @@ void attach_batch(pg::Spi &spi, const PartitionSet &set, const PartitionBatch &b
         }
         const TimestampTz begun = GetCurrentTimestamp();
         attach_table(spi, set, batch.blueprint, table.relid, table.bounds);
-        actions.add(set, {table.name, table.bounds, "created", 0, table.ms + ms_since(begun), {}});
+        actions.add(set, {table.name, table.bounds, "created", 0, table.ms + pg::ms_since(begun), {}});
     }
 }
 

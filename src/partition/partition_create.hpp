@@ -54,7 +54,4 @@ bool default_holds(pg::Spi &spi, const PartitionSet &set, Oid default_partition,
 void lock_for_attach(const PartitionSet &set, const Blueprint &blueprint, int parent_mode,
                      Oid default_partition, pg::LockWait &wait, const std::function<void()> &check = {});
 
-// Milliseconds since an instant.
-double ms_since(std::int64_t begun);
-
 } // namespace privacy_scan::partition

@@ -4,6 +4,7 @@
 #include "partition/partition_drain.hpp"
 
 #include "partition/default_split.hpp"
+#include "pg/clock.hpp"
 #include "pg/ident.hpp"
 #include "settings/settings.hpp"
 
@@ -164,7 +165,7 @@ std::int64_t move(pg::Spi &spi, const PartitionSet &set, const Layout &layout,
     split_default(set, default_partition, targets);
     for (const SplitTarget &target : targets)
         attach_table(spi, set, blueprint, target.relid, target.bounds);
-    const double ms = ms_since(locked);
+    const double ms = pg::ms_since(locked);
     std::int64_t moved = 0;
     for (const SplitTarget &target : targets) {
         const std::string name = pg::qualified_name(target.relid);

@@ -9,6 +9,7 @@
 #include "pg/entry.hpp"
 #include "pg/ident.hpp"
 #include "pg/memory.hpp"
+#include "pg/standby.hpp"
 
 extern "C" {
 #include <catalog/pg_class_d.h>
@@ -162,7 +163,7 @@ void validate_check(pg::Spi &spi, const PartitionSet &set, const Closed &partiti
         pg::OwnerScope owner(set.table().owner);
         spi.run("ALTER TABLE " + name + " VALIDATE CONSTRAINT " + check_name);
     });
-    Action action{name, partition.bounds, "constrained", 0, ms_since(begun), {}};
+    Action action{name, partition.bounds, "constrained", 0, pg::ms_since(begun), {}};
     if (failure && failure->sqlstate == "23514") {
         drop_check(spi, set, partition.relid, actions);
         action.action = "left: rows changed meanwhile";
@@ -179,13 +180,12 @@ void validate_check(pg::Spi &spi, const PartitionSet &set, const Closed &partiti
 // within the window, widened by slack on both sides and to what its rows hold. Two transactions for each: the
 // CHECK not valid, under ACCESS EXCLUSIVE for a moment; then validated, writers going on. A NOTICE for each,
 // a WARNING where one fails. Errors: 22004, 22023, 42501, 42703, 42704, 42804, 2D000 in a transaction block.
-PS_FUNCTION(ps_add_time_checks)
+PS_WRITING_FUNCTION(ps_add_time_checks)
 {
     pg::Arguments args(fcinfo);
     const Oid relid = args.relation(0);
     pg::require_owner(relid);
     const TimeColumn time = time_column(args, relid);
-    pg::require_writable("add_time_checks()");
     pg::Spi spi(fcinfo);
     Actions actions;
     std::vector<Closed> partitions;
@@ -220,11 +220,10 @@ PS_FUNCTION(ps_add_time_checks)
 // privacy_scan.drop_time_checks(relation regclass) returns int: drops what add_time_checks() made, under
 // ACCESS EXCLUSIVE on each partition to the end of the transaction. Their number. VOLATILE. Errors: 22004,
 // 42501, 42704, 55P03.
-PS_FUNCTION(ps_drop_time_checks)
+PS_WRITING_FUNCTION(ps_drop_time_checks)
 {
     pg::Arguments args(fcinfo);
     const Oid relid = args.relation(0);
-    pg::require_writable("drop_time_checks()");
     pg::Spi spi;
     Actions actions;
     const PartitionSet set = managed_set(spi, relid, actions);

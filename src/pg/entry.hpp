@@ -19,14 +19,17 @@ Datum enter(FunctionBody body, FunctionCallInfo fcinfo);
 
 } // namespace privacy_scan::pg
 
-#define PS_FUNCTION(name)                                                                                    \
+#define PS_FUNCTION(name) PS_FUNCTION_BEHIND(name, name##_body)
+
+// The same with something of our own between the door and the body.
+#define PS_FUNCTION_BEHIND(name, behind)                                                                     \
     static Datum name##_body(FunctionCallInfo fcinfo);                                                       \
     extern "C" {                                                                                             \
     PGDLLEXPORT Datum name(PG_FUNCTION_ARGS);                                                                \
     PG_FUNCTION_INFO_V1(name);                                                                               \
     Datum name(PG_FUNCTION_ARGS)                                                                             \
     {                                                                                                        \
-        return ::privacy_scan::pg::enter(name##_body, fcinfo);                                               \
+        return ::privacy_scan::pg::enter(behind, fcinfo);                                                    \
     }                                                                                                        \
     }                                                                                                        \
     static Datum name##_body([[maybe_unused]] FunctionCallInfo fcinfo)

@@ -31,4 +31,11 @@ void GucScope::set_as_server(const char *name, const char *value)
     guarded([=] { set_at_level(name, value, PGC_SUSET); });
 }
 
+void set_lock_timeout(GucScope &settings, int milliseconds)
+{
+    settings.set("lock_timeout", (std::to_string(milliseconds) + "ms").c_str());
+    settings.set_as_server("deadlock_timeout",
+                           (std::to_string(std::max(1, milliseconds / 10)) + "ms").c_str());
+}
+
 } // namespace privacy_scan::pg

@@ -27,6 +27,9 @@ class GucScope
     int level_;
 };
 
+// An autovacuum in the way is cancelled only after deadlock_timeout, so that this is made shorter still.
+void set_lock_timeout(GucScope &settings, int milliseconds);
+
 // While it lives, names without a schema are PostgreSQL's own. For statements on the catalog that run as the
 // caller: a caller's search_path may put somebody else's operators first.
 class CatalogPath

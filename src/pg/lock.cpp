@@ -1,6 +1,7 @@
 // See lock.hpp.
 #include "pg/lock.hpp"
 
+#include "pg/clock.hpp"
 #include "pg/compat.hpp"
 #include "pg/ident.hpp"
 #include "settings/settings.hpp"
@@ -100,13 +101,49 @@ std::optional<ErrorText> try_with_locks(const std::vector<Oid> &relids, LockWait
             wait.blocked_by = holders;
         if (attempt < settings::lock_attempts())
             guarded([] { give_way(settings::lock_timeout_ms()); });
-        wait.waited_ms += static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+        wait.waited_ms += ms_since(begun);
         if (attempt >= settings::lock_attempts()) {
             if (!wait.blocked_by.empty())
                 add_holders(*failure, wait.blocked_by);
             return failure;
         }
     }
+}
+
+namespace
+{
+
+constexpr int brief_wait_ms = 50;
+constexpr int few_tries = 8;
+constexpr int many_times = 6;
+constexpr int most_tries = 1000; // that the setting allows
+
+void set_tries(GucScope &settings, int tries)
+{
+    settings.set("privacy_scan.lock_attempts", std::to_string(tries).c_str());
+}
+
+} // namespace
+
+void ask_briefly(GucScope &settings)
+{
+    const int wait = std::min(settings::lock_timeout_ms(), brief_wait_ms);
+    settings.set("privacy_scan.lock_timeout", (std::to_string(wait) + "ms").c_str());
+    set_tries(settings, std::min(settings::lock_attempts(), few_tries));
+}
+
+void ask_patiently(GucScope &settings)
+{
+    set_lock_timeout(settings, std::min(settings::lock_timeout_ms(), brief_wait_ms));
+    set_tries(settings, std::min(most_tries, settings::lock_attempts() * many_times));
+}
+
+void run_in_tries(Spi &spi, Oid relid, const std::string &sql)
+{
+    LockWait wait;
+    auto failure = try_with_locks({relid}, wait, [&] { spi.run(sql); });
+    if (failure)
+        raise(*failure);
 }
 
 void lock_in_tries(const OwnedTable &table, int lockmode, LockWait &wait)

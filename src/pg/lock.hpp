@@ -3,6 +3,7 @@
 #pragma once
 
 #include "pg/owner.hpp"
+#include "pg/spi.hpp"
 #include "pg/subxact.hpp"
 
 namespace privacy_scan::pg
@@ -23,6 +24,15 @@ std::optional<ErrorText> try_with_locks(const std::vector<Oid> &relids, LockWait
 // Adds to lock_not_available who holds locks on the relations that a lock of this mode would wait for, where
 // the error doesn't tell yet.
 void name_holders(ErrorText &failure, const std::vector<Oid> &relids, int lockmode);
+
+// For locks that keep everybody out, on a relation in use: all who come wait behind the request, so that what
+// isn't had soon is asked for again later. A few times where little is lost by giving up, or patiently where all
+// that went before would have to be made anew. The second within OwnerScope, whose timeouts it replaces.
+void ask_briefly(GucScope &settings);
+void ask_patiently(GucScope &settings);
+
+// One statement in tries. Errors: 55P03 where they were in vain, and those of the statement.
+void run_in_tries(Spi &spi, Oid relid, const std::string &sql);
 
 // lock_owned() in tries. Errors: 55P03 where they were in vain, 42P01.
 void lock_in_tries(const OwnedTable &table, int lockmode, LockWait &wait);

@@ -9,7 +9,6 @@
 
 extern "C" {
 #include <access/xact.h>
-#include <access/xlog.h>
 #include <catalog/namespace.h>
 #include <catalog/pg_namespace.h>
 #include <commands/trigger.h>
@@ -24,15 +23,6 @@ namespace privacy_scan::pg
 
 namespace
 {
-
-// An autovacuum in the way is cancelled only after deadlock_timeout; by default we would have given up
-// before.
-void set_lock_timeout(GucScope &settings)
-{
-    const int timeout = settings::lock_timeout_ms();
-    settings.set("lock_timeout", (std::to_string(timeout) + "ms").c_str());
-    settings.set_as_server("deadlock_timeout", (std::to_string(std::max(1, timeout / 10)) + "ms").c_str());
-}
 
 // Red. Fires what the caller's own statements deferred, as the caller, and defers nothing from here on.
 void make_constraints_immediate()
@@ -87,7 +77,7 @@ OwnedTable require_owner(Oid relid)
 void lock_owned(const OwnedTable &table, int lockmode)
 {
     GucScope settings;
-    set_lock_timeout(settings);
+    set_lock_timeout(settings, settings::lock_timeout_ms());
     guarded([=] {
         note_lock(lockmode);
         LockRelationOid(table.relid, lockmode);
@@ -113,14 +103,14 @@ OwnerScope::OwnerScope(Oid owner)
 {
     guarded([] { make_constraints_immediate(); });
     pin_for_statements(settings_.emplace());
-    set_lock_timeout(*settings_);
+    set_lock_timeout(*settings_, settings::lock_timeout_ms());
     role_.emplace(owner, SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
 }
 
 CatalogScope::CatalogScope() : role_(guarded([] { return schema_owner(); }), SECURITY_LOCAL_USERID_CHANGE)
 {
     pin_for_statements(settings_);
-    set_lock_timeout(settings_);
+    set_lock_timeout(settings_, settings::lock_timeout_ms());
 }
 
 void require_read_committed(const char *what)
@@ -132,21 +122,6 @@ void require_read_committed(const char *what)
              "between would be overlooked.",
              "Run SET TRANSACTION ISOLATION LEVEL READ COMMITTED first, or set it as the default of the "
              "role.");
-}
-
-void require_primary(const char *what)
-{
-    if (guarded([] { return RecoveryInProgress(); }))
-        fail(ERRCODE_READ_ONLY_SQL_TRANSACTION, std::string(what) + " cannot run on a standby", {},
-             "Call it on the primary.");
-}
-
-void require_writable(const char *what)
-{
-    require_primary(what);
-    if (XactReadOnly)
-        fail(ERRCODE_READ_ONLY_SQL_TRANSACTION, std::string(what) + " cannot run in a read-only transaction",
-             {}, "Run SET TRANSACTION READ WRITE first, or look at default_transaction_read_only.");
 }
 
 } // namespace privacy_scan::pg

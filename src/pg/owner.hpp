@@ -68,10 +68,4 @@ class CatalogScope
 // rows committed in between would be lost. Error: 25001 active_sql_transaction.
 void require_read_committed(const char *what);
 
-// Refuses on a standby. Error: 25006 read_only_sql_transaction.
-void require_primary(const char *what);
-
-// Refuses on a standby and in a read-only transaction, before anything is begun. Error: 25006.
-void require_writable(const char *what);
-
 } // namespace privacy_scan::pg

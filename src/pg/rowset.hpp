@@ -32,6 +32,8 @@ class RowSink
     // Must be called by a function declared RETURNS TABLE.
     explicit RowSink(FunctionCallInfo fcinfo);
 
+    TupleDesc desc() const { return desc_; }
+
     void put(const std::vector<Cell> &cells);
 
   private:

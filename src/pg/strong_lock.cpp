@@ -1,5 +1,6 @@
 // See strong_lock.hpp. Red throughout. The callbacks run before PostgreSQL gives the locks back.
 #include "pg/strong_lock.hpp"
+#include "pg/clock.hpp"
 
 extern "C" {
 #include <access/xact.h>
@@ -19,7 +20,7 @@ double longest_ms;
 
 void end_stretch()
 {
-    longest_ms = std::max(longest_ms, static_cast<double>(GetCurrentTimestamp() - asked_at) / 1000.0);
+    longest_ms = std::max(longest_ms, ms_since(asked_at));
     asked_at = 0;
 }
 

@@ -2,13 +2,11 @@
 // owner need not be allowed to log in, and takes the owner's identity as SET SESSION AUTHORIZATION does. Not
 // the security context that OwnerScope sets: these statements commit on their way, and a context must not
 // outlive a transaction. They set it themselves around whatever they run of the owner's code.
-#include <cerrno>
-
 #include "pg/postgres.hpp"
 
 #include "pg/compat.hpp"
 #include "pg/guard.hpp"
-#include "pg/pinned.hpp"
+#include "pg/process.hpp"
 #include "pg/top_level_exchange.hpp"
 
 extern "C" {
@@ -34,16 +32,6 @@ namespace privacy_scan::pg
 
 namespace
 {
-
-// Told to end, it cancels the statement and reports that.
-void handle_sigterm(int)
-{
-    const int saved_errno = errno;
-    QueryCancelPending = true;
-    InterruptPending = true;
-    SetLatch(MyLatch);
-    errno = saved_errno;
-}
 
 // Red.
 Exchange *attach(const Invitation &invitation)
@@ -184,9 +172,7 @@ void ps_top_level_main(Datum)
     using namespace privacy_scan::pg;
     Invitation invitation;
     memcpy(&invitation, MyBgworkerEntry->bgw_extra, sizeof invitation);
-    pqsignal(SIGTERM, handle_sigterm);
-    BackgroundWorkerUnblockSignals();
-    pin_for_process();
+    begin_process();
     BackgroundWorkerInitializeConnectionByOid(invitation.database, InvalidOid, 0);
     MemoryContextSwitchTo(TopMemoryContext);
     serve(invitation);

@@ -19,11 +19,6 @@ Datum restore(FunctionCallInfo fcinfo,
     pg::Arguments args(fcinfo);
     const pg::OwnedTable root = pg::require_owner(args.relation(0, "root"));
     pg::RowSink sink(fcinfo);
-    if (pg::is_standby()) {
-        put(sink, standby_row(root.relid));
-        return Datum(0);
-    }
-    pg::require_writable("restore_archive()");
     pg::Spi spi;
     for (const ActionRow &row :
          restore_families(spi, root.relid, compile_condition(root, condition(spi, root))))
@@ -38,7 +33,7 @@ Datum restore(FunctionCallInfo fcinfo,
 // parents first, with the same digests. They have expired still: the next retention takes them again, unless
 // they are held. VOLATILE. Errors: 22004, 42501, 42704 no policy, 23505 a row is there already, 55000 a row
 // can't be put back as it was, or is in a file, 55P03, and for the condition those of set_retention().
-PS_FUNCTION(ps_restore_archive)
+PS_WRITING_FUNCTION(ps_restore_archive)
 {
     return restore(fcinfo, [&](pg::Spi &, const pg::OwnedTable &) {
         return pg::Arguments(fcinfo).text(1, "condition");
@@ -47,7 +42,7 @@ PS_FUNCTION(ps_restore_archive)
 
 // privacy_scan.restore_archive(root regclass, ids text[]) returns rows: the same for the roots with these
 // ids, as hold() takes them.
-PS_FUNCTION(ps_restore_archive_ids)
+PS_WRITING_FUNCTION(ps_restore_archive_ids)
 {
     return restore(fcinfo, [&](pg::Spi &spi, const pg::OwnedTable &root) {
         return condition_of_ids(spi, root, pg::Arguments(fcinfo).required(1, "ids"));

@@ -3,6 +3,7 @@
 
 #include "retention/family_move.hpp"
 
+#include "pg/clock.hpp"
 #include "pg/guc.hpp"
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
@@ -204,7 +205,7 @@ Moved move_member(pg::Spi &spi, const Work &work, const Picked &picked, const Me
         moved.digest = moved.digest + part.deleted.digest;
         moved.leaves.insert(moved.leaves.end(), part.leaves.begin(), part.leaves.end());
     }
-    moved.ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+    moved.ms = pg::ms_since(begun);
     return moved;
 }
 

@@ -4,6 +4,7 @@
 #include "pg/arguments.hpp"
 #include "pg/entry.hpp"
 #include "pg/ident.hpp"
+#include "pg/standby.hpp"
 #include "retention/condition.hpp"
 #include "retention/hold.hpp"
 
@@ -65,13 +66,12 @@ std::int64_t hold(pg::Spi &spi, const pg::OwnedTable &root, const std::string &t
 // hold is released or the instant has passed. A NOTICE says how many rows that is now. Returns the hold's id.
 // VOLATILE. Errors: 22004, 22023 reason or until, 42501 not the owner, 55P03 a batch would not end, and for
 // the condition those of set_retention().
-PS_FUNCTION(ps_hold)
+PS_WRITING_FUNCTION(ps_hold)
 {
     pg::Arguments args(fcinfo);
     const pg::OwnedTable root = pg::require_owner(args.relation(0, "root"));
     const std::string condition = args.text(1, "condition"), reason = reason_argument(args, 2);
     const std::optional<std::int64_t> until = until_argument(args, 3);
-    pg::require_writable("hold()");
     pg::Spi spi;
     return Int64GetDatum(hold(spi, root, condition, reason, until));
 }
@@ -79,14 +79,13 @@ PS_FUNCTION(ps_hold)
 // privacy_scan.hold(root regclass, ids text[], reason text, until timestamptz) returns bigint: the same for
 // the rows whose primary key, but for the partition key, is one of the ids, in its type's text. Errors also:
 // 0A000 where that key isn't one column, 22P02 an id that its type refuses.
-PS_FUNCTION(ps_hold_ids)
+PS_WRITING_FUNCTION(ps_hold_ids)
 {
     pg::Arguments args(fcinfo);
     const pg::OwnedTable root = pg::require_owner(args.relation(0, "root"));
     const Datum ids = args.required(1, "ids");
     const std::string reason = reason_argument(args, 2);
     const std::optional<std::int64_t> until = until_argument(args, 3);
-    pg::require_writable("hold()");
     pg::Spi spi;
     return Int64GetDatum(hold(spi, root, condition_of_ids(spi, root, ids), reason, until));
 }
@@ -94,11 +93,10 @@ PS_FUNCTION(ps_hold_ids)
 // privacy_scan.release_hold(hold bigint) returns boolean: ends a hold; its row stays in privacy_scan.holds.
 // False where it had been released. VOLATILE. Errors: 22004, 42501 not the owner of the root, 42704 no such
 // hold, 55P03 another hold is just being placed.
-PS_FUNCTION(ps_release_hold)
+PS_WRITING_FUNCTION(ps_release_hold)
 {
     pg::Arguments args(fcinfo);
     const std::int64_t id = DatumGetInt64(args.required(0, "hold"));
-    pg::require_writable("release_hold()");
     pg::Spi spi;
     return BoolGetDatum(end_hold(spi, id));
 }

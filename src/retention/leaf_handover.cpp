@@ -3,11 +3,11 @@
 
 #include "retention/leaf_handover.hpp"
 
+#include "pg/clock.hpp"
 #include "pg/guc.hpp"
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
 #include "pg/relation.hpp"
-#include "settings/settings.hpp"
 
 extern "C" {
 #include <utils/timestamp.h>
@@ -146,25 +146,13 @@ std::string hand_over_one(pg::Spi &spi, const Member &member, Oid relid, const A
     return pg::qualified_name(relid);
 }
 
-// A lock that isn't had soon is asked for again later: everybody waits behind the request.
-constexpr int most_strong_wait_ms = 50;
-constexpr int strong_tries = 8;
-
-void ask_briefly(pg::GucScope &settings)
-{
-    const int wait = std::min(settings::lock_timeout_ms(), most_strong_wait_ms);
-    settings.set("privacy_scan.lock_timeout", (std::to_string(wait) + "ms").c_str());
-    settings.set("privacy_scan.lock_attempts",
-                 std::to_string(std::min(settings::lock_attempts(), strong_tries)).c_str());
-}
-
 } // namespace
 
 std::vector<std::string> hand_over(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives,
                                    const std::vector<CheckedLeaf> &leaves, double &locked_ms)
 {
     pg::GucScope settings;
-    ask_briefly(settings);
+    pg::ask_briefly(settings);
     const std::vector<pg::OwnedTable> tables = tables_to_lock(spi, work, archives, leaves);
     std::vector<Oid> relids;
     for (const pg::OwnedTable &table : tables)
@@ -187,7 +175,7 @@ std::vector<std::string> hand_over(pg::Spi &spi, const Work &work, const std::ve
     });
     if (failure)
         pg::raise(*failure);
-    locked_ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+    locked_ms = pg::ms_since(begun);
     return names;
 }
 

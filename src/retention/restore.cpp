@@ -3,6 +3,7 @@
 
 #include "retention/restore.hpp"
 
+#include "pg/clock.hpp"
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
 #include "retention/row_shape.hpp"
@@ -217,7 +218,7 @@ std::vector<ActionRow> move_back(pg::Spi &spi, const Archived &family, const Fam
     for (std::size_t i = 0; i < family.live.members.size(); ++i) {
         const TimestampTz begun = GetCurrentTimestamp();
         returned.push_back(copy_back(spi, family, sql, picked, i));
-        const double ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+        const double ms = pg::ms_since(begun);
         rows.push_back({family.live.members[i].table.relid, "restore", family.live.members[i].name,
                         returned[i].rows, returned[i].bytes, picked.row.text(0, 4), picked.row.text(0, 5),
                         "from " + family.archives[i].name, ms});

@@ -107,7 +107,7 @@ std::string set_policy(Policy &policy)
 // NULL, 22023 keep, archive, remove_after or kind, 42501 not the owner of the whole family, 42703, 42804 and
 // 42P22 key, 42939 archive_schema, 0A000 foreign keys in a circle, 42809 a root of another kind, and for the
 // condition 42601, 42804, 42P17 and the parser's.
-PS_FUNCTION(ps_set_retention)
+PS_WRITING_FUNCTION(ps_set_retention)
 {
     pg::Arguments args(fcinfo);
     Policy policy;
@@ -121,7 +121,6 @@ PS_FUNCTION(ps_set_retention)
     policy.key_kind = args.text_or_empty(6);
     refuse_reserved(policy.archive_schema);
     pg::require_owner(policy.root);
-    pg::require_writable("set_retention()");
     set_destination(policy, archive, args.text_or_empty(7));
     return pg::text_param(set_policy(policy))
         .value; // made where SPI's memory isn't: it outlives the connection
@@ -129,7 +128,7 @@ PS_FUNCTION(ps_set_retention)
 
 // privacy_scan.drop_retention(root regclass) returns boolean: forgets the policy; archives and ledger stay.
 // True where there was one. VOLATILE. Errors: 22004, 42501.
-PS_FUNCTION(ps_drop_retention)
+PS_WRITING_FUNCTION(ps_drop_retention)
 {
     pg::Arguments args(fcinfo);
     const Oid root = args.relation(0, "root");
@@ -164,17 +163,14 @@ PS_FUNCTION(ps_apply_retention)
     const std::int64_t at = instant_argument(args, 1);
     const std::int64_t max_rows = max_rows_argument(args, 2);
     const bool dry_run = DatumGetBool(args.required(3, "dry_run"));
-    if (!dry_run && pg::is_standby()) {
-        put_all(fcinfo, {standby_row(root)});
+    if (!dry_run && pg::declined_on_standby(fcinfo))
         return Datum(0);
-    }
     pg::Spi spi;
     Work work(spi, policy_of_caller(spi, root), at);
     if (dry_run) {
         put_all(fcinfo, plan_rows(spi, work));
         return Datum(0);
     }
-    pg::require_writable("apply_retention()");
     refuse_future(at);
     Summary summary(work);
     const Batch batch = move_batch(spi, work, max_rows, true);
@@ -243,15 +239,12 @@ void warn_of(Oid root, const pg::ErrorText &failure)
 // from there. A root that fails does not stop the others: it is a WARNING, and the first failure is raised
 // when all have had their turn, so that whoever runs it by the clock sees that there is something to look at.
 // Errors as apply_retention(), 2D000 inside a transaction block, and 55000 where a guard stops it.
-PS_FUNCTION(ps_run_retention)
+PS_WRITING_FUNCTION(ps_run_retention)
 {
     pg::Arguments args(fcinfo);
     const std::int64_t at = instant_argument(args, 1);
     const std::int64_t max_rows = max_rows_argument(args, 2);
     const Said said{DatumGetBool(args.required(3, "force")), DatumGetBool(args.required(4, "confirm"))};
-    if (pg::warn_on_standby())
-        return Datum(0);
-    pg::require_writable("run_retention()");
     refuse_future(at);
     pg::Spi spi(fcinfo);
     std::vector<Oid> roots = roots_with_policy(spi);
@@ -325,15 +318,12 @@ std::int32_t days_argument(const pg::Arguments &args)
 // all that refers to them ("Evidence", "Issue"), into their archives, in the caller's transaction. Returns
 // the number of scans. VOLATILE. Errors: 22004, 22023 retention_days, 42P01 no "Scan", and those of
 // apply_retention().
-PS_FUNCTION(ps_cleanup_old_scans)
+PS_WRITING_FUNCTION(ps_cleanup_old_scans)
 {
     pg::Arguments args(fcinfo);
     const std::int32_t days = days_argument(args);
     const Oid scan = find_scan();
     pg::require_owner(scan);
-    if (pg::null_on_standby(fcinfo))
-        return Datum(0);
-    pg::require_writable("cleanup_old_scans()");
     pg::Spi spi;
     Work work(spi, scan_policy(spi, scan, days), GetCurrentTimestamp());
     Summary summary(work);

@@ -5,7 +5,6 @@
 
 #include "pg/analyze.hpp"
 #include "pg/ident.hpp"
-#include "pg/standby.hpp"
 #include "pg/subxact.hpp"
 
 extern "C" {
@@ -211,15 +210,6 @@ void put(pg::RowSink &sink, const ActionRow &row)
                                                                                 : "";
     sink.put({pg::cell_oid(row.relid), cell(row.action), cell(row.target), cell(row.rows), cell(row.bytes),
               cell(lock), cell(row.key_from), cell(row.key_to), cell(row.reason), cell(row.ms)});
-}
-
-ActionRow standby_row(Oid root)
-{
-    ActionRow row{};
-    row.relid = root;
-    row.action = pg::standby_action;
-    row.reason = pg::standby_message;
-    return row;
 }
 
 namespace

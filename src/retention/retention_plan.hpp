@@ -44,8 +44,6 @@ class Summary
 
 void put(pg::RowSink &sink, const ActionRow &row);
 
-// What a call says of a root on a standby, where it does nothing.
-ActionRow standby_row(Oid root);
 
 // ANALYZE of what changed, as its owner: the archives, the leaves that rows came from, and the partitioned
 // parents, which autovacuum leaves out. A relation that somebody else keeps locked is left to autovacuum,

@@ -60,15 +60,12 @@ PS_FUNCTION(ps_plan_reshape)
 // privacy_scan.reshape_partitions(relation regclass, drop_sources boolean): leaves it to the set's job to
 // bring all partitions to the grid; the number of stretches that don't fit now. VOLATILE. Errors as
 // plan_reshape(), 25001, 25006.
-PS_FUNCTION(ps_reshape_partitions)
+PS_WRITING_FUNCTION(ps_reshape_partitions)
 {
     const pg::Arguments args(fcinfo);
     const Oid parent = args.relation(0);
     const bool drops_sources = DatumGetBool(args.required(1, "drop_sources"));
-    if (pg::null_on_standby(fcinfo))
-        return Datum(0);
     pg::require_owner(parent);
-    pg::require_writable("reshape_partitions()");
     pg::Spi spi;
     const std::size_t count = find_misfits(spi, parent, all_misfits).size();
     if (count > 0)
@@ -78,14 +75,11 @@ PS_FUNCTION(ps_reshape_partitions)
 
 // privacy_scan.cancel_reshape(relation regclass): takes the request back. False where there was none.
 // VOLATILE. Errors: 22004, 42P01, 42501, 25006.
-PS_FUNCTION(ps_cancel_reshape)
+PS_WRITING_FUNCTION(ps_cancel_reshape)
 {
     const pg::Arguments args(fcinfo);
     const Oid parent = args.relation(0);
-    if (pg::null_on_standby(fcinfo))
-        return Datum(0);
     pg::require_owner(parent);
-    pg::require_writable("cancel_reshape()");
     pg::Spi spi;
     return BoolGetDatum(cancel_reshape(spi, parent));
 }

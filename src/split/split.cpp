@@ -80,21 +80,6 @@ void notice(const StepRow &row)
         [=] { ereport(NOTICE, (errmsg("%s: %s", step, state), *message ? errdetail("%s.", message) : 0)); });
 }
 
-// On a standby: true, and the row that says so.
-bool put_standby(pg::RowSink &sink)
-{
-    if (!pg::is_standby())
-        return false;
-    put_step(sink, {pg::standby_action, pg::standby_action, pg::standby_message, 0, 0, 0, false, false, 0});
-    return true;
-}
-
-void check(const char *what)
-{
-    pg::require_writable(what);
-    pg::require_read_committed(what);
-}
-
 // What is asked for: one partition to be split, or several to be merged.
 struct Request {
     std::vector<Oid> relids;
@@ -196,11 +181,9 @@ StepRow hand_over(pg::Spi &spi, const Request &request)
 Datum do_step(FunctionCallInfo fcinfo, const Request &request, const char *what)
 {
     pg::RowSink sink(fcinfo);
-    if (put_standby(sink))
-        return Datum(0);
     for (const Oid relid : request.relids)
         pg::require_owner(relid);
-    check(what);
+    pg::require_read_committed(what);
     pg::Spi spi;
     put_step(sink, request.wishes.in_background ? hand_over(spi, request) : begin_or_advance(spi, request));
     return Datum(0);
@@ -245,11 +228,9 @@ void run_to_end(pg::Spi &spi, const Request &request)
 
 Datum run_request(FunctionCallInfo fcinfo, const Request &request, const char *what)
 {
-    if (pg::warn_on_standby())
-        return Datum(0);
     for (const Oid relid : request.relids)
         pg::require_owner(relid);
-    check(what);
+    pg::require_read_committed(what);
     pg::Spi spi(fcinfo);
     run_to_end(spi, request);
     return Datum(0);
@@ -282,7 +263,7 @@ PS_FUNCTION(ps_plan_merge)
 // and the set's job does the rest. drop_sources: the old partition is dropped in the end. VOLATILE. Errors:
 // those of plan_split(); 0A000 a reason why not, 22023 nothing to split, 55000 what it rests on has changed,
 // 55006 part of another split or merge, 55P03 a lock that could not be had, 25001, 25006.
-PS_FUNCTION(ps_split_partition)
+PS_WRITING_FUNCTION(ps_split_partition)
 {
     const pg::Arguments args(fcinfo);
     Request request = split_of(args);
@@ -292,7 +273,7 @@ PS_FUNCTION(ps_split_partition)
 
 // privacy_scan.merge_partitions(partitions regclass[], background boolean, drop_sources boolean): the same
 // for adjacent partitions that become one. VOLATILE. Errors: those of plan_merge() and split_partition().
-PS_FUNCTION(ps_merge_partitions)
+PS_WRITING_FUNCTION(ps_merge_partitions)
 {
     const pg::Arguments args(fcinfo);
     Request request = merge_of(args);
@@ -304,7 +285,7 @@ PS_FUNCTION(ps_merge_partitions)
 // transaction each; a NOTICE per step. Waits for older transactions without holding anything. A step that
 // fails is kept in the view splits, and raised. Errors as split_partition(), 2D000 inside a transaction
 // block.
-PS_FUNCTION(ps_run_split)
+PS_WRITING_FUNCTION(ps_run_split)
 {
     const pg::Arguments args(fcinfo);
     Request request = split_of(args);
@@ -314,7 +295,7 @@ PS_FUNCTION(ps_run_split)
 
 // CALL privacy_scan.run_merge(partitions regclass[], drop_sources boolean): the same for a merge. Errors as
 // merge_partitions(), 2D000.
-PS_FUNCTION(ps_run_merge)
+PS_WRITING_FUNCTION(ps_run_merge)
 {
     const pg::Arguments args(fcinfo);
     Request request = merge_of(args);
@@ -325,14 +306,12 @@ PS_FUNCTION(ps_run_merge)
 // privacy_scan.cancel_split(partition regclass): drops what was made, and forgets the split, or the merge
 // that the partition takes part in. Returns true. VOLATILE. Errors: 42704 not being split, 55000 after the
 // switch, 55P03.
-PS_FUNCTION(ps_cancel_split)
+PS_WRITING_FUNCTION(ps_cancel_split)
 {
     const pg::Arguments args(fcinfo);
     const Oid relid = args.relation(0, "partition");
-    if (pg::null_on_standby(fcinfo))
-        return Datum(0);
     pg::require_owner(relid);
-    check("cancel_split()");
+    pg::require_read_committed("cancel_split()");
     pg::Spi spi;
     cancel(spi, relid);
     return BoolGetDatum(true);

@@ -3,8 +3,8 @@
 
 #include "split/split_pieces.hpp"
 
-#include "adopt/adopt_switch.hpp"
 #include "partition/partition_create.hpp"
+#include "pg/clock.hpp"
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
 #include "pg/privileges.hpp"
@@ -116,7 +116,7 @@ namespace
 void capture(pg::Spi &spi, const Stretch &stretch, State &state)
 {
     pg::GucScope settings;
-    adopt::ask_briefly(settings);
+    pg::ask_patiently(settings);
     pg::LockWait wait;
     auto failure = pg::try_with_locks(stretch.relids(), wait, [&] {
         for (const Source &source : stretch.sources) {
@@ -222,7 +222,7 @@ void index_pieces(pg::Spi &spi, const partition::PartitionSet &set, State &state
         spi.run("ALTER TABLE " + twin + " DETACH PARTITION " + name);
         spi.run("ANALYZE " + name);
         piece.is_indexed = true;
-        if (partition::ms_since(begun) > enough_ms)
+        if (pg::ms_since(begun) > enough_ms)
             break;
     }
     spi.run("DROP TABLE " + twin);
@@ -236,14 +236,11 @@ bool exists(Oid relid)
     return pg::guarded([=] { return get_rel_relkind(relid) != '\0'; });
 }
 
-void run_in_tries(pg::Spi &spi, Oid relid, const std::string &sql)
+void run_patiently(pg::Spi &spi, Oid relid, const std::string &sql)
 {
     pg::GucScope settings;
-    adopt::ask_briefly(settings);
-    pg::LockWait wait;
-    auto failure = pg::try_with_locks({relid}, wait, [&] { spi.run(sql); });
-    if (failure)
-        pg::raise(*failure);
+    pg::ask_patiently(settings);
+    pg::run_in_tries(spi, relid, sql);
 }
 
 bool has_check(pg::Spi &spi, Oid relid)
@@ -262,9 +259,9 @@ void drop_triggers(pg::Spi &spi, const State &state)
 {
     for (const Origin &source : state.sources)
         if (exists(source.relid))
-            run_in_tries(spi, source.relid,
-                         "DROP TRIGGER IF EXISTS " + std::string(object_name) + " ON " +
-                             pg::qualified_name(source.relid));
+            run_patiently(spi, source.relid,
+                          "DROP TRIGGER IF EXISTS " + std::string(object_name) + " ON " +
+                              pg::qualified_name(source.relid));
 }
 
 void drop_if_exists(pg::Spi &spi, Oid relid)
@@ -277,7 +274,7 @@ void drop_sources(pg::Spi &spi, const State &state)
 {
     for (const Origin &source : state.sources)
         if (exists(source.relid) && !pg::guarded([&] { return get_rel_relispartition(source.relid); }))
-            run_in_tries(spi, source.relid, "DROP TABLE " + pg::qualified_name(source.relid));
+            run_patiently(spi, source.relid, "DROP TABLE " + pg::qualified_name(source.relid));
 }
 
 } // namespace
@@ -287,9 +284,9 @@ void tidy(pg::Spi &spi, const State &state)
     pg::OwnerScope owner(pg::require_owner(state.parent).owner);
     for (const Piece &piece : state.pieces)
         if (exists(piece.relid) && has_check(spi, piece.relid))
-            run_in_tries(spi, piece.relid,
-                         "ALTER TABLE " + pg::qualified_name(piece.relid) + " DROP CONSTRAINT " +
-                             object_name);
+            run_patiently(spi, piece.relid,
+                          "ALTER TABLE " + pg::qualified_name(piece.relid) + " DROP CONSTRAINT " +
+                              object_name);
     drop_triggers(spi, state);
     drop_if_exists(spi, state.changes);
     if (state.drops_sources)

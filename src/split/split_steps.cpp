@@ -4,6 +4,7 @@
 #include "split/split_steps.hpp"
 
 #include "partition/partition_create.hpp"
+#include "pg/clock.hpp"
 #include "pg/compat.hpp"
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
@@ -330,7 +331,7 @@ StepRow begin(pg::Spi &spi, const Stretch &stretch, const std::vector<partition:
     StepRow row{"begin", "done now", {}, 0, 0, 0, true, false, 0};
     row.message = (state.is_split() ? "" : std::to_string(state.sources.size()) + " sources, ") +
                   std::to_string(cells.size()) + (cells.size() == 1 ? " piece" : " pieces");
-    row.ms = partition::ms_since(begun);
+    row.ms = pg::ms_since(begun);
     return row;
 }
 
@@ -351,7 +352,7 @@ StepRow advance(pg::Spi &spi, Oid relid)
         row = waiting(state, error.message);
     }
     store_state(spi, state);
-    row->ms = partition::ms_since(begun);
+    row->ms = pg::ms_since(begun);
     return *row;
 }
 

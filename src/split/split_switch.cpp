@@ -3,8 +3,8 @@
 
 #include "split/split_switch.hpp"
 
-#include "adopt/adopt_switch.hpp"
 #include "partition/partition_create.hpp"
+#include "pg/clock.hpp"
 #include "pg/ident.hpp"
 #include "pg/strong_lock.hpp"
 #include "split/split_apply.hpp"
@@ -177,7 +177,7 @@ Switched switch_pieces(pg::Spi &spi, const Stretch &stretch, const State &state)
         partition::read_blueprint(spi, state.parent, stretch.sources.back().relid);
     const std::vector<ForeignKey> keys = foreign_keys_of(spi, state.parent);
     pg::GucScope settings;
-    adopt::ask_briefly(settings);
+    pg::ask_patiently(settings);
     Switched switched{};
     TimestampTz begun = 0;
     partition::lock_for_attach(stretch.set, blueprint, AccessExclusiveLock, layout.default_partition,
@@ -199,7 +199,7 @@ Switched switch_pieces(pg::Spi &spi, const Stretch &stretch, const State &state)
         partition::attach_table(spi, stretch.set, blueprint, piece.relid, piece.bounds);
     }
     require_in_place(spi, stretch, state);
-    switched.lock_held_ms = static_cast<double>(GetCurrentTimestamp() - begun) / 1000.0;
+    switched.lock_held_ms = pg::ms_since(begun);
     return switched;
 }
 

@@ -1,7 +1,5 @@
 // A visit to one database: runs the jobs that are due there, and ends. Nothing of it stays between two
 // visits: no transaction, no snapshot, no lock, no connection.
-#include <cerrno>
-
 #include "pg/postgres.hpp"
 
 #include "jobs/job_runner.hpp"
@@ -9,7 +7,7 @@
 #include "pg/clock.hpp"
 #include "pg/entry.hpp"
 #include "pg/memory.hpp"
-#include "pg/pinned.hpp"
+#include "pg/process.hpp"
 #include "worker/worker.hpp"
 #include "worker/worker_state.hpp"
 
@@ -33,16 +31,6 @@ namespace privacy_scan::worker
 
 namespace
 {
-
-// Told to end, the work is cancelled, so that its end is written down.
-void handle_sigterm(int)
-{
-    const int saved_errno = errno;
-    QueryCancelPending = true;
-    InterruptPending = true;
-    SetLatch(MyLatch);
-    errno = saved_errno;
-}
 
 int entry_of_visit;
 Verdict verdict = Verdict::failed; // until it is known better
@@ -176,11 +164,9 @@ void ps_database_worker_main(Datum argument)
     using namespace privacy_scan::worker;
     Oid database = InvalidOid;
     entry_of_visit = DatumGetInt32(argument);
-    pqsignal(SIGTERM, handle_sigterm);
-    BackgroundWorkerUnblockSignals();
+    pg::begin_process();
     if (!report_start(entry_of_visit, &database))
         proc_exit(0);
-    pg::pin_for_process();
     BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
     MemoryContextSwitchTo(TopMemoryContext);
     pgstat_report_activity(STATE_RUNNING, "privacy_scan: looking for due jobs");
