@@ -291,20 +291,28 @@ StepRow next_step(pg::Spi &spi, State &state)
     }
 }
 
-// One runner at a time; vacuum, which would clean away what is being read, waits likewise. What is gone needs
-// no lock: the state's row is locked by whoever writes it.
-void lock_sources(const State &state)
+// One runner at a time; vacuum, which would clean away what is being read, waits likewise, and an autovacuum
+// that is at it gives way. What is gone needs no lock: the state's row is locked by whoever writes it.
+void lock_sources(const std::vector<Oid> &relids)
 {
+    std::vector<pg::OwnedTable> tables;
+    for (const Oid relid : relids)
+        if (pg::guarded([=] { return get_rel_relkind(relid) != '\0'; }))
+            tables.push_back(pg::require_owner(relid));
+    if (tables.empty())
+        return;
+    pg::OwnerScope owner(tables.front().owner);
+    pg::GucScope settings;
+    pg::ask_patiently(settings);
     pg::LockWait wait;
-    for (const Origin &source : state.sources)
-        if (pg::guarded([&] { return get_rel_relkind(source.relid) != '\0'; }))
-            pg::lock_in_tries(pg::require_owner(source.relid), ShareUpdateExclusiveLock, wait);
+    for (const pg::OwnedTable &table : tables)
+        pg::lock_in_tries(table, ShareUpdateExclusiveLock, wait);
 }
 
 // Read again under the lock: as whoever had it before left it.
 State lock_state(pg::Spi &spi, Oid relid)
 {
-    lock_sources(require_state(spi, relid));
+    lock_sources(require_state(spi, relid).relids());
     return require_state(spi, relid);
 }
 
@@ -313,9 +321,7 @@ State lock_state(pg::Spi &spi, Oid relid)
 StepRow begin(pg::Spi &spi, const Stretch &stretch, const std::vector<partition::Cell> &cells, Wishes wishes)
 {
     const TimestampTz begun = GetCurrentTimestamp();
-    pg::LockWait wait;
-    for (const Source &source : stretch.sources)
-        pg::lock_in_tries(pg::require_owner(source.relid), ShareUpdateExclusiveLock, wait);
+    lock_sources(stretch.relids());
     const std::vector<Refusal> refusals = find_refusals(spi, stretch);
     if (!refusals.empty())
         pg::fail(ERRCODE_FEATURE_NOT_SUPPORTED,
