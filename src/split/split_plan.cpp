@@ -56,15 +56,19 @@ bool is_same(const std::vector<Cell> &cells, const Cell *taken, std::size_t coun
 std::optional<Group> next_misfit(const partition::Grid &grid, const std::vector<Cell> &taken,
                                  std::size_t from, std::size_t most, std::size_t most_cells)
 {
+    auto cells_of = [&](std::size_t first, std::size_t count) {
+        const Cell whole{taken[first].lower, taken[first + count - 1].upper};
+        return tile(grid, whole, whole.lower, whole.upper - 1, most_cells);
+    };
     for (std::size_t first = from, count; first < taken.size(); first += count) {
         count = 1;
         if (!is_finite(taken[first]))
             continue;
-        while (first + count < taken.size() && count < most &&
-               shares_cell(grid, taken[first + count - 1], taken[first + count]))
+        while (first + count < taken.size() &&
+               shares_cell(grid, taken[first + count - 1], taken[first + count]) &&
+               count + 1 + cells_of(first, count + 1).size() <= most)
             ++count;
-        const Cell whole{taken[first].lower, taken[first + count - 1].upper};
-        std::vector<Cell> cells = tile(grid, whole, whole.lower, whole.upper - 1, most_cells);
+        std::vector<Cell> cells = cells_of(first, count);
         if (!cells.empty() && !is_same(cells, &taken[first], count))
             return Group{first, count, std::move(cells)};
     }

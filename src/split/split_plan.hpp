@@ -22,8 +22,9 @@ struct Group {
 };
 
 // The next stretch, from one of the partitions (ordered, disjoint) on, that doesn't fit the grid: adjacent
-// ones of which each ends within the cell in which the next one begins, at most so many, where the cells that
-// they fall into are others than they. Nothing where all fit; those without an end are left out.
+// ones of which each ends within the cell in which the next one begins, where the cells that they fall into
+// are others than they. Where they are several, at most so many partitions and cells together. Nothing where
+// all fit; those without an end are left out.
 std::optional<Group> next_misfit(const partition::Grid &grid, const std::vector<partition::Cell> &taken,
                                  std::size_t from, std::size_t most, std::size_t most_cells);
 

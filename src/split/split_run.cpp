@@ -75,7 +75,7 @@ std::vector<Misfit> find_misfits(pg::Spi &spi, Oid parent, std::size_t most)
     const auto most_cells = static_cast<std::size_t>(settings::partition_max_created());
     for (std::size_t from = 0; found.size() < most;) {
         const std::optional<Group> group =
-            next_misfit(set.grid(), layout.taken, from, most_sources, most_cells);
+            next_misfit(set.grid(), layout.taken, from, most_exchanged, most_cells);
         if (!group)
             break;
         found.push_back({read_stretch(spi, relids_of(layout, group->first, group->count)), group->cells});

@@ -112,6 +112,7 @@ TEST(SplitPlan, FindsWhatIsToBeMerged)
     EXPECT_EQ(misfit({{0, 50}, {50, 100}}), "0+2: 0-100");
     EXPECT_EQ(misfit({{0, 100}, {100, 150}, {150, 180}, {180, 200}, {200, 300}}), "1+3: 100-200");
     EXPECT_EQ(misfit({{0, 50}, {50, 100}, {100, 150}, {150, 200}}, 2), "2+2: 100-200");
+    EXPECT_EQ(misfit({{0, 30}, {30, 60}, {60, 100}}, 0, 3), "0+2: 0-60");
     EXPECT_EQ(misfit({{30, 50}, {50, 90}, {95, 100}}), "0+2: 30-90");
 }
 
@@ -124,7 +125,7 @@ TEST(SplitPlan, FindsWhatIsToBeSplit)
 TEST(SplitPlan, FindsBothAtOnce)
 {
     EXPECT_EQ(misfit({{0, 70}, {70, 140}, {140, 210}, {210, 300}}), "0+4: 0-100 100-200 200-300");
-    EXPECT_EQ(misfit({{0, 70}, {70, 140}, {140, 210}, {210, 300}}, 0, 2), "0+2: 0-100 100-140");
+    EXPECT_EQ(misfit({{0, 70}, {70, 140}, {140, 210}, {210, 300}}, 0, 4), "0+2: 0-100 100-140");
 }
 
 TEST(SplitPlan, ComesToAnEnd)
