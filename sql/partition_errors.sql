@@ -127,7 +127,7 @@ SELECT count(*) FROM privacy_scan.partitions WHERE parent = 'm'::regclass;
 ALTER TABLE m ALTER at SET NOT NULL;
 
 -- The interval and the step.
-SELECT refused.* FROM unnest('{0,0 days,-1 month,-1 day,-1 hour,1 mon 1 day,1 day 1 hour,1 mon -1 day,30 minutes,90 minutes,1 microsecond,1.5 hours,178000000 years}'::text[]) WITH ORDINALITY i (every, n),
+SELECT refused.* FROM unnest('{0,0 days,-1 month,-1 day,-1 hour,1 mon 1 day,1 day 1 hour,1 mon -1 day,30 seconds,90 seconds,1 microsecond,1.5 minutes,178000000 years}'::text[]) WITH ORDINALITY i (every, n),
   LATERAL refused(format($$SELECT privacy_scan.manage_partitions('t', 'at', %L::interval)$$, every)) ORDER BY n;
 SELECT refused.* FROM refused($$SELECT privacy_scan.manage_partitions('t', 'at', '100000 years')$$);
 SELECT refused.* FROM refused($$SELECT privacy_scan.manage_partitions('t', 'at', 'sometimes')$$);

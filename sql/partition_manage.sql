@@ -60,7 +60,7 @@ BEGIN
   RETURN QUERY SELECT a.partition, a.lower_bound, a.upper_bound FROM privacy_scan.maintain_partitions('ps_manage.g', clock) a;
   DROP TABLE g;
 END $$;
-SELECT i AS every, g.* FROM unnest('{1 hour,6 hours,24 hours,1 day,5 days,1 week,2 weeks,14 days,1 month,2 months,1 quarter,3 months,1 year,5 years}'::text[])
+SELECT i AS every, g.* FROM unnest('{1 minute,15 minutes,1 hour,6 hours,24 hours,1 day,5 days,1 week,2 weeks,14 days,1 month,2 months,1 quarter,3 months,1 year,5 years}'::text[])
   WITH ORDINALITY u(i, n), LATERAL grid(CASE i WHEN '1 quarter' THEN '3 months' ELSE i END, 'timestamptz', '2020-02-29 05:30+00') g
 ORDER BY n, 3;
 SELECT i AS every, g.* FROM unnest('{1 day,1 week,1 month,1 quarter,1 year}'::text[])

@@ -3,6 +3,7 @@
 
 #include "jobs/job_log.hpp"
 
+#include "pg/compat.hpp"
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
 #include "pg/owner.hpp"
@@ -141,12 +142,24 @@ void end_run(pg::Spi &spi, const Job &job, std::int64_t run, Outcome outcome, co
     });
 }
 
-bool count_crash(pg::Spi &spi, const Job &job, Instant next_start)
+namespace
+{
+
+// By the transactions that wrote the two rows.
+bool is_extension_younger(pg::Spi &spi, std::int64_t run)
+{
+    pg::CatalogScope scope;
+    return !spi.run("SELECT FROM pg_catalog.pg_extension e, privacy_scan.job_run_log l"
+                    " WHERE e.extname = 'privacy_scan' AND l.id = $1 AND age(e.xmin) < age(l.xmin)",
+                    {pg::int8_param(run)})
+                .empty();
+}
+
+void count_crash(pg::Spi &spi, const Job &job, Instant next_start)
 {
     const std::int32_t crashes = job.crashes + 1;
     const std::string reason =
         std::to_string(crashes) + " crashes in a row; the server's log says what the process died of";
-    bool is_paused = false;
     write_in_tries([&] {
         pg::CatalogScope scope;
         spi.run("UPDATE privacy_scan.job_run_log SET outcome = 'crashed', finished_at = clock_timestamp(),"
@@ -154,9 +167,19 @@ bool count_crash(pg::Spi &spi, const Job &job, Instant next_start)
                 {pg::int8_param(*job.run)});
         write_state(spi, job.key, next_start, job.failures + 1, crashes);
         prune(spi, job.key);
-        is_paused = crashes >= most_crashes && pause(spi, job.key, reason);
+        if (crashes >= most_crashes)
+            pause(spi, job.key, reason);
     });
-    return is_paused;
+}
+
+} // namespace
+
+void settle_lost_run(pg::Spi &spi, const Job &job, Instant at)
+{
+    if (is_extension_younger(spi, *job.run))
+        end_run(spi, job, *job.run, Outcome::cancelled, {}, pg::text_of(pg::ExtensionGone()), at);
+    else
+        count_crash(spi, job, at + backoff(job.failures + 1, pg::compat::random_fraction()));
 }
 
 std::int64_t request_run(pg::Spi &spi, JobKey key)

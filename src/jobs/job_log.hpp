@@ -29,9 +29,10 @@ std::int64_t begin_run(pg::Spi &spi, const Job &job);
 void end_run(pg::Spi &spi, const Job &job, std::int64_t run, Outcome outcome, const Tally &tally,
              const std::optional<pg::ErrorText> &failure, Instant next_start);
 
-// The same for a run whose process died without a word; the job's third in a row pauses it. True where it
-// did.
-bool count_crash(pg::Spi &spi, const Job &job, Instant next_start);
+// The same for a run that left its mark behind. Where the extension was updated since it began, it ended in
+// order, without a word to tables that may have been others by then, and is due again at once. Otherwise its
+// process died; the job's third crash in a row pauses it.
+void settle_lost_run(pg::Spi &spi, const Job &job, Instant at);
 
 // A request for a run, or the one that is waiting already: its number.
 std::int64_t request_run(pg::Spi &spi, JobKey key);

@@ -122,7 +122,7 @@ RunReport run_locked(pg::Spi &spi, JobKey key, Instant at, Asked asked, const An
         return {};
     RunReport report{RunResult::not_now, {}, job->name};
     if (job->run) {
-        count_crash(spi, *job, at + backoff(job->failures + 1, pg::compat::random_fraction()));
+        settle_lost_run(spi, *job, at);
         job = find_job(spi, key);
     }
     if (job->is_paused) {

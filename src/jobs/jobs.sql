@@ -76,7 +76,7 @@ GRANT SELECT ON privacy_scan.job_runner TO PUBLIC;
 -- library and by the views below.
 CREATE VIEW privacy_scan.job_definitions AS
 SELECT p.kind, p.number, p.relation, c.relowner AS owner, format('%s %I.%I', p.kind, n.nspname, c.relname) AS job,
-       CASE WHEN s.every IS NULL THEN d.every ELSE s.every END AS every,
+       CASE WHEN s.every IS NULL THEN least(d.every, p.width) ELSE s.every END AS every,
        CASE WHEN s.every IS NULL THEN d.at ELSE s.at END AS at,
        CASE WHEN s.every IS NULL THEN d.time_zone ELSE s.time_zone END AS time_zone,
        s.days, CASE WHEN s.every IS NULL THEN d.jitter ELSE s.jitter END AS jitter, s.timeout,
@@ -90,16 +90,16 @@ SELECT p.kind, p.number, p.relation, c.relowner AS owner, format('%s %I.%I', p.k
        EXISTS (SELECT FROM privacy_scan.job_run_log l
                WHERE l.kind = p.kind AND l.relation = p.relation AND l.outcome = 'requested') AS requested,
        p.has_ended
-FROM (SELECT 'partitions' AS kind, 1 AS number, relation, false AS has_ended FROM privacy_scan.partition_policies
+FROM (SELECT 'partitions' AS kind, 1 AS number, relation, every AS width, false AS has_ended FROM privacy_scan.partition_policies
       WHERE relation <> 'privacy_scan.metric_samples'::regclass
-      UNION ALL SELECT 'retention', 2, root, false FROM privacy_scan.retention_rules
+      UNION ALL SELECT 'retention', 2, root, NULL, false FROM privacy_scan.retention_rules
       -- One for all that is watched. Its object is where the samples go, whose partitions it makes itself.
-      UNION ALL SELECT 'statistics', 3, 'privacy_scan.metric_samples', false
+      UNION ALL SELECT 'statistics', 3, 'privacy_scan.metric_samples', NULL, false
       WHERE EXISTS (SELECT FROM privacy_scan.partition_policies o JOIN pg_class r ON r.oid = o.relation
                     WHERE o.relation <> 'privacy_scan.metric_samples'::regclass)
          OR EXISTS (SELECT FROM privacy_scan.retention_rules o JOIN pg_class r ON r.oid = o.root)
       -- One for each set with splits or merges in the background. It stays, at rest, as long as they are remembered.
-      UNION ALL SELECT 'splits', 4, w.parent, bool_and(w.is_done)
+      UNION ALL SELECT 'splits', 4, w.parent, NULL, bool_and(w.is_done)
       FROM (SELECT parent, phase = 'done' AS is_done FROM privacy_scan.split_states WHERE in_background
             UNION ALL SELECT parent, false FROM privacy_scan.split_requests) w GROUP BY w.parent) p
 JOIN (VALUES ('partitions', interval '5 minutes', NULL::time, 'UTC', interval '30 seconds', true),

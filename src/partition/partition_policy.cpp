@@ -83,10 +83,10 @@ Step step_of(const KeyAxis &key, const Policy &policy)
     if (!step)
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE,
                  "partition interval is not a positive whole number of one calendar unit", {},
-                 "Take hours, days, weeks, months, quarters or years, and one of them only: '1 month', '6 "
-                 "hours'.");
-    if (key.type() == DATEOID && step->unit == Unit::hour)
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "a date key cannot be partitioned by hours", {},
+                 "Take minutes, hours, days, weeks, months, quarters or years, and one of them only: '1 "
+                 "month', '6 hours'.");
+    if (key.type() == DATEOID && is_shorter_than_a_day(step->unit))
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "a date key cannot be partitioned by less than days", {},
                  "Take days or longer.");
     return *step;
 }

@@ -12,7 +12,8 @@ namespace privacy_scan::partition
 namespace
 {
 
-constexpr Instant usecs_per_hour = 3600 * usecs_per_second;
+constexpr Instant usecs_per_minute = 60 * usecs_per_second;
+constexpr Instant usecs_per_hour = 60 * usecs_per_minute;
 constexpr Instant usecs_per_day = 24 * usecs_per_hour;
 
 constexpr std::int64_t floor_div(std::int64_t value, std::int64_t divisor)
@@ -80,7 +81,7 @@ IsoWeek iso_week(std::int64_t day)
 
 // A step in one of the three counts that the calendar needs: cells begin where (count - origin) is a multiple
 // of width.
-enum class Count { hours, days, months };
+enum class Count { minutes, days, months };
 
 struct Stride {
     Count count;
@@ -94,8 +95,10 @@ Stride stride_of(Step step)
     constexpr std::int64_t widest = std::int64_t{1} << 32;
     const std::int64_t count = std::min(step.count, widest);
     switch (step.unit) {
+    case Unit::minute:
+        return {Count::minutes, count, 0};
     case Unit::hour:
-        return {Count::hours, count, 0};
+        return {Count::minutes, 60 * count, 0};
     case Unit::day:
         return {Count::days, count, 0};
     case Unit::week:
@@ -110,11 +113,11 @@ Stride stride_of(Step step)
     return {Count::months, 12 * count, 0};
 }
 
-// The hour, day or month that the clock shows.
+// The minute, day or month that the clock shows.
 std::int64_t count_at(Count count, std::int64_t local)
 {
-    if (count == Count::hours)
-        return floor_div(local, usecs_per_hour);
+    if (count == Count::minutes)
+        return floor_div(local, usecs_per_minute);
     const std::int64_t day = floor_div(local, usecs_per_day);
     if (count == Count::days)
         return day;
@@ -124,21 +127,21 @@ std::int64_t count_at(Count count, std::int64_t local)
 
 std::int64_t day_of_count(Count count, std::int64_t value)
 {
-    if (count == Count::hours)
-        return floor_div(value, 24);
+    if (count == Count::minutes)
+        return floor_div(value, 24 * 60);
     if (count == Count::days)
         return value;
     return day_from_date({floor_div(value, 12), static_cast<int>(floor_mod(value, 12)) + 1, 1});
 }
 
-// The instant at which an hour, day or month begins; nothing where the grid doesn't reach. The day is looked
+// The instant at which a minute, day or month begins; nothing where the grid doesn't reach. The day is looked
 // at first because the instant of a far one is no 64-bit number.
 std::optional<Instant> bound_of(Count count, std::int64_t value, const Zone &zone)
 {
     const std::int64_t day = day_of_count(count, value);
     if (day < first_day - 2 || day > last_day + 2)
         return std::nullopt;
-    const std::int64_t local = count == Count::hours ? value * usecs_per_hour : day * usecs_per_day;
+    const std::int64_t local = count == Count::minutes ? value * usecs_per_minute : day * usecs_per_day;
     const Instant bound = instant_of_local(zone, local);
     if (bound < first_instant || bound > last_instant)
         return std::nullopt;
@@ -163,6 +166,8 @@ class UtcZone : public Zone
 const char *name_of(Unit unit)
 {
     switch (unit) {
+    case Unit::minute:
+        return "minute";
     case Unit::hour:
         return "hour";
     case Unit::day:
@@ -197,10 +202,14 @@ std::string hour_suffix(std::int64_t local)
     return day_suffix(local) + format("_h%02lld", floor_mod(local, usecs_per_day) / usecs_per_hour);
 }
 
+std::string minute_suffix(std::int64_t local)
+{
+    return hour_suffix(local) + format("%02lld", floor_mod(local, usecs_per_hour) / usecs_per_minute);
+}
+
 std::string second_suffix(std::int64_t local)
 {
-    const std::int64_t second = floor_mod(local, usecs_per_hour) / usecs_per_second;
-    return hour_suffix(local) + format("%02lld%02lld", second / 60, second % 60);
+    return minute_suffix(local) + format("%02lld", floor_mod(local, usecs_per_minute) / usecs_per_second);
 }
 
 std::string week_suffix(std::int64_t local)
@@ -214,6 +223,8 @@ std::string unit_suffix(Unit unit, std::int64_t local)
 {
     const Date date = date_from_day(floor_div(local, usecs_per_day));
     switch (unit) {
+    case Unit::minute:
+        return minute_suffix(local);
     case Unit::hour:
         return hour_suffix(local);
     case Unit::day:
@@ -252,9 +263,11 @@ std::optional<Step> step_from_interval(std::int32_t months, std::int32_t days, s
         return months % 3 == 0 ? Step{Unit::quarter, months / 3} : Step{Unit::month, months};
     if (days != 0)
         return days % 7 == 0 ? Step{Unit::week, days / 7} : Step{Unit::day, days};
-    if (usecs % usecs_per_hour != 0)
-        return std::nullopt;
-    return Step{Unit::hour, usecs / usecs_per_hour};
+    if (usecs % usecs_per_hour == 0)
+        return Step{Unit::hour, usecs / usecs_per_hour};
+    if (usecs % usecs_per_minute == 0)
+        return Step{Unit::minute, usecs / usecs_per_minute};
+    return std::nullopt;
 }
 
 std::string to_string(Step step)
@@ -288,7 +301,7 @@ std::int64_t local_of_instant(const Zone &zone, Instant instant)
 }
 
 TimeGrid::TimeGrid(Step step, const Zone &zone)
-    : step_(step), zone_(step.unit == Unit::hour ? utc_zone() : zone)
+    : step_(step), zone_(is_shorter_than_a_day(step.unit) ? utc_zone() : zone)
 {
     if (step.count < 1)
         throw std::invalid_argument("the count of a step must be at least 1");

@@ -4,8 +4,8 @@
 // An instant is a count of microseconds since 2000-01-01 00:00 UTC, as PostgreSQL's timestamptz has it.
 // Calendar units (days and longer) begin at local midnight of the grid's zone; where the zone skips that
 // midnight, at the first instant after the skip, and where it shows it twice, at the first showing. A
-// calendar day that the zone skips entirely (Apia, 2011-12-30) has no cell. Hours are elapsed hours, counted
-// in UTC: they have one width, whatever daylight saving does.
+// calendar day that the zone skips entirely (Apia, 2011-12-30) has no cell. Minutes and hours are elapsed
+// ones, counted in UTC: they have one width, whatever daylight saving does.
 #pragma once
 
 #include "partition/grid.hpp"
@@ -38,10 +38,10 @@ class Zone
     virtual ZoneStretch stretch_at(Seconds utc) const = 0;
 };
 
-// UTC itself: one stretch, offset zero. Used for dates and for hours.
+// UTC itself: one stretch, offset zero. Used for dates and for what is shorter than a day.
 const Zone &utc_zone();
 
-enum class Unit { hour, day, week, month, quarter, year };
+enum class Unit { minute, hour, day, week, month, quarter, year };
 
 // The width of a cell: count units, count at least 1.
 struct Step {
@@ -52,6 +52,11 @@ struct Step {
 // The step that an interval's three fields spell, in the largest unit that fits (3 months is a quarter,
 // 14 days are 2 weeks). Nothing where it isn't a whole, positive number of one unit.
 std::optional<Step> step_from_interval(std::int32_t months, std::int32_t days, std::int64_t usecs);
+
+constexpr bool is_shorter_than_a_day(Unit unit)
+{
+    return unit == Unit::minute || unit == Unit::hour;
+}
 
 // "2 weeks", for messages and views.
 std::string to_string(Step step);
@@ -66,7 +71,7 @@ class TimeGrid : public Grid
     std::optional<Cell> cell_at(Instant instant) const override;
 
     // The suffix of the partition that starts at lower: _2025, _2025_q1, _2025_01, _2025_w01 (ISO week),
-    // _2025_01_15, _2025_01_15_h06; finer than the step where lower isn't a bound of the grid, as it is where
+    // _2025_01_15, _2025_01_15_h06, _2025_01_15_h0630; finer than the step where lower isn't a bound of the grid, as it is where
     // a changed step begins in the middle of a cell: _2025_01_15_h063000 down to the second.
     std::string suffix(Instant lower) const override;
 

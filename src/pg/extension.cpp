@@ -54,6 +54,14 @@ ExtensionMark look_up_and_lock()
 
 } // namespace
 
+ExtensionGone::ExtensionGone()
+    : Error{ERRCODE_UNDEFINED_OBJECT,
+            "extension \"privacy_scan\" was dropped or updated meanwhile",
+            "What was committed before stays.",
+            {}}
+{
+}
+
 ExtensionMark hold_extension()
 {
     return guarded([] {

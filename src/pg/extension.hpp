@@ -16,6 +16,7 @@ struct ExtensionMark {
 
 // It is gone, or another, since work began that commits on its way: nothing of that work can go on.
 struct ExtensionGone : Error {
+    ExtensionGone();
 };
 
 // Keeps the extension as it is until the end of the transaction, and waits for whoever is about to drop or to

@@ -217,10 +217,7 @@ void Spi::commit()
         fail(ERRCODE_INVALID_TRANSACTION_TERMINATION, "cannot commit while another role is assumed");
     guarded([] { compat::commit_and_start(); });
     if (!(hold_extension() == extension_))
-        throw ExtensionGone{{ERRCODE_UNDEFINED_OBJECT,
-                             "extension \"privacy_scan\" was dropped or updated meanwhile",
-                             "What was committed before stays.",
-                             {}}};
+        throw ExtensionGone();
 }
 
 Cursor::Cursor(Spi &, const std::string &sql, const std::vector<Param> &params)

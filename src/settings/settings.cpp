@@ -5,6 +5,11 @@
 
 #include "pg/compat.hpp"
 
+extern "C" {
+#include <utils/guc.h>
+#include <utils/varlena.h>
+}
+
 namespace privacy_scan::settings
 {
 
@@ -111,6 +116,19 @@ constexpr IntSetting int_settings[] = {
      GUC_UNIT_S},
 };
 
+// Red. Refused where it is said, rather than passed over later.
+bool check_databases(char **value, void **, GucSource)
+{
+    List *names = NIL;
+    char *text = pstrdup(*value);
+    const bool is_list = SplitIdentifierString(text, ',', &names);
+    if (!is_list)
+        GUC_check_errdetail("It is a list of names with commas; names that aren't all lower case in double quotes.");
+    pfree(text);
+    list_free(names);
+    return is_list;
+}
+
 } // namespace
 
 void define()
@@ -126,7 +144,7 @@ void define()
     DefineCustomStringVariable(
         "privacy_scan.databases", "The databases in which the worker runs jobs: names with commas, or *.",
         "* is every database that has the extension; empty is none. Needs shared_preload_libraries.",
-        &databases_value, "*", PGC_SIGHUP, GUC_LIST_INPUT, nullptr, nullptr, nullptr);
+        &databases_value, "*", PGC_SIGHUP, GUC_LIST_INPUT, check_databases, nullptr, nullptr);
     pg::compat::reserve_guc_prefix("privacy_scan");
 }
 

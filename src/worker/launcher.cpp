@@ -108,6 +108,15 @@ void bring_up_to_date(const Oid *oids, int count, TimestampTz now)
     }
 }
 
+// Nothing is put off for longer than this: what seems to be was written before the clock went back.
+bool is_due(const Database &database, TimestampTz now)
+{
+    const int longest = std::max(seconds_after_failure, naps_without_extension * settings::worker_naptime_s());
+    return OidIsValid(database.oid) && database.visit == Visit::none &&
+           (database.next_visit <= now ||
+            TimestampDifferenceExceeds(now, database.next_visit, 2 * longest * 1000));
+}
+
 // The entry whose visit is longest overdue, marked as starting; -1 where there is none or enough are under
 // way.
 int take_next(TimestampTz now)
@@ -117,7 +126,7 @@ int take_next(TimestampTz now)
     for (int i = 0; i < most_databases; ++i) {
         const Database &database = state->databases[i];
         busy += database.visit == Visit::starting || database.visit == Visit::running;
-        if (OidIsValid(database.oid) && database.visit == Visit::none && database.next_visit <= now &&
+        if (is_due(database, now) &&
             (next < 0 || database.next_visit < state->databases[next].next_visit))
             next = i;
     }
@@ -151,14 +160,14 @@ void forget_lost(TimestampTz now)
 
 void tick()
 {
-    const TimestampTz now = GetCurrentTimestamp();
+    const TimestampTz now = pg::now();
     Oid oids[most_databases];
     const int count = pg::guarded([&] { return list_databases(oids, most_databases); });
     forget_lost(now);
     bring_up_to_date(oids, count, now);
     for (int entry; (entry = take_next(now)) >= 0;)
         if (!pg::guarded([=] { return start_visit(entry); })) {
-            give_back(entry, pg::now());
+            give_back(entry, now);
             break;
         }
     const TimestampTz ticked = pg::now();

@@ -76,6 +76,23 @@ is(schedule('b'), 'manual|the worker does not visit this database', 'which healt
 set('privacy_scan.databases', q{'a, b, "Shop 1"'});
 goes_on($_, "$_ is served") for @databases;
 
+# What is no list of names is refused where it is said, and otherwise changes nothing.
+for my $list ('a,,b', 'a, "b', 'a b', '"";', ',')
+{
+	my (undef, undef, $error) = $node->psql('postgres', "ALTER SYSTEM SET privacy_scan.databases TO '$list'");
+	like($error, qr/invalid value for parameter "privacy_scan.databases"/, "refused: $list");
+}
+my $named = $node->safe_psql('postgres', 'SHOW privacy_scan.databases');
+$node->append_conf('postgresql.auto.conf', q{privacy_scan.databases = 'a, "b'});
+$node->reload;
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_file_settings WHERE name = 'privacy_scan.databases' AND NOT applied AND error IS NOT NULL}), 'in a file it is passed over');
+is($node->safe_psql('postgres', 'SHOW privacy_scan.databases'), $named, 'and nothing changes');
+# Names that nobody has, one of them no name that anybody can have, and one twice.
+my $long = 'x' x 200;
+set('privacy_scan.databases', qq{'a, nobody, "a; DROP DATABASE b", "*""", $long, a, b, "Shop 1"'});
+goes_on($_, "$_ is served still") for @databases;
+is($node->safe_psql('postgres', q{SELECT count(*) FROM privacy_scan.workers WHERE kind = 'database'}), '3', 'no other');
+
 # One at once, as worker_max says: who waits is seen, and a reload lets it go on.
 shut('a');
 ok( $node->poll_query_until('postgres', q{

@@ -1,5 +1,5 @@
-# kill -9, terminate and cancel of the launcher and of the worker, at random moments, while an application writes and an
-# hour passes with each: partitions of one hour, the finest there are, are made and drained, families of rows expire. Every acknowledged family
+# kill -9, terminate and cancel of the launcher and of the worker, at random moments, while an application writes and a
+# minute passes with each: partitions of one minute are made and drained, families of rows expire. Every acknowledged family
 # is there afterwards exactly once, live or archived, no row lacks its root, and the jobs come to their end.
 
 use strict;
@@ -11,7 +11,7 @@ use PrivacyScanTest;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-my $moments = $ENV{PS_MOMENTS} // 15; # scripts/kills takes 50
+my $moments = $ENV{PS_MOMENTS} // 50; # scripts/kills takes more
 my $seed = $ENV{PS_SEED} // time;
 srand($seed);
 note("PS_SEED=$seed");
@@ -29,15 +29,15 @@ $node->safe_psql('postgres', q{
 	CREATE INDEX ON event (scan_id);
 	CREATE FUNCTION clock() RETURNS timestamptz LANGUAGE sql AS
 		$$ SELECT clock_timestamp() + current_setting('privacy_scan.clock_offset')::interval $$;
-	SELECT count(*) FROM privacy_scan.manage_partitions('event', 'at', '1 hour', premake => 3);
-	SELECT privacy_scan.set_retention('scan', '3 hours', 'at');
+	SELECT count(*) FROM privacy_scan.manage_partitions('event', 'at', '1 minute', premake => 3);
+	SELECT privacy_scan.set_retention('scan', '3 minutes', 'at');
 	SELECT privacy_scan.schedule_job(job, '1 second') FROM privacy_scan.jobs});
 
 # A writer that prints the id of each scan that was acknowledged; it ends with the server, and another takes over.
 my $dir = PostgreSQL::Test::Utils::tempdir();
 PostgreSQL::Test::Utils::append_to_file("$dir/write.sql", q{
 	WITH s AS (INSERT INTO scan (at) VALUES (clock()) RETURNING id, at), e AS (INSERT INTO event (scan_id, at)
-		SELECT id, at + (random() * 10 - 2) * interval '1 hour' FROM s, generate_series(1, 3)) SELECT id FROM s;
+		SELECT id, at + (random() * 10 - 2) * interval '1 minute' FROM s, generate_series(1, 3)) SELECT id FROM s;
 	SELECT pg_sleep(0.003);
 } x 20000);
 my ($writer, @outputs);
@@ -51,13 +51,13 @@ sub keep_writing
 	return;
 }
 
-# Lets hours pass. What failed or crashed need not wait for its next start here.
+# Lets minutes pass. What failed or crashed need not wait for its next start here.
 my $offset = 0;
 
-sub hours_pass
+sub minutes_pass
 {
-	my ($hours) = @_;
-	$offset += 3600 * $hours;
+	my ($minutes) = @_;
+	$offset += 60 * $minutes;
 	return qq{
 		ALTER SYSTEM SET privacy_scan.clock_offset = '${offset}s';
 		SELECT FROM pg_reload_conf();
@@ -92,7 +92,7 @@ for my $moment (1 .. $moments)
 	my $what = $moment % 5 ? 'worker' : 'launcher';
 	# A launcher that ends in order is started again after ten seconds: once, at the end.
 	my $signal = $moment == $moments ? 'TERM' : $signals{$what}[ rand @{ $signals{$what} } ];
-	my $pid = $node->safe_psql('postgres', hours_pass(1) . find_process($what)) or die "no $what";
+	my $pid = $node->safe_psql('postgres', minutes_pass(1) . find_process($what)) or die "no $what";
 	usleep(rand(60_000));
 	# It may have ended by itself meanwhile.
 	$sent{"$signal $what"}++ if kill($signal, $pid);
@@ -109,7 +109,7 @@ ok( $node->poll_query_until('postgres', q{
 		WITH hurry AS (UPDATE privacy_scan.job_states SET next_start = now() WHERE run IS NULL AND next_start > clock() + interval '2 seconds')
 		SELECT count(*) = 0 FROM event_default WHERE at < clock()}),
 	'strays are drained');
-$node->safe_psql('postgres', hours_pass(20));
+$node->safe_psql('postgres', minutes_pass(20));
 # Without anything new, retention takes the clock to be wrong.
 my $newest = $node->safe_psql('postgres', q{
 	INSERT INTO scan (at) VALUES (clock());
@@ -138,8 +138,8 @@ is( $node->safe_psql('postgres', q{
 	't|t', 'the ledger says the same');
 is( $node->safe_psql('postgres', q{
 		SELECT count(*) FROM (SELECT lower_at, lag(upper_at) OVER (ORDER BY lower_at) AS before FROM privacy_scan.partitions
-			WHERE parent = 'event'::regclass AND state <> 'default') AS hours WHERE before > lower_at}),
-	'0', 'no hour is there twice');
+			WHERE parent = 'event'::regclass AND state <> 'default') AS minutes WHERE before > lower_at}),
+	'0', 'no minute is there twice');
 my $log = slurp_file($node->logfile);
 unlike($log, qr/PANIC|TRAP|exit code [2-9]|terminated by signal (?!9)/, 'no process died of anything else');
 cmp_ok(scalar(() = $log =~ /deadlock detected/g), '==', 0, 'and nobody met a deadlock');

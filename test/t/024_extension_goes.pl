@@ -1,9 +1,11 @@
-# The extension and its databases are taken away from under the worker: DROP EXTENSION, what ALTER EXTENSION UPDATE does,
-# an older version, objects that are missing, DROP DATABASE, also WITH (FORCE), CREATE DATABASE .. TEMPLATE, RENAME, shutdown.
-# The operator never meets an error that isn't theirs, and the log stays quiet.
+# The extension and its databases are taken away from under the worker: DROP EXTENSION, ALTER EXTENSION UPDATE, an older
+# version, objects that are missing, DROP DATABASE, also WITH (FORCE), CREATE DATABASE .. TEMPLATE, RENAME, shutdown. The
+# operator never meets an error that isn't theirs, and the log stays quiet.
 
 use strict;
 use warnings;
+use File::Copy;
+use File::Path qw(make_path);
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -34,6 +36,17 @@ $node->safe_psql('postgres', q{
 	ALTER SYSTEM SET privacy_scan.retention_batch_rows = 500;
 	SELECT pg_reload_conf()});
 
+# The launcher comes back a minute after a visit that found nothing to serve, or failed.
+my $minutes = 0;
+
+sub minutes_pass
+{
+	$minutes += shift;
+	$node->safe_psql('postgres', "ALTER SYSTEM SET privacy_scan.clock_offset = '${minutes}min'");
+	$node->reload;
+	return;
+}
+
 sub wait_for_work
 {
 	my ($database) = @_;
@@ -63,30 +76,40 @@ for my $round (1 .. $rounds)
 }
 quiet('DROP EXTENSION');
 
-# What ALTER EXTENSION UPDATE does: its row first, then the script, which begins with the COMMENT.
-$node->safe_psql('postgres', $make);
-for my $round (1 .. $rounds)
+# ALTER EXTENSION UPDATE to a version that the library doesn't know, and back, as its scripts begin and with what they may do.
+# The server is told to look for them elsewhere, since the installed ones are not ours to change.
+SKIP:
 {
-	$node->safe_psql('postgres', q{
-		INSERT INTO scan SELECT i, '2020-01-01' FROM generate_series(1, 10000) i ON CONFLICT DO NOTHING;
-		UPDATE privacy_scan.job_states SET next_start = now() WHERE run IS NULL});
-	wait_for_work('postgres');
-	my ($status, undef, $error) = $node->psql('postgres', q{
-		BEGIN;
-		UPDATE pg_extension SET extversion = extversion WHERE extname = 'privacy_scan';
-		COMMENT ON EXTENSION privacy_scan IS 'updated';
-		ALTER TABLE privacy_scan.job_run_log ADD COLUMN more int;
-		ALTER TABLE privacy_scan.partition_policies ADD COLUMN more int;
-		ALTER TABLE privacy_scan.job_states ADD COLUMN more int;
-		ALTER TABLE privacy_scan.retention_rules ADD COLUMN more int;
-		ALTER TABLE privacy_scan.job_run_log DROP COLUMN more;
-		ALTER TABLE privacy_scan.partition_policies DROP COLUMN more;
-		ALTER TABLE privacy_scan.job_states DROP COLUMN more;
-		ALTER TABLE privacy_scan.retention_rules DROP COLUMN more;
-		COMMIT});
-	is("$status|$error", '0|', "round $round: an update under a job");
+	skip 'no extension_destdir', 3 * $rounds + 1
+	  if $node->safe_psql('postgres', q{SELECT count(*) FROM pg_settings WHERE name = 'extension_destdir'}) eq '0';
+	$node->safe_psql('postgres', $make);
+	my $version = $node->safe_psql('postgres', q{SELECT extversion FROM pg_extension WHERE extname = 'privacy_scan'});
+	my $elsewhere = PostgreSQL::Test::Utils::tempdir();
+	my $share = $node->config_data('--sharedir') . '/extension';
+	make_path("$elsewhere$share");
+	copy($_, "$elsewhere$share") or die for glob("$share/privacy_scan.control $share/privacy_scan--*.sql");
+	for my $script ([ "$version--next", 'ADD COLUMN more int' ], [ "next--$version", 'DROP COLUMN more' ])
+	{
+		my ($versions, $change) = @$script;
+		append_to_file("$elsewhere$share/privacy_scan--$versions.sql", join "\n", q{COMMENT ON EXTENSION privacy_scan IS 'updated';},
+			map { "ALTER TABLE privacy_scan.$_ $change;" } qw(job_run_log partition_policies job_states retention_rules));
+	}
+	for my $round (1 .. $rounds)
+	{
+		$node->safe_psql('postgres', q{
+			INSERT INTO scan SELECT i, '2020-01-01' FROM generate_series(1, 10000) i ON CONFLICT DO NOTHING;
+			UPDATE privacy_scan.job_states SET next_start = now() WHERE run IS NULL});
+		wait_for_work('postgres');
+		my ($status, undef, $error) = $node->psql('postgres', "SET extension_destdir = '$elsewhere'; ALTER EXTENSION privacy_scan UPDATE TO 'next'");
+		is("$status|$error", '0|', "round $round: ALTER EXTENSION UPDATE under a job");
+		ok($node->poll_query_until('postgres', q{SELECT detail ~ 'another version' FROM privacy_scan.workers WHERE database = 'postgres'}),
+			"round $round: the worker sees that it is not its own");
+		$node->safe_psql('postgres', "SET extension_destdir = '$elsewhere'; ALTER EXTENSION privacy_scan UPDATE TO '$version'");
+		minutes_pass(1);
+		ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM scan}), "round $round: and goes on once it is again");
+	}
+	quiet('ALTER EXTENSION UPDATE');
 }
-quiet('an update');
 
 # A call of a session is ended in the same way, and says why.
 my ($out, $err) = ('', '');
@@ -117,9 +140,26 @@ is($node->safe_psql('broken', q{SELECT next_start > last_start + interval '50 se
 my $errors = () = slurp_file($node->logfile, $seen) =~ /ERROR:  relation "privacy_scan.job_schedules" does not exist/g;
 is($errors, 1, 'one line in the log');
 
-# A launcher that does not move; the clock goes on without it.
-like($node->safe_psql('broken', q{SET privacy_scan.clock_offset = '2min'; SELECT status || detail FROM privacy_scan.health() WHERE component = 'schedule'}),
-	qr/^attention.*has not moved for more than a minute/, 'a launcher that is stuck: health() says so');
+# Mended, and a minute later: the worker goes on by itself.
+$node->safe_psql('broken', q{ALTER TABLE privacy_scan.gone RENAME TO job_schedules});
+minutes_pass(1);
+ok($node->poll_query_until('broken', q{SELECT status = 'ok' FROM privacy_scan.health() WHERE component = 'schedule'}), 'mended: it goes on a minute later');
+
+# A launcher that does not move while the clock goes on, until it does again.
+my $launcher = $node->safe_psql('postgres', q{SELECT pid FROM privacy_scan.workers WHERE kind = 'launcher'});
+kill 'STOP', $launcher;
+minutes_pass(2);
+ok($node->poll_query_until('broken', q{SELECT status = 'attention' AND detail ~ 'has not moved for more than a minute' FROM privacy_scan.health() WHERE component = 'schedule'}),
+	'a launcher that is stuck: health() says so');
+is($node->safe_psql('broken', qq{SELECT last_tick < now() + interval '$minutes minutes' - interval '1 minute' FROM privacy_scan.workers WHERE kind = 'launcher'}), 't', 'and workers');
+kill 'CONT', $launcher;
+ok($node->poll_query_until('broken', q{SELECT status = 'ok' FROM privacy_scan.health() WHERE component = 'schedule'}), 'it moves again');
+
+# The clock goes back.
+my $back = $node->safe_psql('postgres', 'SELECT clock_timestamp()');
+minutes_pass(-$minutes);
+ok($node->poll_query_until('postgres', qq{SELECT last_start BETWEEN '$back' AND now() FROM privacy_scan.workers WHERE database = 'postgres'}),
+	'where the clock goes back, nobody waits until it is as late again');
 
 # Databases under the worker: copied, renamed, dropped.
 $node->safe_psql('postgres', 'DROP DATABASE broken; CREATE DATABASE busy');

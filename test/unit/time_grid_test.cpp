@@ -11,7 +11,8 @@ namespace privacy_scan::partition
 namespace
 {
 
-constexpr Instant usecs_per_hour = 3600 * usecs_per_second;
+constexpr Instant usecs_per_minute = 60 * usecs_per_second;
+constexpr Instant usecs_per_hour = 60 * usecs_per_minute;
 constexpr Instant usecs_per_day = 24 * usecs_per_hour;
 constexpr Seconds forever = std::numeric_limits<Seconds>::max();
 constexpr Instant earliest = std::numeric_limits<Instant>::min();
@@ -123,6 +124,10 @@ TEST(TimeGrid, SeveralUnitsAlignToFixedOrigins)
     const Zone &utc = utc_zone();
     const Instant at = instant_of(2025, 8, 14, 15, 16, 17); // a Thursday
     expect_cell({Unit::hour, 6}, utc, at, instant_of(2025, 8, 14, 12), instant_of(2025, 8, 14, 18));
+    expect_cell({Unit::minute, 1}, utc, -1, -usecs_per_minute, 0);
+    expect_cell({Unit::minute, 15}, utc, instant_of(2025, 8, 14, 13, 59, 59), instant_of(2025, 8, 14, 13, 45),
+                instant_of(2025, 8, 14, 14));
+    expect_cell({Unit::minute, 7}, utc, 1, 0, 7 * usecs_per_minute);
     expect_cell({Unit::hour, 5}, utc, 1, 0, 5 * usecs_per_hour);
     expect_cell({Unit::hour, 5}, utc, -1, -5 * usecs_per_hour, 0);
     expect_cell({Unit::day, 2}, utc, 1, 0, day_of(2000, 1, 3));
@@ -164,6 +169,8 @@ TEST(TimeGrid, SuffixOfABound)
     EXPECT_EQ(suffix(Unit::day, day_of(2024, 2, 29)), "_2024_02_29");
     EXPECT_EQ(suffix(Unit::hour, january), "_2025_01_01_h00");
     EXPECT_EQ(suffix(Unit::hour, january - usecs_per_hour), "_2024_12_31_h23");
+    EXPECT_EQ(suffix(Unit::minute, january), "_2025_01_01_h0000");
+    EXPECT_EQ(suffix(Unit::minute, january - usecs_per_minute), "_2024_12_31_h2359");
     EXPECT_EQ(suffix(Unit::year, day_of(33, 1, 1)), "_0033");
 }
 
@@ -288,7 +295,7 @@ TEST(TimeGrid, InfiniteInstantsStayInfinite)
     }
 }
 
-const Unit all_units[] = {Unit::hour, Unit::day, Unit::week, Unit::month, Unit::quarter, Unit::year};
+const Unit all_units[] = {Unit::minute,  Unit::hour, Unit::day, Unit::week, Unit::month, Unit::quarter, Unit::year};
 
 TEST(TimeGrid, FarInstantsHaveNoCell)
 {
@@ -380,6 +387,8 @@ TEST(Step, FromAnInterval)
         {0, 14, 0, "2 weeks"},
         {0, 30, 0, "30 days"},
         {0, most, 0, "2147483647 days"},
+        {0, 0, usecs_per_minute, "1 minute"},
+        {0, 0, 90 * usecs_per_minute, "90 minutes"},
         {0, 0, usecs_per_hour, "1 hour"},
         {0, 0, 6 * usecs_per_hour, "6 hours"},
         {0, 0, 24 * usecs_per_hour, "24 hours"},
@@ -415,8 +424,9 @@ TEST(Step, FromNoInterval)
         {1, 1, usecs_per_hour},
         {0, 0, 1},
         {0, 0, usecs_per_hour - 1},
-        {0, 0, usecs_per_hour + 1},
-        {0, 0, 90 * 60 * usecs_per_second},
+        {0, 0, usecs_per_minute + 1},
+        {0, 0, 90 * usecs_per_second},
+        {0, 0, -usecs_per_minute},
         {0, 0, latest},
     };
     for (const auto &[months, days, usecs] : intervals)
