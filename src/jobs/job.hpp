@@ -1,6 +1,7 @@
-// Jobs: one for each partition set and each retention policy, one for the statistics of all of them, and two
-// that look after all archives, with schedule and state. Which jobs there are follows from the policies; our
-// own tables hold only what differs from a kind's default, and where a job stands.
+// Jobs: one for each partition set, each retention policy and each set with splits to be done, one for the
+// statistics of all of them, and two that look after all archives, with schedule and state. Which jobs there
+// are follows from the policies; our own tables hold only what differs from a kind's default, and where a job
+// stands.
 #pragma once
 
 #include "jobs/job_schedule.hpp"
@@ -19,7 +20,8 @@ enum class Kind : std::uint16_t {
     retention = 2,
     statistics = 3,
     verification = 4,
-    drill = 5
+    drill = 5,
+    splits = 6
 };
 
 struct JobKey {

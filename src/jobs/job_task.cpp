@@ -12,6 +12,7 @@
 #include "retention/leaf_vacuum.hpp"
 #include "retention/retention_run.hpp"
 #include "settings/settings.hpp"
+#include "split/split_run.hpp"
 
 namespace privacy_scan::jobs
 {
@@ -229,6 +230,40 @@ class DrillTask : public Task
     std::size_t next_ = 0;
 };
 
+// A slice of the splits and merges that were left to the job.
+class SplitsTask : public Task
+{
+  public:
+    explicit SplitsTask(Oid parent) : parent_(parent), run_(parent) {}
+
+    bool step(pg::Spi &spi) override
+    {
+        const bool more = run_.step(spi);
+        tally_.rows = run_.rows();
+        tally_.partitions = run_.pieces();
+        return more;
+    }
+
+    void finish(pg::Spi &spi) override { run_.keep_failure(spi); }
+
+    Progress progress() const override
+    {
+        const split::StepRow &last = run_.last();
+        return {last.step.c_str(), OidIsValid(run_.relation()) ? run_.relation() : parent_, last.done,
+                last.total > 0 ? std::optional(last.total) : std::nullopt};
+    }
+
+    std::vector<Oid> relations() const override
+    {
+        return OidIsValid(run_.relation()) ? std::vector<Oid>{parent_, run_.relation()}
+                                           : std::vector<Oid>{parent_};
+    }
+
+  private:
+    Oid parent_;
+    split::SetRun run_;
+};
+
 } // namespace
 
 std::unique_ptr<Task> make_task(pg::Spi &spi, JobKey key, Instant at)
@@ -241,6 +276,8 @@ std::unique_ptr<Task> make_task(pg::Spi &spi, JobKey key, Instant at)
         return std::make_unique<VerificationTask>(spi);
     if (key.kind == Kind::drill)
         return std::make_unique<DrillTask>(spi);
+    if (key.kind == Kind::splits)
+        return std::make_unique<SplitsTask>(key.relid);
     retention::refuse_future(at);
     return std::make_unique<RetentionTask>(spi, key.relid, at);
 }

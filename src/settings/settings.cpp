@@ -35,6 +35,7 @@ int retention_run_rows_value;
 int retention_vacuum_percent_value;
 int retention_whole_rows_value;
 int split_rate_value;
+int split_slice_value;
 int worker_max_value;
 int worker_naptime_value;
 char *archive_directory_value;
@@ -112,6 +113,9 @@ constexpr IntSetting int_settings[] = {
     {"privacy_scan.split_rate", "How much a split reads of its partition in a second; 0: as much as it can.",
      "Between two batches it rests, holding nothing.", &split_rate_value, 32 * 1024, 0, INT32_MAX,
      PGC_USERSET, GUC_UNIT_KB},
+    {"privacy_scan.split_slice",
+     "How long the job of a set works on its splits and merges before others have their turn.",
+     "It goes on a few seconds later.", &split_slice_value, 30000, 100, INT32_MAX, PGC_USERSET, GUC_UNIT_MS},
     {"privacy_scan.worker_max", "How many databases are worked on at the same time.",
      "Each takes one of max_worker_processes while it is being worked on.", &worker_max_value, 2, 1, 64,
      PGC_SIGHUP, 0},
@@ -230,6 +234,10 @@ int split_rate_kb()
     return split_rate_value;
 }
 
+int split_slice_ms()
+{
+    return split_slice_value;
+}
 int worker_max()
 {
     return worker_max_value;

@@ -26,6 +26,7 @@ int retention_run_rows();         // privacy_scan.retention_run_rows
 int retention_vacuum_percent();   // privacy_scan.retention_vacuum_percent
 int retention_whole_rows();       // privacy_scan.retention_whole_rows
 int split_rate_kb();              // privacy_scan.split_rate, KB/s; 0: none
+int split_slice_ms();             // privacy_scan.split_slice
 int worker_max();                 // privacy_scan.worker_max
 int worker_naptime_s();           // privacy_scan.worker_naptime
 const char *archive_directory();  // privacy_scan.archive_directory

@@ -61,7 +61,8 @@ my %says = (
 	q{SELECT state FROM privacy_scan.adopt_table('scan', every => '1 month')} => 'standby',
 	q{SELECT state FROM privacy_scan.cancel_adoption('scan')} => 'standby',
 	q{SELECT state FROM privacy_scan.undo_adoption('scan')} => 'standby',
-	q{SELECT state, message FROM privacy_scan.split_partition('event')} => 'standby|this server is a standby; call it on the primary');
+	q{SELECT state, message FROM privacy_scan.split_partition('event')} => 'standby|this server is a standby; call it on the primary',
+	q{SELECT state FROM privacy_scan.merge_partitions('{event,scan}')} => 'standby');
 is($standby->safe_psql('postgres', $_), $says{$_}, "a row: $_") for sort keys %says;
 
 # A procedure, and a function with room for one value only, says it in a WARNING; the value is NULL.
@@ -74,6 +75,8 @@ my @warning = (
 	q{SELECT privacy_scan.unmanage_partitions('event') IS NULL}, q{SELECT privacy_scan.drop_time_checks('event') IS NULL},
 	q{CALL privacy_scan.add_time_checks('event', 'at')}, q{CALL privacy_scan.run_index('event', '{scan_id}')},
 	q{CALL privacy_scan.run_adoption('scan')}, q{CALL privacy_scan.run_split('event')}, q{SELECT privacy_scan.cancel_split('event') IS NULL},
+	q{CALL privacy_scan.run_merge('{event,scan}')}, q{SELECT privacy_scan.reshape_partitions('event') IS NULL},
+	q{SELECT privacy_scan.cancel_reshape('event') IS NULL},
 	q{SELECT privacy_scan.set_retention('event', '1 year', 'at') IS NULL}, q{SELECT privacy_scan.drop_retention('event') IS NULL},
 	q{SELECT privacy_scan.cleanup_old_scans() IS NULL},
 	q{SELECT privacy_scan.hold('scan', ARRAY['1'], 'case') IS NULL}, q{SELECT privacy_scan.release_hold(1) IS NULL},
