@@ -110,6 +110,11 @@ SELECT relname, (SELECT count(*) FROM pg_inherits WHERE inhrelid = c.oid) AS par
 SELECT * FROM privacy_scan.check_archives();
 SELECT bare(leaf), rows FROM privacy_scan.detached_leaves ORDER BY id;
 
+-- Erasure reaches what stands alone, too.
+SELECT place, relation, rows, action FROM privacy_scan.erase('"Scan"', ARRAY['s4'], 'asked for', false) ORDER BY relation::text, place;
+SELECT (SELECT count(*) FROM dest_archive."Evidence_1" WHERE scan = 's4') AS left, (SELECT count(*) FROM pg_inherits WHERE inhrelid = 'dest_archive."Evidence_1"'::regclass) AS parents,
+  (SELECT count(*) FROM privacy_scan.check_archives()) AS damaged;
+
 -- Not yet; then held: what belongs to a root that was archived stays, too.
 CALL privacy_scan.run_retention('"Scan"', '2021-06-01 00:00+00', confirm => true);
 SELECT bare(leaf), rows FROM privacy_scan.detached_leaves ORDER BY id;
