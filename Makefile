@@ -16,6 +16,7 @@ ROOM_SQL = \
 	src/retention/hold.sql \
 	src/retention/archive.sql \
 	src/archive_file/archive_file.sql \
+	src/erase/erase.sql \
 	src/index/index.sql \
 	src/adopt/adopt.sql \
 	src/split/split.sql \

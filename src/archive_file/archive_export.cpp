@@ -3,6 +3,7 @@
 
 #include "archive_file/archive_export.hpp"
 
+#include "archive_file/file_trash.hpp"
 #include "archive_file/row_text.hpp"
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
@@ -286,6 +287,64 @@ Exported export_entry(pg::Spi &spi, const Entry &entry)
     file.keep();
     manifest.keep();
     return exported;
+}
+
+namespace
+{
+
+void note_rewritten(pg::Spi &spi, const Entry &entry, const Exported &exported)
+{
+    pg::CatalogScope scope;
+    spi.run("UPDATE privacy_scan.archive_file_ledger SET exported_at = clock_timestamp(), file = $3, "
+            "manifest = $4,"
+            " rows = $5, digest = $6, file_bytes = $7, sha256 = $8, encoding = "
+            "current_setting('server_encoding'),"
+            " confirmed_at = NULL, confirmed_by = NULL, state = 'ok', since = clock_timestamp(),"
+            " checked_at = clock_timestamp(), detail = NULL WHERE target = $1 AND leaf = $2",
+            {pg::text_param(entry.target), pg::text_param(entry.leaf), pg::text_param(exported.file),
+             pg::text_param(exported.manifest), pg::int8_param(exported.total.rows),
+             pg::text_param(hex_of(exported.total.digest)), pg::int8_param(exported.facts.bytes),
+             pg::text_param(exported.facts.sha256)});
+}
+
+void trash_all_but(pg::Spi &spi, const Entry &entry, const std::vector<std::string> &kept, int directory)
+{
+    for (const std::string &name : list_names(directory, file_prefix(entry.id)))
+        if (std::find(kept.begin(), kept.end(), name) == kept.end())
+            trash_file(spi, name);
+}
+
+} // namespace
+
+Exported rewrite_entry(pg::Spi &spi, const Entry &entry)
+{
+    const pg::OwnedTable table = require_table(spi, entry);
+    const Descriptor directory = open_archive_directory();
+    lock_entry(spi, entry);
+    const std::string name = file_prefix(entry.id) + random_token();
+    Exported exported{name + ".csv.zst", name + ".json", {}, {}};
+    remove_file_with(Ending::abort, exported.file);
+    remove_file_with(Ending::abort, exported.manifest);
+    {
+        pg::OwnerScope owner(table.owner);
+        const TextScope text;
+        write_file(spi, entry, table.relid, directory.get(), exported);
+    }
+    write_manifest(spi, table.relid, entry, exported, directory.get());
+    note_rewritten(spi, entry, exported);
+    trash_all_but(spi, entry, {exported.file, exported.manifest}, directory.get());
+    return exported;
+}
+
+void trash_leftovers(pg::Spi &spi, const Entry &entry)
+{
+    if (*settings::archive_directory() == '\0')
+        return;
+    const Descriptor directory = open_archive_directory();
+    std::vector<std::string> kept;
+    if (const std::optional<ListedFile> listed = find_file(spi, entry))
+        kept = {listed->name, listed->manifest};
+    trash_all_but(spi, entry, kept, directory.get());
 }
 
 void remove_table(pg::Spi &spi, const Entry &entry)

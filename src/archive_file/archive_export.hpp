@@ -30,6 +30,16 @@ struct Exported {
 // that is not as the ledger says, and those of the file.
 Exported export_entry(pg::Spi &spi, const Entry &entry);
 
+// Writes the file anew from the entry's table, which rows were erased from, as export_entry() does; the
+// ledger of files then names the new one, not confirmed. With the transaction go the old file and whatever
+// else lies about of the entry, where it commits, or the new one, where it doesn't. The caller keeps the
+// table from others.
+Exported rewrite_entry(pg::Spi &spi, const Entry &entry);
+
+// What lies about of an entry, but for the file that the ledger names, goes when the transaction commits. The
+// caller keeps the table from others.
+void trash_leftovers(pg::Spi &spi, const Entry &entry);
+
 // Removes the table, once its rows are those of the ledger, those of the file, and the file on disk is as it
 // was written. Locks: SHARE for the comparison, then ACCESS EXCLUSIVE in short tries. Errors: 55000 or XX001
 // where something differs, 2BP01 where something depends on the table, 55P03, and those of the file.

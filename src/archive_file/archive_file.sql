@@ -48,10 +48,10 @@ COMMENT ON FUNCTION privacy_scan.check_archives() IS
     'verify_archive() of all of the caller''s archives: those that are not ok. No row: all are.';
 REVOKE EXECUTE ON FUNCTION privacy_scan.check_archives() FROM PUBLIC;
 
-CREATE FUNCTION privacy_scan.restore_file(id bigint, "into" regclass DEFAULT NULL)
+CREATE FUNCTION privacy_scan.restore_file(id bigint, "into" regclass DEFAULT NULL, condition text DEFAULT NULL)
 RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'ps_restore_file';
-COMMENT ON FUNCTION privacy_scan.restore_file(bigint, regclass) IS
-    'Brings the rows of an archive file back: into a relation of the caller''s, columns by name, or, without one, as a table of the archive again, from which restore_archive() takes families; compares the digest of what was inserted; returns their number.';
-REVOKE EXECUTE ON FUNCTION privacy_scan.restore_file(bigint, regclass) FROM PUBLIC;
+COMMENT ON FUNCTION privacy_scan.restore_file(bigint, regclass, text) IS
+    'Brings the rows of an archive file back: into a relation of the caller''s, columns by name, all or those that meet a condition, or, without one, as a table of the archive again, from which restore_archive() takes families; compares the digest of what was inserted; returns their number.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.restore_file(bigint, regclass, text) FROM PUBLIC;

@@ -87,20 +87,25 @@ PS_WRITING_FUNCTION(ps_verify_archive)
     return Datum(0);
 }
 
-// privacy_scan.restore_file(id bigint, into regclass) returns bigint: the rows of the file, inserted into a
-// table of the caller's, or (NULL) as the archive's table that they were, which then stays until
+// privacy_scan.restore_file(id bigint, into regclass, condition text) returns bigint: the rows of the file,
+// or those that meet a condition over the table's columns, written as a policy's, inserted into a
+// table of the caller's; or (NULL) as the archive's table that they were, which then stays until
 // confirm_archive(). Nothing stays where they differ from what was exported. VOLATILE. Errors: 22004, 25006,
-// 42704, and those of file_restore.hpp.
+// 22023 a condition without a table, 42704, and those of file_restore.hpp.
 PS_WRITING_FUNCTION(ps_restore_file)
 {
     pg::Arguments args(fcinfo);
     const std::int64_t id = DatumGetInt64(args.required(0, "id"));
     pg::Spi spi;
     const Entry entry = require_entry(spi, id);
+    const std::string condition = args.text_or_empty(2);
+    if (args.is_null(1) && !condition.empty())
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"condition\" needs argument \"into\"",
+                 "As the archive's table a file comes back whole.", "Name a table of yours.");
     std::int64_t rows = 0;
     with_sql_errors([&] {
-        rows =
-            args.is_null(1) ? restore_table(spi, entry) : restore_into(spi, entry, args.relation(1, "into"));
+        rows = args.is_null(1) ? restore_table(spi, entry)
+                               : restore_into(spi, entry, args.relation(1, "into"), condition);
     });
     return Int64GetDatum(rows);
 }

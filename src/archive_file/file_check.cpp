@@ -3,6 +3,7 @@
 
 #include "archive_file/file_check.hpp"
 
+#include "archive_file/file_trash.hpp"
 #include "pg/subxact.hpp"
 #include "settings/settings.hpp"
 
@@ -94,6 +95,7 @@ void note(pg::Spi &spi, const FileCheck &check)
 std::vector<FileCheck> check_files(pg::Spi &spi, std::optional<std::int64_t> id)
 {
     std::vector<FileCheck> checks;
+    empty_trash(spi);
     for (const std::int64_t entry_id : entries_with_files(spi, id)) {
         const Entry entry = require_entry(spi, entry_id);
         const ListedFile file = require_file(spi, entry);

@@ -10,9 +10,11 @@
 #include "pg/prepared.hpp"
 #include "pg/privileges.hpp"
 #include "pg/relation.hpp"
+#include "retention/condition.hpp"
 
 extern "C" {
 #include <access/htup_details.h>
+#include <funcapi.h>
 #include <catalog/pg_class_d.h>
 #include <utils/lsyscache.h>
 }
@@ -70,6 +72,35 @@ Insertion insertion_of(const RowParser *parser, Oid relid)
     return insertion;
 }
 
+// A condition, over the alias t, put to the rows of a file as the table would have them.
+class RowFilter
+{
+  public:
+    RowFilter(pg::Spi &spi, const RowParser *parser, const std::string &condition) : parser_(parser)
+    {
+        if (!condition.empty())
+            test_.emplace(spi, "SELECT 1 FROM (SELECT ($1).*) AS t WHERE " + condition,
+                          std::vector<Oid>{parser->shape->desc->tdtypeid});
+    }
+
+    bool passes()
+    {
+        if (!test_)
+            return true;
+        const RowParser *parser = parser_;
+        HeapTuple row =
+            pg::guarded([=] { return heap_form_tuple(parser->shape->desc, parser->values, parser->nulls); });
+        Datum value = pg::guarded([=] { return HeapTupleGetDatum(row); });
+        const bool passes = !test_->run(&value, " ").empty();
+        pg::guarded([=] { heap_freetuple(row); });
+        return passes;
+    }
+
+  private:
+    const RowParser *parser_;
+    std::optional<pg::Prepared> test_;
+};
+
 // Adds a row that was returned. Red.
 void add_returned(retention::RowTotal *total, retention::RowShape *&shape, TupleDesc desc, HeapTuple tuple)
 {
@@ -81,7 +112,12 @@ void add_returned(retention::RowTotal *total, retention::RowShape *&shape, Tuple
     retention::add_row(total, shape, values, nulls);
 }
 
-retention::RowTotal insert_rows(pg::Spi &spi, Oid relid, FileReader &reader)
+// What was to be inserted, and what was.
+struct Inserted {
+    retention::RowTotal wanted{}, total{};
+};
+
+Inserted insert_rows(pg::Spi &spi, Oid relid, FileReader &reader, const std::string &condition)
 {
     const pg::RelationScope table(relid, NoLock);
     CsvRow row;
@@ -91,32 +127,41 @@ retention::RowTotal insert_rows(pg::Spi &spi, Oid relid, FileReader &reader)
     pg::Prepared insert(spi, insertion.sql, insertion.types);
     std::vector<Datum> values(insertion.columns.size() + 1);
     std::string nulls(insertion.columns.size(), ' ');
-    retention::RowTotal total{};
+    RowFilter filter(spi, parser, condition);
+    Inserted inserted;
     retention::RowShape *shape = nullptr;
     while (reader.next(row)) {
         pg::guarded([&] { parse_row(parser, &row); });
+        if (!filter.passes())
+            continue;
+        if (!condition.empty())
+            pg::guarded(
+                [&] { retention::add_row(&inserted.wanted, parser->shape, parser->values, parser->nulls); });
         for (std::size_t n = 0; n < insertion.columns.size(); ++n) {
             values[n] = parser->values[insertion.columns[n]];
             nulls[n] = parser->nulls[insertion.columns[n]] ? 'n' : ' ';
         }
         const pg::Rows returned = insert.run(values.data(), nulls.c_str());
         if (!returned.empty())
-            pg::guarded([&] { add_returned(&total, shape, returned.descriptor(), returned.tuple(0)); });
+            pg::guarded(
+                [&] { add_returned(&inserted.total, shape, returned.descriptor(), returned.tuple(0)); });
     }
-    return total;
+    return inserted;
 }
 
-// As the owner, who has locked the table.
-std::int64_t fill(pg::Spi &spi, Oid relid, const ListedFile &file)
+// As the owner, who has locked the table. With a condition, the rows that meet it.
+std::int64_t fill(pg::Spi &spi, Oid relid, const ListedFile &file, const std::string &condition = {})
 {
     const Descriptor directory = open_archive_directory();
     const TextScope text;
     FileReader reader(directory.get(), file.name);
-    const retention::RowTotal total = insert_rows(spi, relid, reader);
-    if (!retention::same_rows(total, file.total))
+    const Inserted inserted = insert_rows(spi, relid, reader, condition);
+    const retention::RowTotal &total = inserted.total,
+                              wanted = condition.empty() ? file.total : inserted.wanted;
+    if (!retention::same_rows(total, wanted))
         pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                  pg::qualified_name(relid) + " did not take the rows of the file as they were",
-                 std::to_string(file.total.rows) + " rows with digest " + hex_of(file.total.digest) +
+                 std::to_string(wanted.rows) + " rows with digest " + hex_of(wanted.digest) +
                      " are in the file, " + std::to_string(total.rows) + " with digest " +
                      hex_of(total.digest) + " were inserted.",
                  "Look for other types, triggers, and generated columns. Nothing was restored.");
@@ -125,14 +170,45 @@ std::int64_t fill(pg::Spi &spi, Oid relid, const ListedFile &file)
 
 } // namespace
 
-std::int64_t restore_into(pg::Spi &spi, const Entry &entry, Oid relid)
+std::int64_t restore_into(pg::Spi &spi, const Entry &entry, Oid relid, const std::string &text)
 {
     const pg::OwnedTable into = require_target(spi, relid);
+    const std::string condition = text.empty() ? text : retention::compile_condition(into, text);
     const ListedFile file = require_file(spi, entry);
     require_intact(file);
     pg::lock_owned(into, RowExclusiveLock);
     pg::OwnerScope owner(into.owner);
-    return fill(spi, relid, file);
+    return fill(spi, relid, file, condition);
+}
+
+namespace
+{
+
+// As the owner.
+Oid make_table(pg::Spi &spi, const Entry &entry, Oid archive, const char *kind)
+{
+    spi.run(std::string("CREATE ") + kind + "TABLE " + entry.leaf + " () INHERITS (" +
+            pg::qualified_name(archive) + ")");
+    const Oid relid = relation_named(spi, entry.leaf);
+    pg::undo_default_privileges(spi, relid);
+    return relid;
+}
+
+} // namespace
+
+Oid stage_table(pg::Spi &spi, const Entry &entry, const ListedFile &file)
+{
+    const Oid parent = relation_named(spi, entry.target);
+    if (!OidIsValid(parent))
+        pg::fail(ERRCODE_UNDEFINED_TABLE, "archive " + entry.target + " does not exist",
+                 "File \"" + file.name + "\" is a part of it.",
+                 "Make it again, with the columns of the relation.");
+    const pg::OwnedTable archive = pg::require_owner(parent);
+    require_intact(file);
+    pg::OwnerScope owner(archive.owner);
+    const Oid relid = make_table(spi, entry, archive.relid, "UNLOGGED ");
+    fill(spi, relid, file);
+    return relid;
 }
 
 std::int64_t restore_table(pg::Spi &spi, const Entry &entry)
@@ -147,10 +223,7 @@ std::int64_t restore_table(pg::Spi &spi, const Entry &entry)
     std::int64_t rows = 0;
     {
         pg::OwnerScope owner(archive.owner);
-        spi.run("CREATE TABLE " + entry.leaf + " () INHERITS (" + pg::qualified_name(archive.relid) + ")");
-        const Oid relid = relation_named(spi, entry.leaf);
-        pg::undo_default_privileges(spi, relid);
-        rows = fill(spi, relid, file);
+        rows = fill(spi, make_table(spi, entry, archive.relid, ""), file);
     }
     pg::CatalogScope scope;
     spi.run("UPDATE privacy_scan.archive_file_ledger SET removed_at = NULL, recalled_at = clock_timestamp(),"

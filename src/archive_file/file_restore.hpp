@@ -10,10 +10,14 @@ namespace privacy_scan::archive_file
 // before, the rows with their digest after. Returns their number. Errors: 0A000 another encoding, 42501,
 // 42703 a column is missing, 42809 no table, 55000 rows that the table did not take as they were, or an
 // archive, 55P03, 58P01 file missing, XX001 file damaged, and those of the table.
-std::int64_t restore_into(pg::Spi &spi, const Entry &entry, Oid relid);
+std::int64_t restore_into(pg::Spi &spi, const Entry &entry, Oid relid, const std::string &condition);
 
 // As the archive's table that it was, which stays until the file is confirmed again. Errors: also 55000 where
 // the table is there, 42P07 where another has its name.
 std::int64_t restore_table(pg::Spi &spi, const Entry &entry);
+
+// The same for this transaction alone, which drops the table before its end: it isn't logged, and nobody else
+// sees it. The ledger isn't touched.
+Oid stage_table(pg::Spi &spi, const Entry &entry, const ListedFile &file);
 
 } // namespace privacy_scan::archive_file

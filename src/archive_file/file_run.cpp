@@ -4,6 +4,7 @@
 #include "archive_file/file_run.hpp"
 
 #include "archive_file/archive_export.hpp"
+#include "archive_file/file_trash.hpp"
 #include "pg/subxact.hpp"
 #include "retention/archive_check.hpp"
 #include "retention/archive_window.hpp"
@@ -51,6 +52,7 @@ FileRun::FileRun(pg::Spi &spi, Oid root) : root_(root)
 
 void FileRun::find_work(pg::Spi &spi)
 {
+    empty_trash(spi);
     retention::close_windows(spi, root_);
     for (const std::int64_t id : tables_of(spi, root_)) {
         const Entry entry = require_entry(spi, id);

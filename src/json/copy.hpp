@@ -40,17 +40,20 @@ inline void copy_short(std::uint8_t *to, const std::uint8_t *from, std::size_t l
     }
 }
 
-// Writes `length` bytes at `to` that repeat those `distance` bytes before; up to 15 more may be scribbled on.
+constexpr std::size_t match_overrun = 47;
+
+// Writes `length` bytes at `to` that repeat those `distance` bytes before; up to match_overrun more may be
+// scribbled on: most matches are short, and three blocks cost less than a mispredicted branch.
 inline void copy_match(std::uint8_t *to, std::size_t distance, std::size_t length)
 {
     std::uint8_t *const end = to + length;
     const std::uint8_t *from = to - distance;
     if (distance >= 16) {
-        do {
-            copy_block<Block16>(to, from);
-            to += 16;
-            from += 16;
-        } while (to < end);
+        copy_block<Block16>(to, from);
+        copy_block<Block16>(to + 16, from + 16);
+        copy_block<Block16>(to + 32, from + 32);
+        for (std::size_t done = 48; done < length; done += 16)
+            copy_block<Block16>(to + done, from + done);
         return;
     }
     // A pattern shorter than a block. What is written doubles what can be taken at once.

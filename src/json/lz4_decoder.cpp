@@ -19,7 +19,7 @@ namespace
 constexpr std::uint32_t least_match = 4;
 constexpr std::uint32_t longest = 15; // in a token: more follows
 
-static_assert(decoder_slack >= 64, "copies are made by 16 and 32 bytes");
+static_assert(decoder_slack >= match_overrun + 17, "copies are made by 16 and 32 bytes");
 
 class Sequences
 {

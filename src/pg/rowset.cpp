@@ -2,6 +2,7 @@
 #include "pg/rowset.hpp"
 
 extern "C" {
+#include <access/htup_details.h>
 #include <access/tupdesc.h>
 #include <nodes/execnodes.h>
 #include <utils/builtins.h>
@@ -79,6 +80,66 @@ void RowSink::put(const std::vector<Cell> &cells)
     }
     auto *flags = reinterpret_cast<bool *>(nulls.data());
     guarded([&] { tuplestore_putvalues(store_, desc_, values.data(), flags); });
+}
+
+namespace
+{
+
+// A row's values, those of dropped columns being NULL. Red.
+struct RowCopy {
+    TupleDesc from, to;
+    Datum *came, *values;
+    bool *came_null, *nulls;
+};
+
+RowCopy make_copy(TupleDesc from, TupleDesc to)
+{
+    auto array = [](int natts, std::size_t size) {
+        return palloc0(size * (static_cast<std::size_t>(natts) + 1));
+    };
+    return {from,
+            to,
+            static_cast<Datum *>(array(from->natts, sizeof(Datum))),
+            static_cast<Datum *>(array(to->natts, sizeof(Datum))),
+            static_cast<bool *>(array(from->natts, sizeof(bool))),
+            static_cast<bool *>(array(to->natts, sizeof(bool)))};
+}
+
+void copy_row(const RowCopy &copy, HeapTuple row)
+{
+    heap_deform_tuple(row, copy.from, copy.came, copy.came_null);
+    int next = 0;
+    for (int i = 0; i < copy.to->natts; ++i) {
+        copy.nulls[i] = TupleDescAttr(copy.to, i)->attisdropped || copy.came_null[next];
+        if (!TupleDescAttr(copy.to, i)->attisdropped)
+            copy.values[i] = copy.came[next++];
+    }
+}
+
+void require_same_columns(TupleDesc from, TupleDesc to)
+{
+    int next = 0;
+    for (int i = 0; i < to->natts; ++i)
+        if (!TupleDescAttr(to, i)->attisdropped &&
+            (next == from->natts || TupleDescAttr(from, next++)->atttypid != TupleDescAttr(to, i)->atttypid))
+            ereport(ERROR,
+                    (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("the relation's columns have changed")));
+    if (next != from->natts)
+        ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("the relation's columns have changed")));
+}
+
+} // namespace
+
+void RowSink::put_rows(TupleDesc desc, HeapTuple *rows, std::size_t count)
+{
+    guarded([&] {
+        require_same_columns(desc, desc_);
+        const RowCopy copy = make_copy(desc, desc_);
+        for (std::size_t i = 0; i < count; ++i) {
+            copy_row(copy, rows[i]);
+            tuplestore_putvalues(store_, desc_, copy.values, copy.nulls);
+        }
+    });
 }
 
 } // namespace privacy_scan::pg

@@ -36,6 +36,9 @@ class RowSink
 
     void put(const std::vector<Cell> &cells);
 
+    // Rows of a query whose columns are the result's, in their order, but for those that were dropped.
+    void put_rows(TupleDesc desc, HeapTuple *rows, std::size_t count);
+
   private:
     TupleDesc desc_;
     Tuplestorestate *store_;

@@ -55,6 +55,7 @@ class Rows
 
     TupleDesc descriptor() const { return table_->tupdesc; }
     HeapTuple tuple(std::size_t row) const { return table_->vals[row]; }
+    HeapTuple *tuples() const { return table_->vals; }
     Oid type(int column) const { return SPI_gettypeid(table_->tupdesc, column); }
     bool is_null(std::size_t row, int column) const;
     Datum datum(std::size_t row, int column) const;

@@ -51,6 +51,15 @@ COMMENT ON TABLE privacy_scan.archive_file_ledger IS
     'The archive files, one row a table of an archive that was exported. Read privacy_scan.archive_files instead. removed_at: when the table went; recalled_at: when restore_file() brought it back.';
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_file_ledger', '');
 
+CREATE TABLE privacy_scan.archive_file_trash (
+    file  text        PRIMARY KEY,
+    xact  text        NOT NULL DEFAULT pg_current_xact_id()::text,
+    since timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE privacy_scan.archive_file_trash IS
+    'Files that an erasure replaced and removes once it has committed; a row that stays was left by a crash, and the next call removes its file.';
+SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_file_trash', '');
+
 CREATE VIEW privacy_scan.archives WITH (security_barrier) AS
 SELECT a.id, a.archived_at, a.root_name AS root, a.source AS relation, a.target AS archive, a.rows, a.bytes, a.digest,
        a.key_from, a.key_to, a.cutoff, nullif(a.leaf, '') AS leaf, a.action,
@@ -64,7 +73,7 @@ LEFT JOIN privacy_scan.archive_file_ledger f ON f.target = a.target AND f.leaf =
 LEFT JOIN pg_class r ON r.oid = a.relation
 WHERE pg_has_role(coalesce(r.relowner, 10::oid), 'USAGE') OR has_table_privilege(r.oid, 'SELECT');
 COMMENT ON VIEW privacy_scan.archives IS
-    'The ledger: what was archived, or restored, when, one row a relation and batch: rows, logical bytes, range of the root''s keys, digest at the source, which was equal to that of what was inserted; leaf: the partition that went whole, as it is called in the archive; state: what verify_archive() found last, since when, and when it looked; file: its file, place: table, file, or both.';
+    'The ledger: what was archived, restored or erased (action), when, one row a relation and batch: rows, logical bytes, range of the root''s keys, digest at the source, which was equal to that of what was inserted; leaf: the partition that went whole, as it is called in the archive; state: what verify_archive() found last, since when, and when it looked; file: its file, place: table, file, or both.';
 GRANT SELECT ON privacy_scan.archives TO PUBLIC;
 
 CREATE FUNCTION privacy_scan.restore_archive(root regclass, ids text[])
@@ -82,3 +91,19 @@ AS 'MODULE_PATHNAME', 'ps_restore_archive';
 COMMENT ON FUNCTION privacy_scan.restore_archive(regclass, text) IS
     'Moves the archived families whose root meets the condition back into the live relations, parents first, digests compared, in the caller''s transaction; one row a relation.';
 REVOKE EXECUTE ON FUNCTION privacy_scan.restore_archive(regclass, text) FROM PUBLIC;
+
+CREATE FUNCTION privacy_scan.archived_rows(base anyelement, condition text DEFAULT NULL)
+RETURNS SETOF anyelement
+LANGUAGE c STABLE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_archived_rows';
+COMMENT ON FUNCTION privacy_scan.archived_rows(anyelement, text) IS
+    'Live rows and those of table archives as one, each once, with the caller''s rights: SELECT * FROM privacy_scan.archived_rows(NULL::"Evidence", ''"scanId" = $$x$$''). Archives in files are not read; a NOTICE counts them.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.archived_rows(anyelement, text) FROM PUBLIC;
+
+CREATE FUNCTION privacy_scan.archived_rows_query(relation regclass, condition text DEFAULT NULL)
+RETURNS text
+LANGUAGE c STABLE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_archived_rows_query';
+COMMENT ON FUNCTION privacy_scan.archived_rows_query(regclass, text) IS
+    'The query that archived_rows() runs at this moment, for EXPLAIN or a view of yours.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.archived_rows_query(regclass, text) FROM PUBLIC;

@@ -56,7 +56,7 @@ struct Expected {
 Expected read_ledger(pg::Spi &spi, const std::string &target, const std::string &leaf)
 {
     pg::CatalogScope scope;
-    pg::Rows rows = spi.run("SELECT rows, digest, action = 'restore' FROM privacy_scan.archive_ledger"
+    pg::Rows rows = spi.run("SELECT rows, digest, action <> 'archive' FROM privacy_scan.archive_ledger"
                             " WHERE target = $1 AND leaf = $2",
                             {pg::text_param(target), pg::text_param(leaf)});
     Expected expected;

@@ -56,7 +56,7 @@ Node *parse_expression(const char *sql)
     }
     ereport(
         ERROR,
-        (errcode(ERRCODE_SYNTAX_ERROR), errmsg("retention condition is not a single expression"),
+        (errcode(ERRCODE_SYNTAX_ERROR), errmsg("condition is not a single expression"),
          errhint(
              "Give a boolean expression over the root's columns, such as status IN ('done', 'failed').")));
     pg_unreachable();
@@ -71,15 +71,28 @@ Node *analyze(Oid relid, const char *sql)
         addRangeTableEntryForRelation(state, rel, AccessShareLock, nullptr, false, true);
     addNSItemToQuery(state, item, true, true, true);
     Node *expression = transformExpr(state, parse_expression(sql), EXPR_KIND_CHECK_CONSTRAINT);
-    expression = coerce_to_boolean(state, expression, "retention condition");
+    expression = coerce_to_boolean(state, expression, "condition");
     assign_expr_collations(state, expression);
     table_close(rel, NoLock);
     if (contain_volatile_functions(expression))
-        ereport(ERROR, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-                        errmsg("retention condition uses a volatile function"),
-                        errdetail("It would choose other rows each time it is asked.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_OBJECT_DEFINITION), errmsg("condition uses a volatile function"),
+                 errdetail("It would choose other rows each time it is asked.")));
     free_parsestate(state);
     return expression;
+}
+
+} // namespace
+
+namespace
+{
+
+std::string deparse(Oid relid, Node *expression)
+{
+    pg::CatalogScope pinned_search_path; // so that the text names every schema but pg_catalog
+    return pg::guarded([=]() -> const char * {
+        return deparse_expression(expression, deparse_context_for("t", relid), true, false);
+    });
 }
 
 } // namespace
@@ -95,10 +108,14 @@ std::string compile_condition(const pg::OwnedTable &root, const std::string &con
         pg::RoleScope owner(root.owner, SECURITY_RESTRICTED_OPERATION);
         expression = pg::guarded([=] { return analyze(relid, text); });
     }
-    pg::CatalogScope pinned_search_path; // so that the text names every schema but pg_catalog
-    return pg::guarded([=]() -> const char * {
-        return deparse_expression(expression, deparse_context_for("t", relid), true, false);
-    });
+    return deparse(relid, expression);
+}
+
+std::string compile_condition_as_caller(Oid relid, const std::string &condition)
+{
+    const std::string sql = "SELECT " + condition;
+    const char *text = sql.c_str();
+    return deparse(relid, pg::guarded([=] { return analyze(relid, text); }));
 }
 
 } // namespace privacy_scan::retention

@@ -13,4 +13,8 @@ namespace privacy_scan::retention
 // volatile function.
 std::string compile_condition(const pg::OwnedTable &root, const std::string &condition);
 
+// The same over the columns of any relation, with the caller's rights throughout: for what the caller alone
+// runs.
+std::string compile_condition_as_caller(Oid relid, const std::string &condition);
+
 } // namespace privacy_scan::retention

@@ -194,4 +194,24 @@ bool delete_policy(pg::Spi &spi, Oid root)
                .affected() > 0;
 }
 
+std::string comparable_key(const Policy &policy)
+{
+    const Oid root = policy.root;
+    const char *name = policy.key.c_str();
+    switch (pg::guarded([=] { return get_atttype(root, get_attnum(root, name)); })) {
+    case TIMESTAMPOID:
+        return "timestamp";
+    case TIMESTAMPTZOID:
+        return "timestamptz";
+    case DATEOID:
+        return "date";
+    case INT8OID:
+        return "bigint";
+    case UUIDOID:
+        return "uuid";
+    default:
+        return {};
+    }
+}
+
 } // namespace privacy_scan::retention

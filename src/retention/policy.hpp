@@ -41,4 +41,8 @@ std::vector<Oid> roots_with_policy(pg::Spi &spi); // those that the caller owns,
 void store_policy(pg::Spi &spi, const Policy &policy);
 bool delete_policy(pg::Spi &spi, Oid root);
 
+// The type of the root's key, where its values' order is the same everywhere: as the ledger writes them, they
+// can be compared. Otherwise empty.
+std::string comparable_key(const Policy &policy);
+
 } // namespace privacy_scan::retention

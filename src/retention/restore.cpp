@@ -74,28 +74,6 @@ Columns columns_of(pg::Spi &spi, Oid relid)
     return columns;
 }
 
-// The type of the root's key, where its values' order is the same everywhere: as the ledger writes them, they
-// can be compared. Otherwise empty.
-std::string comparable_key(const Policy &policy)
-{
-    const Oid root = policy.root;
-    const char *name = policy.key.c_str();
-    switch (pg::guarded([=] { return get_atttype(root, get_attnum(root, name)); })) {
-    case TIMESTAMPOID:
-        return "timestamp";
-    case TIMESTAMPTZOID:
-        return "timestamptz";
-    case DATEOID:
-        return "date";
-    case INT8OID:
-        return "bigint";
-    case UUIDOID:
-        return "uuid";
-    default:
-        return {};
-    }
-}
-
 // Ids of what a member's archive has as files alone, as a list; with rows picked, of their roots' keys.
 std::string archives_in_files(pg::Spi &spi, const Archived &family, const Picked &picked, std::size_t i)
 {
@@ -108,7 +86,7 @@ std::string archives_in_files(pg::Spi &spi, const Archived &family, const Picked
     return spi
         .run("SELECT string_agg(DISTINCT f.id::text, ', ') FROM privacy_scan.archive_file_ledger f"
              " JOIN privacy_scan.archive_ledger a ON a.target = f.target AND a.leaf = f.leaf"
-             " WHERE f.target = $1 AND f.removed_at IS NOT NULL AND f.rows > 0 AND (" +
+             " WHERE f.target = $1 AND f.removed_at IS NOT NULL AND f.rows > 0 AND a.action = 'archive' AND (" +
                  meets + ")",
              {pg::text_param(family.archives[i].name), pg::text_param(picked.row.text(0, 4)),
               pg::text_param(picked.row.text(0, 5))})

@@ -58,11 +58,11 @@ CREATE TABLE privacy_scan.archive_ledger (
     key_to      text        NOT NULL,
     cutoff      timestamptz NOT NULL,
     leaf        text        NOT NULL DEFAULT '',
-    action      text        NOT NULL DEFAULT 'archive' CHECK (action IN ('archive', 'restore')),
+    action      text        NOT NULL DEFAULT 'archive' CHECK (action IN ('archive', 'restore', 'erase')),
     bounds      text        NOT NULL DEFAULT ''
 );
 COMMENT ON TABLE privacy_scan.archive_ledger IS
-    'What was archived, or restored, one row a relation and batch, written in the transaction that moved the rows. Read privacy_scan.archives instead.';
+    'What was archived, restored or erased, one row a relation and batch, written in the transaction that moved the rows. What was erased has no range of keys. Read privacy_scan.archives instead.';
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_ledger', '');
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_ledger_id_seq', '');
 

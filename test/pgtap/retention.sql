@@ -4,7 +4,7 @@ SET LOCAL client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS privacy_scan;
 SET LOCAL search_path = public, pg_catalog;
-SELECT plan(63);
+SELECT plan(64);
 DO $$ BEGIN PERFORM privacy_scan.health(); END $$; -- loads the library, which defines the settings
 
 -- Objects.
@@ -29,9 +29,11 @@ SELECT set_eq('SELECT signature FROM routines', ARRAY[
   'privacy_scan.export_archive(bigint)',
   'privacy_scan.confirm_archive(bigint,text)',
   'privacy_scan.export_archives(regclass)',
-  'privacy_scan.restore_file(bigint,regclass)',
+  'privacy_scan.restore_file(bigint,regclass,text)',
   'privacy_scan.restore_archive(regclass,text[])',
   'privacy_scan.restore_archive(regclass,text)',
+  'privacy_scan.archived_rows(anyelement,text)',
+  'privacy_scan.archived_rows_query(regclass,text)',
   'privacy_scan.row_digest(record)',
   'privacy_scan.row_digest_add(internal,record)',
   'privacy_scan.row_digest_result(internal)',
@@ -40,7 +42,8 @@ SELECT set_eq('SELECT signature FROM routines', ARRAY[
   'privacy_scan.row_digest_deserialize(bytea,internal)'], 'the routines are the ones that were reviewed');
 SELECT is_empty($$SELECT signature FROM routines WHERE obj_description(oid, 'pg_proc') IS NULL$$, 'each routine has a comment');
 SELECT is_empty($$SELECT signature FROM routines WHERE prosecdef$$, 'none is SECURITY DEFINER');
-SELECT is_empty($$SELECT signature FROM routines WHERE proname !~ 'digest' AND (provolatile <> 'v' OR proparallel <> 'u')$$, 'what works on relations is VOLATILE and PARALLEL UNSAFE');
+SELECT is_empty($$SELECT signature FROM routines WHERE proname !~ 'digest|archived_rows' AND (provolatile <> 'v' OR proparallel <> 'u')$$, 'what works on relations is VOLATILE and PARALLEL UNSAFE');
+SELECT is_empty($$SELECT signature FROM routines WHERE proname ~ 'archived_rows' AND (provolatile <> 's' OR proparallel <> 'u')$$, 'what reads them is STABLE: one snapshot with the query around it');
 SELECT is_empty($$SELECT signature FROM routines WHERE proname ~ 'digest' AND (provolatile <> 'i' OR proparallel <> 's')$$, 'the digest is IMMUTABLE and PARALLEL SAFE');
 SELECT is_empty($$SELECT signature FROM routines, aclexplode(coalesce(proacl, acldefault('f', proowner))) a WHERE a.grantee = 0 AND proname !~ 'digest'$$,
   'PUBLIC executes nothing but the digest');

@@ -44,6 +44,8 @@ std::int64_t units_shown(Unit unit, Seconds local)
     const std::int64_t day = floor_div(local, 86400);
     const std::int64_t year = date.tm_year + 1900;
     switch (unit) {
+    case Unit::minute:
+        return floor_div(local, 60);
     case Unit::hour:
         return floor_div(local, 3600);
     case Unit::day:
@@ -65,6 +67,8 @@ Seconds start_of_unit(Unit unit, std::int64_t number)
 {
     const int value = static_cast<int>(number);
     switch (unit) {
+    case Unit::minute:
+        return number * 60;
     case Unit::hour:
         return number * 3600;
     case Unit::day:
@@ -94,6 +98,8 @@ Seconds start_of(Step step, std::int64_t index)
 std::string expected_suffix(Unit unit, const std::tm &shown)
 {
     switch (unit) {
+    case Unit::minute:
+        return format_time("_%Y_%m_%d_h%H%M", shown);
     case Unit::hour:
         return format_time("_%Y_%m_%d_h%H", shown);
     case Unit::day:
@@ -236,14 +242,14 @@ TEST_P(TimeGridInZone, HoursIgnoreTheZone)
     }
 }
 
-// Around each change of the clock, hour by hour, as that is where they could go wrong.
-TEST_P(TimeGridInZone, HoursAroundChanges)
+// Around each change of the clock, cell by cell, as that is where they could go wrong.
+TEST_P(TimeGridInZone, HoursAndMinutesAroundChanges)
 {
     const LibcZone &zone = libc_zone(GetParam());
     const LibcZone &utc = libc_zone("UTC");
     for (Seconds change : zone.changes_within(first_second(), end_second())) {
-        for (std::int64_t count : {1, 2, 5, 6}) {
-            const Step step = {Unit::hour, count};
+        for (Step step : {Step{Unit::minute, 1}, Step{Unit::minute, 7}, Step{Unit::minute, 15}, Step{Unit::hour, 1},
+                          Step{Unit::hour, 2}, Step{Unit::hour, 5}, Step{Unit::hour, 6}}) {
             ASSERT_NO_FATAL_FAILURE(
                 prove_grid(utc, step, TimeGrid(step, zone), change - 3 * 3600, change + 3 * 3600));
         }

@@ -1,0 +1,76 @@
+// The SQL functions that erase.
+#include "pg/postgres.hpp"
+
+#include "erase/erase_run.hpp"
+#include "pg/arguments.hpp"
+#include "pg/entry.hpp"
+#include "pg/rowset.hpp"
+#include "pg/standby.hpp"
+#include "retention/condition.hpp"
+#include "retention/hold.hpp"
+
+using namespace privacy_scan;
+using namespace privacy_scan::erase;
+
+namespace
+{
+
+std::string reason_argument(const pg::Arguments &args, int n)
+{
+    std::string reason = args.text(n, "reason");
+    if (reason.find_first_not_of(' ') == std::string::npos)
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"reason\" is empty", {},
+                 "Say why the rows are erased, such as the number of a request, but not about whom.");
+    return reason;
+}
+
+std::string detail_of(const Erasure &erasure, const Erased &part, bool dry_run)
+{
+    if (part.rows == 0)
+        return "no such rows";
+    if (dry_run)
+        return "would be erased";
+    return "entered as erasure " + std::to_string(erasure.id);
+}
+
+Datum erase_where(FunctionCallInfo fcinfo,
+                  const std::function<std::string(pg::Spi &, const pg::OwnedTable &)> &condition)
+{
+    pg::Arguments args(fcinfo);
+    const pg::OwnedTable root = pg::require_owner(args.relation(0, "root"));
+    const std::string reason = reason_argument(args, 2);
+    const bool dry_run = DatumGetBool(args.required(3, "dry_run"));
+    pg::RowSink sink(fcinfo);
+    pg::Spi spi;
+    const std::string compiled = retention::compile_condition(root, condition(spi, root));
+    const Erasure erasure = erase_families(spi, root.relid, compiled, reason, dry_run);
+    for (const Erased &part : erasure.parts)
+        sink.put({pg::cell(part.place), pg::cell_oid(part.relid), pg::cell(part.archive), pg::cell(part.file),
+                  pg::cell(part.rows), pg::cell(part.bytes), pg::cell(dry_run ? "would erase" : "erase"),
+                  pg::cell(detail_of(erasure, part, dry_run))});
+    return Datum(0);
+}
+
+} // namespace
+
+// privacy_scan.erase(root regclass, condition text, reason text, dry_run boolean) returns rows: the families
+// whose root meets the condition, written as a policy's, go from the live relations, from table archives and
+// from files, children before parents, in the caller's transaction; a row for each relation and place. With
+// dry_run, the default, the same rows, and nothing has changed. Entered in privacy_scan.erasures. VOLATILE.
+// Errors: 22004, 22023 reason, 25001, 25006, 42501 not the owner, 55000 held, 55P03, 58P01 and XX001 a file
+// that is missing or damaged, and for the condition those of set_retention().
+PS_WRITING_FUNCTION(ps_erase)
+{
+    return erase_where(fcinfo, [&](pg::Spi &, const pg::OwnedTable &) {
+        return pg::Arguments(fcinfo).text(1, "condition");
+    });
+}
+
+// privacy_scan.erase(root regclass, ids text[], reason text, dry_run boolean) returns rows: the same for the
+// roots with these ids, as hold() takes them.
+PS_WRITING_FUNCTION(ps_erase_ids)
+{
+    return erase_where(fcinfo, [&](pg::Spi &spi, const pg::OwnedTable &root) {
+        return retention::condition_of_ids(spi, root, pg::Arguments(fcinfo).required(1, "ids"));
+    });
+}

@@ -1,0 +1,176 @@
+// See erase_files.hpp.
+#include "pg/postgres.hpp"
+
+#include "erase/erase_files.hpp"
+
+#include "archive_file/archive_export.hpp"
+#include "archive_file/file_check.hpp"
+#include "archive_file/file_restore.hpp"
+#include "pg/ident.hpp"
+#include "pg/subxact.hpp"
+#include "retention/archive_check.hpp"
+
+namespace privacy_scan::erase
+{
+
+std::vector<archive_file::Entry> file_entries(pg::Spi &spi, const Places &places, std::size_t member,
+                                              const KeyRange &range)
+{
+    const std::string meets = range.type.empty()
+                                  ? "true OR $2 = $3"
+                                  : "a.key_from::" + range.type + " <= $3::" + range.type +
+                                        " AND a.key_to::" + range.type + " >= $2::" + range.type;
+    std::vector<std::int64_t> ids;
+    {
+        pg::CatalogScope scope;
+        pg::Rows rows =
+            spi.run("SELECT min(a.id) FROM privacy_scan.archive_ledger a"
+                    " JOIN privacy_scan.archive_file_ledger f ON f.target = a.target AND f.leaf = a.leaf"
+                    " WHERE a.relation = $1 AND a.action = 'archive' AND f.removed_at IS NOT NULL"
+                    "  AND f.rows > 0 AND (" +
+                        meets + ") GROUP BY a.target, a.leaf ORDER BY 1",
+                    {pg::regclass_param(places.family.members[member].table.relid),
+                     pg::text_or_null(range.least), pg::text_or_null(range.greatest)});
+        for (std::size_t row = 0; row < rows.size(); ++row)
+            ids.push_back(rows.int8(row, 1));
+    }
+    std::vector<archive_file::Entry> entries;
+    for (const std::int64_t id : ids)
+        entries.push_back(archive_file::require_entry(spi, id));
+    return entries;
+}
+
+namespace
+{
+
+// Whole numbers, uuids, and text of which only the same bytes are equal.
+bool is_equal_as_text(pg::Spi &spi, Oid child, Oid parent, const retention::Link::Column &pair)
+{
+    pg::CatalogScope scope;
+    return spi
+        .run("SELECT count(kind) = 2 AND count(DISTINCT kind) = 1 FROM (SELECT CASE"
+             "  WHEN a.atttypid IN (20, 21, 23) THEN 'number' WHEN a.atttypid = 2950 THEN 'uuid'"
+             "  WHEN a.atttypid IN (25, 1043) AND c.collisdeterministic THEN 'text' END AS kind"
+             " FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation"
+             " WHERE (a.attrelid = $1 AND a.attname = $2) OR (a.attrelid = $3 AND a.attname = $4)) AS k",
+             {pg::oid_param(child), pg::text_param(pair.child), pg::oid_param(parent),
+              pg::text_param(pair.parent)})
+        .boolean(0, 1);
+}
+
+archive_file::WantedColumn wanted_column(pg::Spi &spi, Oid owner, const std::string &name,
+                                         const pg::Param &keys)
+{
+    pg::OwnerScope scope(owner);
+    archive_file::WantedColumn wanted{name, {}};
+    pg::Rows rows = spi.run("SELECT DISTINCT x::text FROM unnest($1) AS x WHERE x IS NOT NULL", {keys});
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        wanted.values.insert(rows.text(row, 1));
+    return wanted;
+}
+
+} // namespace
+
+std::vector<archive_file::WantedColumn> wanted_columns(pg::Spi &spi, const Places &places, std::size_t member,
+                                                       const KeyParam &keys)
+{
+    std::vector<archive_file::WantedColumn> wanted;
+    const retention::Member &child = places.family.members[member];
+    for (const retention::Link &link : child.links) {
+        const retention::Member &parent = places.family.members[link.parent];
+        const retention::Link::Column &pair = link.columns.front();
+        if (link.columns.size() > 1 || !is_equal_as_text(spi, child.table.relid, parent.table.relid, pair))
+            return {};
+        wanted.push_back(wanted_column(spi, child.table.owner, pair.child, keys(link.parent, pair.parent)));
+    }
+    return wanted;
+}
+
+bool may_hold(pg::Spi &spi, const archive_file::Entry &entry,
+              const std::vector<archive_file::WantedColumn> &wanted)
+{
+    if (wanted.empty())
+        return true;
+    bool holds = false;
+    archive_file::with_sql_errors([&] {
+        const archive_file::ListedFile file = archive_file::require_file(spi, entry);
+        archive_file::require_intact(file);
+        holds = archive_file::holds_any(file, wanted);
+    });
+    return holds;
+}
+
+bool stage(pg::Spi &spi, const archive_file::Entry &entry, Oid owner,
+           const std::function<bool(Oid)> &holds_rows)
+{
+    bool is_kept = false;
+    pg::Subtransaction trial; // rolled back, the table's storage is free at once
+    archive_file::with_sql_errors([&] {
+        const Oid relid = archive_file::stage_table(spi, entry, archive_file::require_file(spi, entry));
+        pg::OwnerScope scope(owner);
+        is_kept = holds_rows(relid);
+    });
+    if (is_kept)
+        trial.commit();
+    else
+        trial.rollback();
+    return is_kept;
+}
+
+std::string follow_in_file(pg::Spi &spi, const archive_file::Entry &entry, Oid owner, bool is_staged)
+{
+    if (entry.leaf.empty())
+        return {};
+    archive_file::Exported exported;
+    archive_file::with_sql_errors([&] {
+        if (archive_file::find_file(spi, entry))
+            exported = archive_file::rewrite_entry(spi, entry);
+    });
+    if (is_staged) {
+        pg::OwnerScope scope(owner);
+        spi.run("DROP TABLE " + entry.leaf);
+    }
+    return exported.file;
+}
+
+namespace
+{
+
+std::vector<std::int64_t> entries_of(pg::Spi &spi, const Places &places)
+{
+    std::vector<std::int64_t> ids;
+    for (const retention::Member &member : places.family.members) {
+        pg::CatalogScope scope;
+        pg::Rows rows =
+            spi.run("SELECT min(id) FROM privacy_scan.archive_ledger WHERE relation = $1 AND leaf <> ''"
+                    " GROUP BY target, leaf ORDER BY 1",
+                    {pg::regclass_param(member.table.relid)});
+        for (std::size_t row = 0; row < rows.size(); ++row)
+            ids.push_back(rows.int8(row, 1));
+    }
+    return ids;
+}
+
+bool is_out_of_date(pg::Spi &spi, const archive_file::Entry &entry)
+{
+    const auto file = archive_file::find_file(spi, entry);
+    return file && !file->is_removed &&
+           !retention::same_rows(file->total, retention::expected_rows(spi, entry.target, entry.leaf));
+}
+
+} // namespace
+
+void refresh_files(pg::Spi &spi, const Places &places)
+{
+    archive_file::with_sql_errors([&] {
+        for (const std::int64_t id : entries_of(spi, places)) {
+            const archive_file::Entry entry = archive_file::require_entry(spi, id);
+            if (is_out_of_date(spi, entry))
+                archive_file::rewrite_entry(spi, entry);
+            else
+                archive_file::trash_leftovers(spi, entry);
+        }
+    });
+}
+
+} // namespace privacy_scan::erase

@@ -1,0 +1,86 @@
+// See erase_ledger.hpp.
+#include "pg/postgres.hpp"
+
+#include "erase/erase_ledger.hpp"
+
+#include "pg/ident.hpp"
+#include "retention/digest.hpp"
+
+namespace privacy_scan::erase
+{
+
+archive_file::Entry note_in_archives(pg::Spi &spi, const retention::Member &root,
+                                     const retention::Member &member, const std::string &target,
+                                     const std::string &leaf, const retention::RowTotal &total)
+{
+    std::int64_t id = 0;
+    {
+        pg::CatalogScope scope;
+        id = spi.run("INSERT INTO privacy_scan.archive_ledger (root, relation, root_name, source, target, "
+                     "rows, bytes,"
+                     " digest, key_from, key_to, cutoff, leaf, action)"
+                     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', '', clock_timestamp(), $9, 'erase') "
+                     "RETURNING id",
+                     {pg::regclass_param(root.table.relid), pg::regclass_param(member.table.relid),
+                      pg::text_param(root.name), pg::text_param(member.name), pg::text_param(target),
+                      pg::int8_param(total.rows), pg::int8_param(total.bytes),
+                      pg::text_param(hex_of(total.digest)), pg::text_param(leaf)})
+                 .int8(0, 1);
+    }
+    return archive_file::require_entry(spi, id);
+}
+
+void blur_keys(pg::Spi &spi, Oid root, const std::string &kind, const pg::Param &keys)
+{
+    const std::string rest = kind == "uuidv7" ? " || '-0000-0000-000000000000'" : ""; // a bound is a prefix
+    pg::CatalogScope scope;
+    spi.run("UPDATE privacy_scan.archive_ledger SET"
+            " key_from = CASE WHEN key_from = ANY ($2) THEN"
+            "  privacy_scan.key_at($3, privacy_scan.key_instant($3, key_from))" +
+                rest +
+                " ELSE key_from END,"
+                " key_to = CASE WHEN key_to = ANY ($2) THEN"
+                "  privacy_scan.key_at($3, privacy_scan.key_instant($3, key_to) + interval '1 second')" +
+                rest + " ELSE key_to END WHERE root = $1 AND (key_from = ANY ($2) OR key_to = ANY ($2))",
+            {pg::regclass_param(root), keys, pg::text_param(kind)});
+}
+
+namespace
+{
+
+// By relation and kind of place.
+void note_counts(pg::Spi &spi, std::int64_t id, const std::vector<Erased> &parts)
+{
+    for (const Erased &part : parts) {
+        const std::string relation = pg::qualified_name(part.relid);
+        pg::CatalogScope scope;
+        if (part.rows > 0)
+            spi.run("INSERT INTO privacy_scan.erasure_counts AS c (erasure, relation, place, rows, bytes)"
+                    " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (erasure, relation, place)"
+                    " DO UPDATE SET rows = c.rows + $4, bytes = c.bytes + $5",
+                    {pg::int8_param(id), pg::text_param(relation), pg::text_param(part.place),
+                     pg::int8_param(part.rows), pg::int8_param(part.bytes)});
+    }
+}
+
+} // namespace
+
+std::int64_t note_erasure(pg::Spi &spi, Oid root, const std::string &reason, std::int64_t roots,
+                          const pg::Param &hashes, const std::vector<Erased> &parts)
+{
+    const std::string caller = pg::role_name(GetUserId()), name = pg::qualified_name(root);
+    std::int64_t id = 0;
+    {
+        pg::CatalogScope scope;
+        id = spi.run("INSERT INTO privacy_scan.erasure_ledger (root, root_name, erased_by, reason, roots, "
+                     "ids_sha256)"
+                     " VALUES ($1, $2, $3, $4, $5, coalesce($6, '{}')) RETURNING id",
+                     {pg::regclass_param(root), pg::text_param(name), pg::text_param(caller),
+                      pg::text_param(reason), pg::int8_param(roots), hashes})
+                 .int8(0, 1);
+    }
+    note_counts(spi, id, parts);
+    return id;
+}
+
+} // namespace privacy_scan::erase

@@ -1,0 +1,24 @@
+// What was erased, in the ledgers: never the content.
+#pragma once
+
+#include "archive_file/archive_entry.hpp"
+#include "erase/erase_run.hpp"
+#include "retention/family.hpp"
+
+namespace privacy_scan::erase
+{
+
+// Takes rows off what the ledger of archives says of an archive's table. Returns the entry.
+archive_file::Entry note_in_archives(pg::Spi &spi, const retention::Member &root,
+                                     const retention::Member &member, const std::string &target,
+                                     const std::string &leaf, const retention::RowTotal &total);
+
+// Where the ledger of archives gives one of these keys (text[]), ids of a kind, as the end of a range, it
+// then gives the bound of their time instead: the range is a little wider, and names nobody who was erased.
+void blur_keys(pg::Spi &spi, Oid root, const std::string &kind, const pg::Param &keys);
+
+// Enters an erasure, in the name of the caller. hashes: of the roots' ids, text[]. Returns its number.
+std::int64_t note_erasure(pg::Spi &spi, Oid root, const std::string &reason, std::int64_t roots,
+                          const pg::Param &hashes, const std::vector<Erased> &parts);
+
+} // namespace privacy_scan::erase

@@ -1,0 +1,36 @@
+// An erasure: families go from wherever they lie, in one transaction.
+#pragma once
+
+#include "pg/owner.hpp"
+#include "pg/spi.hpp"
+
+namespace privacy_scan::erase
+{
+
+// What went, or would, of one relation in one place.
+struct Erased {
+    std::string place; // live, table archive, file
+    Oid relid;         // the live relation
+    std::string archive, file;
+    std::int64_t rows = 0, bytes = 0;
+};
+
+struct Erasure {
+    std::int64_t id = 0; // in the ledger; 0: nothing was entered
+    std::vector<Erased> parts;
+};
+
+// Erases the families of the roots that meet a condition (compiled, over the alias t), children before
+// parents, in the caller's transaction: live rows, those of table archives and those of files, which are
+// written anew. The ledger of archives then says what the archives hold still, that of erasures what went and
+// why. With is_trial all but the files' writing is done and rolled back: the parts are exactly what would go.
+//
+// How nothing is missed: see erase_places.hpp; the roots are locked FOR UPDATE first, so that no child can
+// come, then what is referred to further down; before live rows go, none that refers to them may be left.
+//
+// Errors: 25001 not READ COMMITTED; 55000 where a hold keeps a root, or a trigger a row; 58P01, XX001 a file
+// that is missing or damaged; 55P03; those of lock_places(), and what the relations' constraints say.
+Erasure erase_families(pg::Spi &spi, Oid root, const std::string &condition, const std::string &reason,
+                       bool is_trial);
+
+} // namespace privacy_scan::erase

@@ -1,0 +1,54 @@
+// The statements of an erasure, as text. The rows of a family are found by the keys of their parents,
+// wherever those lie: a child's row goes when it refers to a row that goes, in whichever place.
+#pragma once
+
+#include "erase/erase_places.hpp"
+
+namespace privacy_scan::erase
+{
+
+class EraseSql
+{
+  public:
+    // Must outlive it.
+    explicit EraseSql(const Places &places);
+
+    // Finds the roots that meet the condition, in all places, and locks the live ones. One row: count, hashes
+    // of their ids (text[]), least and greatest key as text (NULL where keys cannot be compared), the keys
+    // (text[]), then the parameters that what follows takes, in their order: $1 tableoids, $2 ctids, the
+    // arrays of the columns that children refer to. `id`: an expression over the alias t, text.
+    std::string pick_roots(const std::string &condition, const std::string &id) const;
+
+    // Of a member that others refer to: its rows that go, the live ones locked; one row: the arrays of the
+    // columns that its children refer to, the next parameters. Empty where there are none.
+    std::string pick_rows(std::size_t member) const;
+
+    // Which of the parameters, from 0, has the values of a member's column.
+    std::size_t parameter(std::size_t member, const std::string &column) const;
+
+    // Counts the rows of a relation (`from`: as a source) that go, as those of a member; of roots those that
+    // meet a condition.
+    std::string count_rows(std::size_t member, const std::string &from) const;
+    std::string count_roots(const std::string &from, const std::string &condition) const;
+
+    // Of the roots that go, those in this place that meet a hold's condition.
+    std::string count_held(const Place &place, const std::string &condition) const;
+
+    // Deletes a member's rows of a place. A row for each relation that they were in: its OID; rows, bytes,
+    // digest.
+    std::string delete_rows(const Place &place) const;
+
+  private:
+    std::string keys(std::size_t member) const;
+    std::string arrays(std::size_t member) const;
+    std::string picked(std::size_t member, const std::string &columns, const std::string &condition) const;
+    std::string number(std::size_t member, const std::string &column) const;
+    std::string through(const retention::Link &link) const;
+    std::string goes(std::size_t member) const;
+    std::string extremes() const;
+
+    const Places &places_;
+    std::vector<std::vector<std::string>> columns_; // by member, unquoted: those that children refer to
+};
+
+} // namespace privacy_scan::erase

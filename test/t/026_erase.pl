@@ -1,0 +1,199 @@
+# Erasure in files: they are written anew without the rows, the old ones go with the commit and not before; damage
+# refuses; a server killed at any moment leaves all of it or nothing, and the next call finishes.
+
+use strict;
+use warnings;
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use PrivacyScanTest;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+my $seed = $ENV{PS_SEED} // time;
+srand($seed);
+note("PS_SEED=$seed");
+
+my $files = PostgreSQL::Test::Utils::tempdir();
+chmod 0700, $files;
+my $node = new_server('main', "privacy_scan.archive_directory = '$files'", 'privacy_scan.retention_whole_rows = 1',
+	'privacy_scan.retention_keep_partitions = 1');
+
+sub sql { return $node->safe_psql('postgres', $_[0]) }
+
+# The error of a statement that must fail.
+sub failure
+{
+	my ($statement) = @_;
+	my ($code, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n$statement");
+	return $code == 0 ? "no error: $out" : $err;
+}
+
+sub names { return join ' ', sort map { s{.*/}{}r } glob "$files/*" }
+sub is_well { return is(sql('SELECT count(*) FROM privacy_scan.check_archives()'), 0, $_[0]) }
+
+# What an erasure did: rows by place and relation, sorted.
+sub erased
+{
+	my ($condition, $dry_run, $before) = @_;
+	$before //= '';
+	return sql(qq{$before SELECT string_agg(concat_ws(' ', place, relation, rows), ', ' ORDER BY place, relation::text) FROM (
+		SELECT place, relation, sum(rows) AS rows FROM privacy_scan.erase('"Scan"', \$\$$condition\$\$, 'request', dry_run => $dry_run) GROUP BY 1, 2) x});
+}
+
+# Scans with three evidences and a note each: two months go whole, the rest in windows.
+sql(q{
+	CREATE TABLE "Scan" (id int PRIMARY KEY, input text NOT NULL, at timestamp(3) NOT NULL);
+	CREATE TABLE "Evidence" (id text, scan int NOT NULL REFERENCES "Scan" ON DELETE CASCADE, at timestamp(3) NOT NULL, details jsonb) PARTITION BY RANGE (at);
+	CREATE TABLE "Note" (id int PRIMARY KEY, scan int NOT NULL REFERENCES "Scan" ON DELETE CASCADE, body text);
+	CREATE INDEX ON "Evidence" (scan);
+	CREATE INDEX ON "Note" (scan);
+	CREATE TABLE "Evidence_1" PARTITION OF "Evidence" FOR VALUES FROM ('2020-01-01') TO ('2020-02-01');
+	CREATE TABLE "Evidence_2" PARTITION OF "Evidence" FOR VALUES FROM ('2020-02-01') TO ('2020-03-01');
+	CREATE TABLE "Evidence_3" PARTITION OF "Evidence" FOR VALUES FROM ('2020-03-01') TO ('2099-01-01');
+	INSERT INTO "Scan" SELECT n, 'site ' || n % 50, timestamp '2020-01-01' + n * interval '1 hour' FROM generate_series(0, 1199) n;
+	INSERT INTO "Scan" SELECT n, 'site ' || n % 50, now() FROM generate_series(2000, 2199) n;
+	INSERT INTO "Evidence" SELECT s.id || '-' || k, s.id, s.at, jsonb_build_object('k', k, 'text', s.input || md5(s.id::text)) FROM "Scan" s, generate_series(1, 3) k;
+	INSERT INTO "Note" SELECT id, id, 'note on ' || input FROM "Scan";
+	VACUUM "Scan", "Evidence", "Note";
+	SELECT privacy_scan.set_retention('"Scan"', '365 days', 'at', archive => 'file');
+	CALL privacy_scan.run_retention('"Scan"', force => true, confirm => true);
+	CALL privacy_scan.export_archives();});
+is(sql('SELECT DISTINCT place FROM privacy_scan.archives'), 'table and file', 'tables and files hold the same');
+
+# Tables that have files: both are written anew.
+my $all = names();
+is(erased(q{input = 'site 7'}, 'true'),
+	'file Evidence 72, file Note 24, file Scan 24, live Evidence 12, live Note 4, live Scan 4, table archive Evidence 72, table archive Note 24, table archive Scan 24' =~ s/(Evidence|Scan|Note)/"$1"/gr,
+	'a dry run counts every copy');
+is(names(), $all, 'and writes no file');
+is(sql('SELECT count(*) FROM privacy_scan.erasures'), 0, 'nor does it enter anything');
+my $planned = erased(q{input = 'site 7'}, 'true');
+is(erased(q{input = 'site 7'}, 'false'), $planned, 'the erasure does what it said');
+is_well('all is well');
+is(scalar(split / /, names()), 8, 'there are as many files as before');
+is(scalar(grep { $all =~ /\Q$_\E/ } split / /, names()), 0, 'none of them is one of before');
+is(sql('SELECT count(*) FROM privacy_scan.archive_file_trash'), 0, 'nothing is left to remove');
+is(sql(q{SELECT count(*) FROM privacy_scan.archived_rows(NULL::"Note") WHERE body LIKE '%site 7'}), 0, 'no row of it is in tables');
+sql('SELECT privacy_scan.confirm_archive(id) FROM privacy_scan.archive_files; CALL privacy_scan.export_archives()');
+is(sql('SELECT DISTINCT place FROM privacy_scan.archives'), 'file', 'the new files take the tables\' place');
+
+# Files alone.
+$all = names();
+$planned = erased(q{input = 'site 8'}, 'true');
+like($planned, qr/^file "Evidence" 72, file "Note" 24, file "Scan" 24, live "Evidence" 12, live "Note" 4, live "Scan" 4$/, 'files alone: they are looked through');
+$node->psql('postgres', q{BEGIN; SELECT * FROM privacy_scan.erase('"Scan"', $$input = 'site 8'$$, 'x', false); ROLLBACK});
+is(names(), $all, 'after a rollback the files are those of before');
+is_well('and all is well');
+sql(q{BEGIN; SAVEPOINT s; SELECT * FROM privacy_scan.erase('"Scan"', $$input = 'site 8'$$, 'x', false); ROLLBACK TO s; SELECT 1; COMMIT});
+is(names(), $all, 'and after one to a savepoint');
+sql(q{BEGIN; SAVEPOINT s; SELECT * FROM privacy_scan.erase('"Scan"', $$input = 'site 8'$$, 'x', false); RELEASE s;
+	SELECT * FROM privacy_scan.erase('"Scan"', $$input = 'site 9'$$, 'x', false); COMMIT});
+is(scalar(split / /, names()), 8, 'two erasures in one transaction leave one version of each file');
+is_well('and all is well');
+is(sql(q{SELECT count(*) FROM privacy_scan.archive_files WHERE confirmed_at IS NULL AND removed_at IS NOT NULL}), 4, 'whose copies are to be made again');
+is(sql(q{SELECT to_regclass('public_archive."Evidence_1"') IS NULL}), 't', 'no table is left');
+sql(q{CREATE TABLE back (LIKE "Note");
+	SELECT privacy_scan.restore_file(id, 'back') FROM privacy_scan.archive_files WHERE archive LIKE '%Note%'});
+is(sql(q{SELECT count(*), count(*) FILTER (WHERE body ~ 'site [789]$') FROM back}), '1128|0', 'the file holds the others, and none of them');
+
+# Some of a file's rows, into a table of one's own.
+my ($notes) = sql(q{SELECT id FROM privacy_scan.archive_files WHERE archive LIKE '%Note%'});
+is(sql(qq{TRUNCATE back; SELECT privacy_scan.restore_file($notes, 'back', \$\$scan BETWEEN 100 AND 119 AND body <> 'note on site 10'\$\$)}), 16,
+	'a condition takes some of the rows of a file back');
+is(sql('SELECT count(*), min(scan), max(scan) FROM back'), '16|100|119', 'those that meet it');
+like(failure("SELECT privacy_scan.restore_file($notes, condition => 'scan = 1')"), qr/22023/, 'which needs a table');
+like(failure("SELECT privacy_scan.restore_file($notes, 'back', 'nowhere = 1')"), qr/42703/, 'and must be one over its columns');
+sql(q{CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+	CREATE TRIGGER lose BEFORE INSERT ON back FOR EACH ROW WHEN (NEW.scan = 101) EXECUTE FUNCTION lose()});
+like(failure("SELECT privacy_scan.restore_file($notes, 'back', 'scan BETWEEN 100 AND 119')"), qr/55000.*did not take/, 'what the table does not take is noticed');
+is(sql('SELECT count(*) FROM back'), 16, 'and nothing of it stays');
+
+# A family that came back live, and was in a file that is out of date since; and what a rolled-back export left.
+my $evidence = sql(q{SELECT id FROM privacy_scan.archive_files WHERE leaf LIKE '%Evidence_1"'});
+sql(q{SELECT privacy_scan.restore_file(id) FROM privacy_scan.archive_files;
+	CREATE TABLE "Evidence_old" PARTITION OF "Evidence" FOR VALUES FROM ('2020-01-01') TO ('2020-03-01');
+	SELECT privacy_scan.restore_archive('"Scan"', ARRAY['50'])});
+$node->psql('postgres', "BEGIN; UPDATE privacy_scan.archive_file_ledger SET digest = ''; SELECT * FROM privacy_scan.export_archive($evidence); ROLLBACK");
+is(scalar(split / /, names()), 10, 'an export that was rolled back left its files');
+my $stale = sql("SELECT file FROM privacy_scan.archive_files WHERE id = $evidence");
+like(erased('id = 50', 'false'), qr/^live "Evidence" 3, live "Note" 1, live "Scan" 1$/, 'a family that came back live goes');
+isnt(sql("SELECT file FROM privacy_scan.archive_files WHERE id = $evidence"), $stale, 'and the file that was out of date is made anew');
+is(scalar(split / /, names()), 8, 'what was left is gone');
+is(sql("CREATE TABLE again (LIKE \"Evidence\"); SELECT privacy_scan.restore_file($evidence, 'again', 'scan = 50')"), 0, 'no file holds it');
+is_well('all is well');
+sql('SELECT privacy_scan.confirm_archive(id) FROM privacy_scan.archive_files; CALL privacy_scan.export_archives()');
+
+# A key range spares what cannot hold the rows; a file that is needed but damaged or missing refuses.
+my ($scan_file) = split /\n/, sql(q{SELECT file FROM privacy_scan.archive_files WHERE archive LIKE '%Scan%'});
+my $first = sql(q{SELECT file FROM privacy_scan.archive_files WHERE leaf LIKE '%Evidence_1"'});
+rename "$files/$first", "$files/../away" or die;
+is(erased('id = 1100', 'true'), 'file "Evidence" 3, file "Note" 1, file "Scan" 1, live "Evidence" 0, live "Note" 0, live "Scan" 0', 'a file of other months is not read');
+like(failure(q{SELECT * FROM privacy_scan.erase('"Scan"', 'id = 4', 'x', false)}), qr/58P01/, 'one that is missing refuses');
+rename "$files/../away", "$files/$first" or die;
+my $content = slurp_file("$files/$scan_file");
+sub put { my ($bytes) = @_; open my $out, '>:raw', "$files/$scan_file" or die; print $out $bytes; close $out; return }
+put(substr $content, 0, -1);
+like(failure(q{SELECT * FROM privacy_scan.erase('"Scan"', 'id = 2001', 'x', false)}), qr/XX001/, 'one that is damaged refuses');
+put($content);
+is(sql(q{SELECT count(*) FROM "Scan" WHERE id = 2001}), 1, 'and nothing has changed');
+is_well('all is well');
+
+# Held in a file.
+sql(q{SELECT privacy_scan.hold('"Scan"', ARRAY['5'], 'court')});
+$all = names();
+like(failure(q{SELECT * FROM privacy_scan.erase('"Scan"', 'id IN (5, 6)', 'x', false)}), qr/55000.*1 of 2 are held.*\(court\) keeps 1/s, 'what is held in a file refuses');
+is(names(), $all, 'and no file has changed');
+sql('SELECT privacy_scan.release_hold(id) FROM privacy_scan.holds');
+
+# The old files cannot be removed at the commit: the next call does it.
+{
+	my ($in, $out) = ('', '');
+	my $session = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$in, '>', \$out, '2>&1');
+	$in .= qq{BEGIN;\nSELECT count(*) FROM privacy_scan.erase('"Scan"', 'id = 5', 'x', false);\n\\echo done\n};
+	$session->pump until $out =~ /done/;
+	chmod 0500, $files;
+	$in .= "COMMIT;\n\\echo committed\n";
+	$session->pump until $out =~ /committed/;
+	$session->finish;
+	is(scalar(split / /, names()), 16 - 2, 'the old files of an erasure are there still') or note(names());
+	my $left = sql('SELECT count(*) FROM privacy_scan.archive_file_trash');
+	is($left, 6, 'and known');
+	like(failure('SELECT * FROM privacy_scan.check_archives()'), qr/no error/, 'as a warning says');
+	chmod 0700, $files;
+	is_well('the next call finishes');
+	is(scalar(split / /, names()), 8, 'they are gone');
+	is(sql('SELECT count(*) FROM privacy_scan.archive_file_trash'), 0, 'and forgotten');
+}
+
+# Killed at random moments of an erasure of two sites: all of it or nothing.
+my ($whole, $none) = (0, 0);
+for my $round (1 .. 5)
+{
+	my $out = '';
+	my $sites = join '|', 2 * $round + 8, 2 * $round + 9;
+	my $run = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c',
+		"SELECT count(*) FROM privacy_scan.erase('\"Scan\"', \$\$input ~ '^site ($sites)\$'\$\$, 'round $round', false)" ], '>', \$out, '2>&1');
+	# Odd rounds: within the writing of the files; even ones: when all are there, about the commit.
+	my $enough = $round % 2 ? 9 : 16;
+	for (1 .. 4000)
+	{
+		last if (() = glob "$files/*") >= $enough || !$run->pumpable;
+		usleep(500);
+	}
+	usleep(int(rand($round % 2 ? 60_000 : 12_000)));
+	$node->stop('immediate');
+	$run->finish;
+	$node->start;
+	is_well("round $round: killed, and the archives are as the ledger says");
+	my $is_done = sql("SELECT count(*) > 0 FROM privacy_scan.erasures WHERE reason = 'round $round'") eq 't';
+	$is_done ? ++$whole : ++$none;
+	like(erased("input ~ '^site ($sites)\$'", 'true'), $is_done ? qr/^live "Evidence" 0, live "Note" 0, live "Scan" 0$/ : qr/^file "Evidence" 144, .*live "Scan" 8$/,
+		'all of it is ' . ($is_done ? 'erased' : 'there'));
+	erased("input ~ '^site ($sites)\$'", 'false');
+	is_well('the next erasure converges');
+	is(scalar(split / /, names()), 8, 'and leaves no other file');
+}
+note("erased by the one that was killed: $whole, not erased: $none");
+
+done_testing();
