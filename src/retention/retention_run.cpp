@@ -72,7 +72,7 @@ std::string news_of_whole(const Work &work, const Window &window, const Batch &b
 
 RootRun::RootRun(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows, Said said)
     : work_(spi, policy_of_caller(spi, root), at), summary_(work_), at_(at), max_rows_(max_rows), said_(said),
-      grace_(work_.policy, at)
+      emptied_(work_), grace_(work_.policy, at)
 {
 }
 
@@ -159,12 +159,14 @@ void RootRun::step(pg::Spi &spi)
 {
     if (!windows_)
         windows_ = find_windows(spi, work_, at_, said_, budget_);
+    else if (is_moved_ && !budget_ && !emptied_.is_done())
+        emptied_.step(spi, news_);
+    else if (is_moved_)
+        grace_.step(spi, news_);
     else if (next_window_ < windows_->size())
         move_next_window(spi);
-    else if (!is_moved_)
-        move_next_batch(spi);
     else
-        grace_.step(spi, news_);
+        move_next_batch(spi);
     if (!is_moved_ && is_full()) {
         is_moved_ = true;
         news_.push_back(work_.family.root().name + ": stopped at privacy_scan.retention_run_rows = " +
@@ -197,7 +199,8 @@ std::vector<Oid> RootRun::relations() const
 const char *RootRun::phase() const
 {
     return !windows_                         ? "choosing partitions"
-           : is_moved_                       ? "dropping detached partitions"
+           : is_moved_ && emptied_.is_done() ? "dropping detached partitions"
+           : is_moved_                       ? "dropping empty partitions"
            : next_window_ < windows_->size() ? "archiving partitions"
                                              : "archiving rows";
 }

@@ -1,6 +1,7 @@
 // A run of one root's retention, a transaction at a time: what run_retention() and a job have in common.
 #pragma once
 
+#include "retention/emptied.hpp"
 #include "retention/grace.hpp"
 #include "retention/plan_store.hpp"
 #include "retention/retention_guard.hpp"
@@ -16,7 +17,8 @@ void refuse_future(std::int64_t at);
 // The policy of a root that the caller owns. Errors: 42501, 42704.
 Policy policy_of_caller(pg::Spi &spi, Oid root);
 
-// Whole partitions first, then batch after batch, then what was detached and whose grace period has ended.
+// Whole partitions first, then batch after batch, then the partitions that are empty by now, then what was
+// detached and whose grace period has ended.
 class RootRun
 {
   public:
@@ -34,7 +36,7 @@ class RootRun
     // one window of it, or one batch. Errors: those of the guards (55000), of move_window() and move_batch().
     void step(pg::Spi &spi);
     bool has_begun() const { return rows_ > 0 || is_moved_; } // something may be committed that it did
-    bool is_done() const { return is_moved_ && grace_.is_done(); }
+    bool is_done() const { return is_moved_ && (budget_ || emptied_.is_done()) && grace_.is_done(); }
 
     // What the steps since the last call have to say, a line each.
     std::vector<std::string> take_news() { return std::exchange(news_, {}); }
@@ -77,6 +79,7 @@ class RootRun
     std::int64_t rows_ = 0;
     std::optional<std::int64_t> expired_; // families, where they were counted
     bool is_moved_ = false;               // all that has expired, or as much as one run may
+    EmptiedRun emptied_;
     GraceRun grace_;
     std::optional<PlanBudget> budget_; // where a plan is followed
     std::vector<std::string> news_;
