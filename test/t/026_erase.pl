@@ -168,11 +168,11 @@ sql('SELECT privacy_scan.release_hold(id) FROM privacy_scan.holds');
 
 # A file whose name another cluster gave: it goes as well.
 {
-	my ($id, $file, $manifest) = split /\|/, sql(q{SELECT id, file, manifest FROM privacy_scan.archive_files JOIN privacy_scan.archive_file_ledger USING (id, file) WHERE archive LIKE '%Scan%'});
+	my ($id, $file, $manifest) = split /\|/, sql(q{SELECT id, file, manifest FROM privacy_scan.archive_file_ledger WHERE target LIKE '%"Scan\_%'});
 	rename "$files/$file", "$files/archive_1_1_1_1.csv.zst" or die;
 	rename "$files/$manifest", "$files/archive_1_1_1_1.json" or die;
 	sql("UPDATE privacy_scan.archive_file_ledger SET file = 'archive_1_1_1_1.csv.zst', manifest = 'archive_1_1_1_1.json' WHERE id = $id");
-	erased('id = 1110', 'false');
+	erased('id = 1130', 'false');
 	unlike(names(), qr/archive_1_1/, 'a file with the name of another cluster goes');
 	is_well('and all is well');
 }
