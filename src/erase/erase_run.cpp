@@ -127,7 +127,8 @@ void Run::pick_roots()
     roots_ = row.int8(0, 1);
     hashes_ = {row.type(2), row.datum(0, 2), row.is_null(0, 2)};
     if (!row.is_null(0, 3))
-        range_ = {retention::key_in_words(*places_.policy), retention::comparable_key(*places_.policy), row.text(0, 3), row.text(0, 4)};
+        range_ = {retention::key_in_words(*places_.policy), retention::comparable_key(*places_.policy),
+                  row.text(0, 3), row.text(0, 4)};
     keys_ = {row.type(5), row.datum(0, 5), row.is_null(0, 5)};
     add_params(std::move(row), 6);
 }
