@@ -15,6 +15,7 @@ ROOM_SQL = \
 	src/retention/retention.sql \
 	src/retention/hold.sql \
 	src/retention/archive.sql \
+	src/retention/plan.sql \
 	src/archive_file/archive_file.sql \
 	src/erase/erase.sql \
 	src/index/index.sql \

@@ -90,7 +90,7 @@ statement() {
   case $1 in
     usual) echo "SELECT usual_cleanup($before) AS gone \\gset" ;;
     batches) echo "CALL delete_batches($before, 200);" ;;
-    rows) echo "SET privacy_scan.retention_whole_rows = 0; CALL privacy_scan.run_retention('\"Scan\"', $MONTH);" ;;
+    rows) echo "SET privacy_scan.retention_whole_rows = 0; CALL privacy_scan.run_retention('\"Scan\"', $MONTH, confirm => true);" ;;
     ours) echo "CALL privacy_scan.run_retention('\"Scan\"', $MONTH, confirm => true);" ;;
     drop | keep)
       echo "UPDATE partman.part_config SET retention_keep_table = $([ "$1" = keep ] && echo true || echo false);"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Splitting a partition of 24 months, in alternating rounds on fresh copies of one store: ours against INSERT .. SELECT
-# into partitions that have their indexes and foreign key already, and ANALYZE (time, CPU of the backend, WAL); what the captured
-# insert costs; how long the switch holds its locks, with and without changes that wait; and what a client that reads and
-# writes notices of a split at the usual rate and of one that isn't held back.
+# Splitting a partition of 24 months, and merging them again, in alternating rounds on fresh copies of one store: ours
+# against INSERT .. SELECT into partitions that have their indexes and foreign key already, and ANALYZE (time, CPU of the
+# backend, WAL); what the captured insert costs; how long the switches hold their locks, with and without changes that wait; and
+# what a client that reads and writes notices of a split at the usual rate and of one that isn't held back.
 #
 #   bench/split.sh [ROWS [ROUNDS]]      default 300000 rows, 5 rounds
 set -euo pipefail
@@ -80,11 +80,21 @@ show() {
 }
 
 ours="SET privacy_scan.split_rate = 0; CALL privacy_scan.run_split('\"Evidence_wide\"');"
+merged="CALL privacy_scan.run_merge(:'months');"
+months="SELECT array_agg(partition) AS months FROM privacy_scan.partition_bounds('\"Evidence\"') WHERE upper_bound <= '2026-01-01 00:00:00' \\gset"
 analyzed=$(for ((month = 0; month < 24; month++)); do echo "ANALYZE twin_$month;"; done)
 inserted="INSERT INTO \"Evidence\" SELECT 'x' || n, 1 + n % 6000, 'tracker', 1, '{\"domain\": \"tracker.example\"}', timestamp '2025-03-03' + n * interval '1 second' FROM generate_series(1, 20000) AS n;"
 for ((round = 1; round <= ROUNDS; round++)); do
   measured "INSERT INTO twin SELECT * FROM ONLY \"Evidence_wide\"; $analyzed" >>"$RESULTS/insert"
   measured "$ours" >>"$RESULTS/split"
+  measured "$merged" "$ours
+$months" >>"$RESULTS/merge"
+  on_copy <<SQL | tail -n 1 >>"$RESULTS/switch_merge"
+$ours
+$months
+$merged
+SELECT lock_held_ms, 0, 0 FROM privacy_scan.splits WHERE sources > 1;
+SQL
   measured "$inserted" >>"$RESULTS/plain"
   measured "$inserted" "CALL until('copy');" >>"$RESULTS/captured"
   for changes in 0 20 100; do
@@ -100,6 +110,8 @@ SQL
 done
 echo "$ROWS rows, 24 pieces, three indexes, a foreign key; medians of $ROUNDS rounds"
 show insert split
+show insert merge
+echo "switch of the merge: locks held for $(median 1 "$RESULTS/switch_merge") ms"
 show plain captured
 for changes in 0 20 100; do
   echo "switch with up to $changes changes waiting: locks held for $(median 1 "$RESULTS/switch$changes") ms, at most $(cut -d' ' -f1 "$RESULTS/switch$changes" | sort -n | tail -n 1)"

@@ -13,7 +13,8 @@ Entry require_entry(pg::Spi &spi, std::int64_t id)
                 " (SELECT min(b.id) FROM privacy_scan.archive_ledger b WHERE b.target = a.target AND b.leaf "
                 "= a.leaf),"
                 " a.root::oid FROM privacy_scan.archive_ledger a"
-                " LEFT JOIN pg_catalog.pg_class r ON r.oid = a.relation WHERE a.id = $1",
+                " LEFT JOIN pg_catalog.pg_class r ON r.oid = a.relation WHERE a.id = $1"
+                " AND a.action <> 'discard'",
                 {pg::int8_param(id), pg::oid_param(caller)});
     if (rows.empty())
         pg::fail(ERRCODE_UNDEFINED_OBJECT, "there is no archive " + std::to_string(id), {},

@@ -55,3 +55,39 @@ AS 'MODULE_PATHNAME', 'ps_restore_file';
 COMMENT ON FUNCTION privacy_scan.restore_file(bigint, regclass, text) IS
     'Brings the rows of an archive file back: into a relation of the caller''s, columns by name, all or those that meet a condition, or, without one, as a table of the archive again, from which restore_archive() takes families; compares the digest of what was inserted; returns their number.';
 REVOKE EXECUTE ON FUNCTION privacy_scan.restore_file(bigint, regclass, text) FROM PUBLIC;
+
+CREATE TABLE privacy_scan.archive_drill_log (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    drilled_at   timestamptz      NOT NULL DEFAULT clock_timestamp(),
+    archive      bigint           NOT NULL,
+    target       text             NOT NULL,
+    leaf         text             NOT NULL,
+    place        text             NOT NULL,
+    rows         bigint           NOT NULL,
+    found_rows   bigint,
+    state        text             NOT NULL,
+    detail       text,
+    milliseconds double precision NOT NULL
+);
+CREATE INDEX archive_drill_log_of_archive ON privacy_scan.archive_drill_log (target, leaf, id);
+COMMENT ON TABLE privacy_scan.archive_drill_log IS
+    'How restore drills went, one row each. Read privacy_scan.archive_drills instead. archive: the first row of the ledger about the table.';
+SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_drill_log', '');
+SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_drill_log_id_seq', '');
+
+CREATE VIEW privacy_scan.archive_drills WITH (security_barrier) AS
+SELECT d.id, d.drilled_at, d.archive AS archive_id, d.target AS archive, nullif(d.leaf, '') AS leaf, d.place, d.rows, d.found_rows,
+       d.state, d.detail, d.milliseconds
+FROM privacy_scan.archive_drill_log d
+JOIN privacy_scan.archives a ON a.id = d.archive;
+COMMENT ON VIEW privacy_scan.archive_drills IS
+    'How restore drills of archives that the reader may see went: archive_id as in privacy_scan.archives; place: where the rows were taken from, table or file; rows by the ledger and those that came back, state as verify_archive() says it, time taken.';
+GRANT SELECT ON privacy_scan.archive_drills TO PUBLIC;
+
+CREATE FUNCTION privacy_scan.drill_archive(id bigint)
+RETURNS TABLE (archive text, leaf text, place text, rows bigint, found_rows bigint, state text, detail text, milliseconds double precision)
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_drill_archive';
+COMMENT ON FUNCTION privacy_scan.drill_archive(bigint) IS
+    'Brings an archive back into a scratch table, from its file where there is one, compares rows and digest with the ledger, drops the scratch table, and notes the outcome in privacy_scan.archive_drills: ok, DIFFERENT, MISSING, UNREADABLE, or changing where batches kept coming.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.drill_archive(bigint) FROM PUBLIC;

@@ -2,6 +2,7 @@
 #include "pg/postgres.hpp"
 
 #include "archive_file/archive_export.hpp"
+#include "archive_file/drill.hpp"
 #include "archive_file/file_check.hpp"
 #include "archive_file/file_restore.hpp"
 #include "archive_file/file_run.hpp"
@@ -84,6 +85,25 @@ PS_WRITING_FUNCTION(ps_verify_archive)
         sink.put({pg::cell(check.archive), pg::cell(check.leaf), pg::cell(check.rows),
                   check.state == "ok" ? pg::cell(check.rows) : pg::null_cell(), pg::cell(check.state),
                   pg::cell(check.detail), pg::cell(check.file)});
+    return Datum(0);
+}
+
+// privacy_scan.drill_archive(id bigint) returns a row: the archive that a row of privacy_scan.archives is
+// about, brought back into a scratch table and compared with the ledger: ok, DIFFERENT, MISSING, UNREADABLE,
+// changing, with the rows that came back and the time in ms. The scratch table is made and dropped in the
+// caller's transaction, as the archive's owner. VOLATILE. Errors: 22004, 25001 not READ COMMITTED, 25006,
+// 42501, 42704.
+PS_WRITING_FUNCTION(ps_drill_archive)
+{
+    pg::Arguments args(fcinfo);
+    const std::int64_t id = DatumGetInt64(args.required(0, "id"));
+    pg::RowSink sink(fcinfo);
+    pg::require_read_committed("drill_archive()");
+    pg::Spi spi;
+    const Drill drill = run_drill(spi, id);
+    sink.put({pg::cell(drill.entry.target), pg::cell(drill.entry.leaf), pg::cell(drill.place),
+              pg::cell(drill.rows), drill.found_rows ? pg::cell(*drill.found_rows) : pg::null_cell(),
+              pg::cell(drill.state), pg::cell(drill.detail), pg::cell(drill.ms)});
     return Datum(0);
 }
 

@@ -170,6 +170,11 @@ std::int64_t fill(pg::Spi &spi, Oid relid, const ListedFile &file, const std::st
 
 } // namespace
 
+std::int64_t fill_from_file(pg::Spi &spi, Oid relid, const ListedFile &file)
+{
+    return fill(spi, relid, file);
+}
+
 std::int64_t restore_into(pg::Spi &spi, const Entry &entry, Oid relid, const std::string &text)
 {
     const pg::OwnedTable into = require_target(spi, relid);

@@ -16,6 +16,10 @@ std::int64_t restore_into(pg::Spi &spi, const Entry &entry, Oid relid, const std
 // the table is there, 42P07 where another has its name.
 std::int64_t restore_table(pg::Spi &spi, const Entry &entry);
 
+// Into a table of which the caller is the owner, and which he has locked; the file is taken as it is, the
+// digest of what was inserted compared. Returns their number. Errors: 55000 as above, and those of the file.
+std::int64_t fill_from_file(pg::Spi &spi, Oid relid, const ListedFile &file);
+
 // The same for this transaction alone, which drops the table before its end: it isn't logged, and nobody else
 // sees it. The ledger isn't touched.
 Oid stage_table(pg::Spi &spi, const Entry &entry, const ListedFile &file);

@@ -24,6 +24,8 @@ std::vector<std::int64_t> tables_of(pg::Spi &spi, Oid root)
         spi.run("SELECT min(a.id) FROM privacy_scan.archive_ledger a WHERE a.root = $1 AND a.leaf <> ''"
                 " AND NOT EXISTS (SELECT FROM privacy_scan.archive_windows w WHERE w.leaf = a.leaf AND "
                 "w.closed_at IS NULL)"
+                " AND NOT EXISTS (SELECT FROM privacy_scan.detached_tables d"
+                "  WHERE d.target = a.target AND d.leaf = a.leaf AND d.dropped_at IS NOT NULL)"
                 " AND NOT EXISTS (SELECT FROM privacy_scan.archive_file_ledger f"
                 "  WHERE f.target = a.target AND f.leaf = a.leaf AND f.removed_at IS NOT NULL)"
                 " GROUP BY a.target, a.leaf ORDER BY 1 DESC",

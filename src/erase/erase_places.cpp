@@ -39,8 +39,8 @@ std::vector<Oid> archives_of(pg::Spi &spi, const Member &member)
     pg::CatalogScope scope;
     pg::Rows rows =
         spi.run("SELECT DISTINCT c.oid FROM privacy_scan.archive_ledger a"
-                " JOIN pg_catalog.pg_class c ON c.oid = to_regclass(a.target) AND c.relkind IN ('r', 'p')"
-                " WHERE a.relation = $1 ORDER BY c.oid",
+                " JOIN pg_catalog.pg_class c ON c.oid = to_regclass(nullif(a.target, '')) AND c.relkind IN ('r', 'p')"
+                " WHERE a.relation = $1 AND a.target <> '' ORDER BY c.oid",
                 {pg::regclass_param(member.table.relid)});
     std::vector<Oid> archives;
     for (std::size_t row = 0; row < rows.size(); ++row)

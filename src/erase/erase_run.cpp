@@ -10,6 +10,7 @@
 #include "pg/ident.hpp"
 #include "pg/subxact.hpp"
 #include "retention/digest.hpp"
+#include "retention/grace.hpp"
 
 extern "C" {
 #include <catalog/pg_class_d.h>
@@ -291,12 +292,14 @@ Erasure nothing_found(const Places &places)
 Erasure erase_once(pg::Spi &spi, Oid root, const std::string &condition, const std::string &reason,
                    bool is_trial)
 {
+    const std::vector<retention::DetachedTable> joined = retention::join_detached(spi, root);
     Run run(spi, root, condition);
     run.find();
     if (run.roots() > 0)
         run.remove(is_trial);
     if (!is_trial)
         refresh_files(spi, run.places());
+    retention::part_detached(spi, joined);
     if (run.roots() == 0)
         return nothing_found(run.places());
     Erasure erasure{0, run.parts()};

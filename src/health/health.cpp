@@ -84,7 +84,10 @@ Finding retention(pg::Spi &spi)
         spi.run("SELECT (SELECT count(*) FROM privacy_scan.retention_policies), count(*),"
                 " coalesce(sum(rows), 0)::bigint, to_char(max(archived_at), 'YYYY-MM-DD HH24:MI TZ'),"
                 " count(*) FILTER (WHERE state <> 'ok'), (SELECT count(*) FROM privacy_scan.archive_files),"
-                " (SELECT count(*) FROM privacy_scan.archive_files WHERE confirmed_at IS NULL)"
+                " (SELECT count(*) FROM privacy_scan.archive_files WHERE confirmed_at IS NULL),"
+                " (SELECT count(*) FROM (SELECT DISTINCT ON (archive, leaf) state"
+                "   FROM privacy_scan.archive_drills ORDER BY archive, leaf, id DESC) d"
+                "  WHERE state NOT IN ('ok', 'changing'))"
                 " FROM privacy_scan.archives");
     const std::int64_t policies = rows.int8(0, 1), batches = rows.int8(0, 2);
     if (policies == 0 && batches == 0)
@@ -100,6 +103,9 @@ Finding retention(pg::Spi &spi)
     if (rows.int8(0, 5) > 0)
         return {"retention", "attention", detail + "; archives are not as the ledger says",
                 "SELECT * FROM privacy_scan.check_archives()"};
+    if (rows.int8(0, 8) > 0)
+        return {"retention", "attention", detail + "; restore drills failed",
+                "SELECT * FROM privacy_scan.archive_drills WHERE state <> 'ok' ORDER BY id DESC"};
     return {"retention", "ok", detail, ""};
 }
 

@@ -21,7 +21,21 @@ namespace privacy_scan::jobs
 
 const char *to_string(Kind kind)
 {
-    return kind == Kind::partitions ? "partitions" : kind == Kind::retention ? "retention" : "statistics";
+    switch (kind) {
+    case Kind::partitions:
+        return "partitions";
+    case Kind::retention:
+        return "retention";
+    case Kind::statistics:
+        return "statistics";
+    case Kind::verification:
+        return "verification";
+    case Kind::drill:
+        return "drill";
+    case Kind::splits:
+        break;
+    }
+    return "splits";
 }
 
 Micros micros_of(const Interval &interval)
@@ -72,6 +86,12 @@ const char *hint_of_missing(Kind kind)
         return "Call privacy_scan.manage_partitions() first.";
     case Kind::retention:
         return "Call privacy_scan.set_retention() first.";
+    case Kind::verification:
+    case Kind::drill:
+        return "The names are 'verification privacy_scan.archive_ledger' and 'drill "
+               "privacy_scan.archive_ledger'; they are there once something was archived.";
+    case Kind::splits:
+        return "Call privacy_scan.split_partition(.., background => true) first, or reshape_partitions().";
     case Kind::statistics:
         break;
     }
@@ -82,7 +102,8 @@ const char *hint_of_missing(Kind kind)
 
 Kind kind_of_name(const std::string &name)
 {
-    for (Kind kind : {Kind::partitions, Kind::retention, Kind::statistics})
+    for (Kind kind : {Kind::partitions, Kind::retention, Kind::statistics, Kind::verification, Kind::drill,
+                      Kind::splits})
         if (name == to_string(kind))
             return kind;
     pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "there is no kind of job \"" + name + "\"", {},
@@ -155,7 +176,7 @@ std::vector<JobKey> due_jobs(pg::Spi &spi, Instant at)
     const Oid caller = GetUserId();
     pg::CatalogScope scope;
     pg::Rows rows = spi.run("SELECT number, relation::oid FROM privacy_scan.job_definitions"
-                            " WHERE run IS NOT NULL OR paused_at IS NULL"
+                            " WHERE run IS NOT NULL OR paused_at IS NULL AND (requested OR NOT has_ended)"
                             " AND (next_start IS NULL OR next_start <= $1 OR requested"
                             " OR next_start > $1 + 2 * every + interval '8 days')"
                             " ORDER BY next_start NULLS FIRST, number, job",

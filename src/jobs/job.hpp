@@ -1,6 +1,7 @@
-// Jobs: one for each partition set and each retention policy, and one for the statistics of all of them, with
-// schedule and state. Which jobs there are follows from the policies; our own tables hold only what differs
-// from a kind's default, and where a job stands.
+// Jobs: one for each partition set, each retention policy and each set with splits to be done, one for the
+// statistics of all of them, and two that look after all archives, with schedule and state. Which jobs there
+// are follows from the policies; our own tables hold only what differs from a kind's default, and where a job
+// stands.
 #pragma once
 
 #include "jobs/job_schedule.hpp"
@@ -14,7 +15,14 @@ extern "C" {
 namespace privacy_scan::jobs
 {
 
-enum class Kind : std::uint16_t { partitions = 1, retention = 2, statistics = 3 };
+enum class Kind : std::uint16_t {
+    partitions = 1,
+    retention = 2,
+    statistics = 3,
+    verification = 4,
+    drill = 5,
+    splits = 6
+};
 
 struct JobKey {
     Kind kind;

@@ -3,13 +3,16 @@
 
 #include "jobs/job_task.hpp"
 
+#include "archive_file/drill.hpp"
 #include "archive_file/file_run.hpp"
+#include "archive_file/verification_run.hpp"
 #include "monitor/monitor.hpp"
 #include "partition/partition_maintain.hpp"
 #include "pg/ident.hpp"
 #include "retention/leaf_vacuum.hpp"
 #include "retention/retention_run.hpp"
 #include "settings/settings.hpp"
+#include "split/split_run.hpp"
 
 namespace privacy_scan::jobs
 {
@@ -160,6 +163,107 @@ class StatisticsTask : public Task
     monitor::StatisticsRun run_;
 };
 
+// Archive by archive of the sample.
+class VerificationTask : public Task
+{
+  public:
+    explicit VerificationTask(pg::Spi &spi) : run_(spi) {}
+
+    bool step(pg::Spi &spi) override
+    {
+        if (run_.is_done())
+            return false;
+        run_.step(spi);
+        tally_.rows = run_.rows();
+        partial_failure_ = run_.failure();
+        return !run_.is_done();
+    }
+
+    Progress progress() const override
+    {
+        return {"verifying archives", pg::own_relation("archive_ledger"), run_.done(), run_.total()};
+    }
+
+    std::vector<Oid> relations() const override { return {pg::own_relation("archive_ledger")}; }
+
+  private:
+    archive_file::VerificationRun run_;
+};
+
+// Archive by archive, brought back and dropped again.
+class DrillTask : public Task
+{
+  public:
+    explicit DrillTask(pg::Spi &spi) : ids_(archive_file::next_drills(spi)) {}
+
+    bool step(pg::Spi &spi) override
+    {
+        if (next_ == ids_.size())
+            return false;
+        const archive_file::Drill drill = archive_file::run_drill(spi, ids_[next_++]);
+        tally_.rows += drill.found_rows.value_or(0);
+        if (drill.has_failed() && !partial_failure_)
+            partial_failure_ = about(drill);
+        return next_ < ids_.size();
+    }
+
+    Progress progress() const override
+    {
+        return {"restoring as a drill", pg::own_relation("archive_ledger"), static_cast<std::int64_t>(next_),
+                static_cast<std::int64_t>(ids_.size())};
+    }
+
+    std::vector<Oid> relations() const override { return {pg::own_relation("archive_ledger")}; }
+
+  private:
+    static pg::ErrorText about(const archive_file::Drill &drill)
+    {
+        return pg::text_of(pg::Error{ERRCODE_DATA_CORRUPTED,
+                                     "archive " + std::to_string(drill.entry.id) +
+                                         " did not come back from its " + drill.place + ": " + drill.state +
+                                         ", " + drill.detail,
+                                     {},
+                                     "The view privacy_scan.archive_drills shows it."});
+    }
+
+    std::vector<std::int64_t> ids_;
+    std::size_t next_ = 0;
+};
+
+// A slice of the splits and merges that were left to the job.
+class SplitsTask : public Task
+{
+  public:
+    explicit SplitsTask(Oid parent) : parent_(parent), run_(parent) {}
+
+    bool step(pg::Spi &spi) override
+    {
+        const bool more = run_.step(spi);
+        tally_.rows = run_.rows();
+        tally_.partitions = run_.pieces();
+        return more;
+    }
+
+    void finish(pg::Spi &spi) override { run_.keep_failure(spi); }
+
+    Progress progress() const override
+    {
+        const split::StepRow &last = run_.last();
+        return {last.step.c_str(), OidIsValid(run_.relation()) ? run_.relation() : parent_, last.done,
+                last.total > 0 ? std::optional(last.total) : std::nullopt};
+    }
+
+    std::vector<Oid> relations() const override
+    {
+        return OidIsValid(run_.relation()) ? std::vector<Oid>{parent_, run_.relation()}
+                                           : std::vector<Oid>{parent_};
+    }
+
+  private:
+    Oid parent_;
+    split::SetRun run_;
+};
+
 } // namespace
 
 std::unique_ptr<Task> make_task(pg::Spi &spi, JobKey key, Instant at)
@@ -168,6 +272,12 @@ std::unique_ptr<Task> make_task(pg::Spi &spi, JobKey key, Instant at)
         return std::make_unique<PartitionsTask>(key.relid, at);
     if (key.kind == Kind::statistics)
         return std::make_unique<StatisticsTask>(spi, at);
+    if (key.kind == Kind::verification)
+        return std::make_unique<VerificationTask>(spi);
+    if (key.kind == Kind::drill)
+        return std::make_unique<DrillTask>(spi);
+    if (key.kind == Kind::splits)
+        return std::make_unique<SplitsTask>(key.relid);
     retention::refuse_future(at);
     return std::make_unique<RetentionTask>(spi, key.relid, at);
 }

@@ -1,6 +1,6 @@
 -- jobs: what is to run when, and how it went.
 CREATE TABLE privacy_scan.job_schedules (
-    kind         text     NOT NULL CHECK (kind IN ('partitions', 'retention', 'statistics')),
+    kind         text     NOT NULL CHECK (kind IN ('partitions', 'retention', 'statistics', 'verification', 'drill', 'splits')),
     relation     regclass NOT NULL,
     every        interval,
     at           time,
@@ -88,25 +88,37 @@ SELECT p.kind, p.number, p.relation, c.relowner AS owner, format('%s %I.%I', p.k
              AND l.objid = p.relation AND l.objsubid = p.number) AS is_running,
        coalesce(t.failures, 0) AS failures, coalesce(t.crashes, 0) AS crashes,
        EXISTS (SELECT FROM privacy_scan.job_run_log l
-               WHERE l.kind = p.kind AND l.relation = p.relation AND l.outcome = 'requested') AS requested
-FROM (SELECT 'partitions' AS kind, 1 AS number, relation, every AS width FROM privacy_scan.partition_policies
+               WHERE l.kind = p.kind AND l.relation = p.relation AND l.outcome = 'requested') AS requested,
+       p.has_ended
+FROM (SELECT 'partitions' AS kind, 1 AS number, relation, every AS width, false AS has_ended FROM privacy_scan.partition_policies
       WHERE relation <> 'privacy_scan.metric_samples'::regclass
-      UNION ALL SELECT 'retention', 2, root, NULL FROM privacy_scan.retention_rules
+      UNION ALL SELECT 'retention', 2, root, NULL, false FROM privacy_scan.retention_rules
       -- One for all that is watched. Its object is where the samples go, whose partitions it makes itself.
-      UNION ALL SELECT 'statistics', 3, 'privacy_scan.metric_samples', NULL
+      UNION ALL SELECT 'statistics', 3, 'privacy_scan.metric_samples', NULL, false
       WHERE EXISTS (SELECT FROM privacy_scan.partition_policies o JOIN pg_class r ON r.oid = o.relation
                     WHERE o.relation <> 'privacy_scan.metric_samples'::regclass)
-         OR EXISTS (SELECT FROM privacy_scan.retention_rules o JOIN pg_class r ON r.oid = o.root)) p
+         OR EXISTS (SELECT FROM privacy_scan.retention_rules o JOIN pg_class r ON r.oid = o.root)
+      -- Two for all archives: they stay when their policies have gone.
+      UNION ALL SELECT k.kind, k.number, 'privacy_scan.archive_ledger'::regclass, NULL, false
+      FROM (VALUES ('verification', 4), ('drill', 5)) k (kind, number)
+      WHERE EXISTS (SELECT FROM privacy_scan.archive_ledger)
+      -- One for each set with splits or merges in the background. It stays, at rest, as long as they are remembered.
+      UNION ALL SELECT 'splits', 6, w.parent, NULL, bool_and(w.is_done)
+      FROM (SELECT parent, phase = 'done' AS is_done FROM privacy_scan.split_states WHERE in_background
+            UNION ALL SELECT parent, false FROM privacy_scan.split_requests) w GROUP BY w.parent) p
 JOIN (VALUES ('partitions', interval '5 minutes', NULL::time, 'UTC', interval '30 seconds', true),
              ('retention', interval '1 day', time '03:00', 'UTC', interval '15 minutes', false),
-             ('statistics', interval '1 hour', NULL, 'UTC', interval '5 minutes', true))
+             ('statistics', interval '1 hour', NULL, 'UTC', interval '5 minutes', true),
+             ('verification', interval '1 day', time '04:00', 'UTC', interval '15 minutes', false),
+             ('drill', interval '7 days', time '05:00', 'UTC', interval '15 minutes', false),
+             ('splits', interval '10 seconds', NULL, 'UTC', interval '0', true))
      d (kind, every, at, time_zone, jitter, at_once) ON d.kind = p.kind
 JOIN pg_class c ON c.oid = p.relation
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN privacy_scan.job_schedules s ON s.kind = p.kind AND s.relation = p.relation
 LEFT JOIN privacy_scan.job_states t ON t.kind = p.kind AND t.relation = p.relation;
 COMMENT ON VIEW privacy_scan.job_definitions IS
-    'Every job with its schedule and state: one for each partition set and retention policy, and one for the statistics of all. Read privacy_scan.jobs instead.';
+    'Every job with its schedule and state: one for each partition set, retention policy and set with splits in the background, one for the statistics of all, two for all archives. Read privacy_scan.jobs instead.';
 
 CREATE VIEW privacy_scan.jobs WITH (security_barrier) AS
 SELECT j.job, j.kind, j.relation AS object, pg_get_userbyid(j.owner) AS owner,
@@ -115,6 +127,7 @@ SELECT j.job, j.kind, j.relation AS object, pg_get_userbyid(j.owner) AS owner,
        CASE WHEN j.is_running THEN 'running'
             WHEN j.paused_at IS NOT NULL THEN 'paused'
             WHEN j.failures > 0 OR j.run IS NOT NULL THEN 'failing'
+            WHEN j.has_ended AND NOT j.requested THEN 'done'
             WHEN j.at_once OR j.requested OR j.next_start <= now() THEN 'due'
             ELSE 'idle' END AS state,
        r.started_at AS last_start, r.finished_at - r.started_at AS duration, r.outcome AS last_outcome,
@@ -125,7 +138,7 @@ LEFT JOIN LATERAL (SELECT l.* FROM privacy_scan.job_run_log l
                    ORDER BY l.started_at DESC, l.id DESC LIMIT 1) r ON true
 WHERE pg_has_role(j.owner, 'USAGE');
 COMMENT ON VIEW privacy_scan.jobs IS
-    'The jobs of the relations that the reader owns: schedule, state (idle, due, running, paused, failing), last run, next start, failures in a row with SQLSTATE and message.';
+    'The jobs of the relations that the reader owns: schedule, state (idle, due, running, paused, failing, done), last run, next start, failures in a row with SQLSTATE and message.';
 GRANT SELECT ON privacy_scan.jobs TO PUBLIC;
 
 CREATE VIEW privacy_scan.job_runs WITH (security_barrier) AS
@@ -162,7 +175,7 @@ CROSS JOIN LATERAL (
     SELECT p.done / extract(epoch FROM greatest(clock_timestamp() - r.started_at, '1 millisecond'))::double precision AS rate) s
 WHERE j.is_running AND pg_has_role(j.owner, 'USAGE');
 COMMENT ON VIEW privacy_scan.progress IS
-    'The jobs of the reader''s relations that run now: phase and relation, how much is done of how much (partitions: made, or rows drained; retention: rows archived of an estimate; statistics: relations), rate per second since the run began, when it would end at that rate, and whose locks it waits for.';
+    'The jobs of the reader''s relations that run now: phase and relation, how much is done of how much (partitions: made, or rows drained; retention: rows archived of an estimate; statistics: relations; verification and drill: archives; splits: blocks copied, or tables indexed), rate per second since the run began, when it would end at that rate, and whose locks it waits for.';
 GRANT SELECT ON privacy_scan.progress TO PUBLIC;
 
 CREATE PROCEDURE privacy_scan.run_job(job text, at timestamptz DEFAULT now())

@@ -13,7 +13,7 @@ namespace privacy_scan::jobs
 
 // What a job is about to do.
 struct Progress {
-    const char *phase; // a literal
+    const char *phase; // lives as long as its task
     Oid relation;
     std::int64_t done; // of the run, in the unit of its kind
     std::optional<std::int64_t> total;

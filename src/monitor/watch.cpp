@@ -85,10 +85,11 @@ void add_archives(pg::Spi &spi, Oid caller, WatchList &list)
     std::vector<Oid> archives;
     {
         pg::CatalogScope scope;
-        pg::Rows rows = spi.run("SELECT c.oid FROM pg_catalog.pg_class c"
-                                " WHERE c.relkind IN ('r', 'p') AND c.oid IN"
-                                " (SELECT to_regclass(a.target) FROM privacy_scan.archive_ledger a)"
-                                " ORDER BY c.oid::regclass::text");
+        pg::Rows rows =
+            spi.run("SELECT c.oid FROM pg_catalog.pg_class c"
+                    " WHERE c.relkind IN ('r', 'p') AND c.oid IN"
+                    " (SELECT to_regclass(a.target) FROM privacy_scan.archive_ledger a WHERE a.target <> '')"
+                    " ORDER BY c.oid::regclass::text");
         for (std::size_t row = 0; row < rows.size(); ++row)
             archives.push_back(rows.oid(row, 1));
     }

@@ -145,7 +145,8 @@ std::vector<SplitTarget> make_targets(pg::Spi &spi, const PartitionSet &set, con
     std::vector<SplitTarget> targets;
     for (const Stray &stray : strays) {
         const std::string name = new_partition_name(set.table().relid, set.grid().suffix(stray.piece.lower));
-        targets.push_back({stray.piece, create_table(spi, set.table().relid, blueprint, name, WithIndexes::no)});
+        targets.push_back(
+            {stray.piece, create_table(spi, set.table().relid, blueprint, name, WithIndexes::no)});
     }
     return targets;
 }

@@ -51,6 +51,19 @@ COMMENT ON TABLE privacy_scan.archive_file_ledger IS
     'The archive files, one row a table of an archive that was exported. Read privacy_scan.archive_files instead. removed_at: when the table went; recalled_at: when restore_file() brought it back.';
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_file_ledger', '');
 
+CREATE TABLE privacy_scan.detached_tables (
+    target      text        NOT NULL,
+    leaf        text        NOT NULL,
+    root        regclass    NOT NULL,
+    detached_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    dropped_at  timestamptz,
+    PRIMARY KEY (target, leaf)
+);
+COMMENT ON TABLE privacy_scan.detached_tables IS
+    'The tables of policies that detach, partitions that went whole and those that took the rows of batches, one row each. Read privacy_scan.detached_leaves instead. detached_at: when the last rows came; dropped_at: when the grace period had ended.';
+SELECT pg_catalog.pg_extension_config_dump('privacy_scan.detached_tables',
+    'WHERE root::oid IN (SELECT oid FROM pg_catalog.pg_class)');
+
 CREATE TABLE privacy_scan.archive_file_trash (
     file  text        PRIMARY KEY,
     xact  text        NOT NULL DEFAULT pg_current_xact_id()::text,
@@ -61,20 +74,33 @@ COMMENT ON TABLE privacy_scan.archive_file_trash IS
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_file_trash', '');
 
 CREATE VIEW privacy_scan.archives WITH (security_barrier) AS
-SELECT a.id, a.archived_at, a.root_name AS root, a.source AS relation, a.target AS archive, a.rows, a.bytes, a.digest,
+SELECT a.id, a.archived_at, a.root_name AS root, a.source AS relation, nullif(a.target, '') AS archive, a.rows, a.bytes, a.digest,
        a.key_from, a.key_to, a.cutoff, nullif(a.leaf, '') AS leaf, a.action,
        CASE WHEN f.removed_at IS NULL THEN c.state ELSE f.state END AS state,
        CASE WHEN f.removed_at IS NULL THEN c.since ELSE f.since END AS state_since,
        CASE WHEN f.removed_at IS NULL THEN c.checked_at ELSE f.checked_at END AS checked_at,
-       f.file, CASE WHEN f.removed_at IS NOT NULL THEN 'file' WHEN f.file IS NOT NULL THEN 'table and file' ELSE 'table' END AS place
+       f.file, CASE WHEN a.action = 'discard' THEN 'none' WHEN f.removed_at IS NOT NULL THEN 'file' WHEN d.dropped_at IS NOT NULL THEN 'none'
+            WHEN d.leaf IS NOT NULL THEN 'detached' WHEN f.file IS NOT NULL THEN 'table and file' ELSE 'table' END AS place
 FROM privacy_scan.archive_ledger a
 LEFT JOIN privacy_scan.archive_checks c ON c.target = a.target AND c.leaf = a.leaf
 LEFT JOIN privacy_scan.archive_file_ledger f ON f.target = a.target AND f.leaf = a.leaf
+LEFT JOIN privacy_scan.detached_tables d ON d.target = a.target AND d.leaf = a.leaf
 LEFT JOIN pg_class r ON r.oid = a.relation
 WHERE pg_has_role(coalesce(r.relowner, 10::oid), 'USAGE') OR has_table_privilege(r.oid, 'SELECT');
 COMMENT ON VIEW privacy_scan.archives IS
-    'The ledger: what was archived, restored or erased (action), when, one row a relation and batch: rows, logical bytes, range of the root''s keys, digest at the source, which was equal to that of what was inserted; leaf: the partition that went whole, as it is called in the archive; state: what verify_archive() found last, since when, and when it looked; file: its file, place: table, file, or both.';
+    'The ledger: what was archived, restored, erased, dropped or discarded (action), when, one row a relation and batch: rows, logical bytes, range of the root''s keys, digest at the source, which was equal to that of what was inserted; leaf: the partition that went whole, as it is called in the archive; state: what verify_archive() found last, since when, and when it looked; file: its file, place: table, file, or both; detached, until its grace period has ended; none.';
 GRANT SELECT ON privacy_scan.archives TO PUBLIC;
+
+CREATE VIEW privacy_scan.detached_leaves WITH (security_barrier) AS
+SELECT min(a.id) AS id, a.root, a.relation, a.archive, a.leaf, sum(CASE a.action WHEN 'archive' THEN a.rows ELSE -a.rows END)::bigint AS rows,
+       d.detached_at, (d.detached_at AT TIME ZONE 'UTC' + p.grace) AT TIME ZONE 'UTC' AS drop_after
+FROM privacy_scan.archives a
+JOIN privacy_scan.detached_tables d ON d.target = a.archive AND d.leaf = a.leaf AND d.dropped_at IS NULL
+LEFT JOIN privacy_scan.retention_rules p ON p.root = d.root
+GROUP BY a.root, a.relation, a.archive, a.leaf, d.detached_at, p.grace;
+COMMENT ON VIEW privacy_scan.detached_leaves IS
+    'What policies that detach have left standing: partitions that went whole, and the tables with the rows of batches; drop_after: from when on a run of retention drops it, NULL where the policy is gone or does not detach any more.';
+GRANT SELECT ON privacy_scan.detached_leaves TO PUBLIC;
 
 CREATE FUNCTION privacy_scan.restore_archive(root regclass, ids text[])
 RETURNS SETOF privacy_scan.retention_action

@@ -30,7 +30,7 @@ std::vector<ArchiveCheck> archives_to_check(pg::Spi &spi, std::optional<std::int
                 " EXISTS (SELECT FROM privacy_scan.archive_file_ledger f"
                 "  WHERE f.target = a.target AND f.leaf = a.leaf AND f.removed_at IS NOT NULL)"
                 " FROM privacy_scan.archive_ledger a LEFT JOIN pg_catalog.pg_class r ON r.oid = a.relation"
-                " WHERE $1 IS NULL OR a.id = $1 ORDER BY a.target, a.leaf",
+                " WHERE a.action <> 'discard' AND ($1 IS NULL OR a.id = $1) ORDER BY a.target, a.leaf",
                 {id ? pg::int8_param(*id) : pg::null_param(INT8OID), pg::oid_param(caller)});
     if (id && rows.empty())
         pg::fail(ERRCODE_UNDEFINED_OBJECT, "there is no archive " + std::to_string(*id), {},

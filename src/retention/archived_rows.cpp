@@ -29,7 +29,7 @@ std::vector<Oid> table_archives(pg::Spi &spi, Oid relid)
 {
     pg::CatalogScope scope;
     pg::Rows rows = spi.run("SELECT DISTINCT c.oid FROM privacy_scan.archive_ledger a"
-                            " JOIN pg_catalog.pg_class c ON c.oid = to_regclass(a.target)"
+                            " JOIN pg_catalog.pg_class c ON c.oid = to_regclass(nullif(a.target, ''))"
                             " WHERE a.relation = $1 ORDER BY c.oid",
                             {pg::regclass_param(relid)});
     std::vector<Oid> archives;

@@ -42,9 +42,9 @@ double estimate_rows_per_root(pg::Spi &spi, const Family &family)
 
 } // namespace
 
-Work::Work(pg::Spi &spi, Policy the_policy, std::int64_t at)
+Work::Work(pg::Spi &spi, Policy the_policy, std::int64_t the_instant)
     : policy(std::move(the_policy)), family(read_family(spi, policy.root)), sql(family, policy),
-      cutoff(cutoff_of(policy, at)), rows_per_root(estimate_rows_per_root(spi, family))
+      at(the_instant), cutoff(cutoff_of(policy, at)), rows_per_root(estimate_rows_per_root(spi, family))
 {
     policy.holds = holds_in_force(spi, policy.root);
 }
@@ -113,11 +113,15 @@ void check_nothing_left(pg::Spi &spi, const Work &work, const Picked &picked, co
 }
 
 // Triggers or rules of a user's on a relation or a partition of it.
+//
+// What takes note of changes for a split is none of theirs: it fires whatever the role is, and a partition
+// that goes as a whole ends its split.
 bool has_user_triggers(pg::Spi &spi, Oid relid)
 {
     return spi
         .run("SELECT EXISTS (SELECT FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_trigger t"
              "  ON t.tgrelid = c.oid AND NOT t.tgisinternal"
+             "  AND t.tgfoid <> 'privacy_scan.capture_change'::pg_catalog.regproc"
              " WHERE (t.oid IS NOT NULL OR c.relhasrules)"
              "  AND (c.oid = $1 OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1))))",
              {pg::regclass_param(relid)})
@@ -174,12 +178,32 @@ Moving move_by_insert(pg::Spi &spi, const Work &work, const Picked &picked, cons
             {}};
 }
 
+// Nowhere: the policy says so. No code of a user's runs beside the DELETE here either.
+Moving discard(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
+               const ArchiveTable &nowhere)
+{
+    pg::GucScope settings;
+    if (needs_no_triggers(spi, member))
+        settings.set_as_server("session_replication_role", "replica");
+    pg::Rows rows = spi.run_generic(work.sql.remove_rows(member, nowhere.columns), picked.params);
+    Moving moving{};
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        RowTotal &total = moving.deleted;
+        total = {total.rows + rows.int8(row, 2), total.bytes + rows.int8(row, 3),
+                 total.digest + digest_of(rows.text(row, 4))};
+        moving.leaves.push_back(rows.oid(row, 1));
+    }
+    moving.written = moving.deleted;
+    return moving;
+}
+
 // Moves the rows of one relation: a member, or a leaf of one in its place.
 Moving move_rows(pg::Spi &spi, const Work &work, const Picked &picked, const Member &member,
                  const ArchiveTable &archive)
 {
     const std::int64_t before = count_rows(spi, work, picked, member);
-    const Moving moving = ArchiveWriter::can_write(archive.written())
+    const Moving moving = !OidIsValid(archive.relid) ? discard(spi, work, picked, member, archive)
+                          : ArchiveWriter::can_write(archive.written())
                               ? move_directly(spi, work, picked, member, archive)
                               : move_by_insert(spi, work, picked, member, archive);
     check_digests(moving, member, archive);
@@ -246,24 +270,49 @@ void move_picked(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable>
     }
 }
 
+namespace
+{
+
+// From now on its grace period runs.
+void note_detached(pg::Spi &spi, const Work &work, const std::string &target, const std::string &leaf)
+{
+    spi.run("INSERT INTO privacy_scan.detached_tables (target, leaf, root) VALUES ($1, $2, $3)"
+            " ON CONFLICT (target, leaf) DO UPDATE SET detached_at = clock_timestamp(), dropped_at = NULL,"
+            " root = $3",
+            {pg::text_param(target), pg::text_param(leaf), pg::regclass_param(work.policy.root)});
+}
+
+// The table that holds what was moved; none of its own where the archive itself does, or nothing.
+std::string leaf_of(const Work &work, const Moved &moved)
+{
+    if (work.policy.discards())
+        return {};
+    return moved.whole.empty() ? moved.window : moved.whole;
+}
+
+} // namespace
+
 void write_ledger(pg::Spi &spi, const Work &work, const Batch &batch)
 {
     for (const Moved &moved : batch.moved) {
         if (moved.rows == 0)
             continue;
-        const std::string root = work.family.root().name, source = pg::qualified_name(moved.relid);
+        const std::string root = work.family.root().name, source = pg::qualified_name(moved.relid),
+                          leaf = leaf_of(work, moved);
         pg::CatalogScope scope;
         spi.run("INSERT INTO privacy_scan.archive_ledger"
                 " (root, relation, root_name, source, target, rows, bytes, digest, key_from, key_to, cutoff, "
-                "leaf, bounds)"
-                " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                "leaf, bounds, action)"
+                " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
                 {pg::regclass_param(work.policy.root), pg::regclass_param(moved.relid), pg::text_param(root),
                  pg::text_param(source), pg::text_param(moved.target), pg::int8_param(moved.rows),
                  pg::int8_param(moved.bytes), pg::text_param(hex_of(moved.digest)),
                  pg::text_param(batch.key_from), pg::text_param(batch.key_to),
-                 pg::timestamptz_param(work.cutoff.instant),
-                 pg::text_param(moved.whole.empty() ? moved.window : moved.whole),
-                 pg::text_param(moved.bounds)});
+                 pg::timestamptz_param(work.cutoff.instant), pg::text_param(leaf),
+                 pg::text_param(moved.bounds),
+                 pg::text_param(work.policy.discards() ? "discard" : "archive")});
+        if (work.policy.detaches())
+            note_detached(spi, work, moved.target, leaf);
     }
 }
 
@@ -275,17 +324,32 @@ bool is_busy(const pg::ErrorText &failure)
 namespace
 {
 
+// As a list, quoted.
+std::string columns_of(pg::Spi &spi, const Member &member)
+{
+    return spi
+        .run("SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_catalog.pg_attribute"
+             " WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped",
+             {pg::oid_param(member.table.relid)})
+        .text(0, 1);
+}
+
+// Of a policy that discards: none, whose relid is invalid.
 std::vector<ArchiveTable> open_archives(pg::Spi &spi, const Work &work)
 {
     std::vector<ArchiveTable> archives;
     for (const Member &member : work.family.members) {
+        if (work.policy.discards()) {
+            archives.push_back({InvalidOid, {}, columns_of(spi, member), InvalidOid, {}});
+            continue;
+        }
         archives.push_back(open_archive(spi, member, work.policy.archive_schema));
         for (const Member &other : work.family.members)
             if (other.table.relid == archives.back().relid)
                 pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                          archives.back().name + " cannot be the archive of " + member.name,
                          "It belongs to the family itself.", "Name another archive_schema.");
-        if (work.policy.makes_files())
+        if (work.policy.has_windows())
             open_window(spi, member, archives.back());
     }
     return archives;

@@ -17,6 +17,7 @@ struct Work {
     Policy policy;
     Family family;
     FamilySql sql;
+    std::int64_t at; // the instant that the cutoff was reckoned from
     Cutoff cutoff;
     double rows_per_root; // of the family, root included: from statistics, then from the last batch
     std::int64_t

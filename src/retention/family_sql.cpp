@@ -211,6 +211,16 @@ std::string FamilySql::count_expired(const Member &member) const
     return "SELECT count(*) FROM " + member.from + " AS t WHERE " + belongs(member, "t", Roots::expired);
 }
 
+std::string FamilySql::digest_expired() const
+{
+    std::string columns = key_;
+    for (const std::string &name : root_columns_)
+        columns += ", " + column("t", name);
+    return "SELECT (d).digest FROM (SELECT privacy_scan.row_digest(r.*) AS d FROM (SELECT " +
+           (root_columns_.empty() ? "t.*" : columns) + " FROM " + family_.root().from + " AS t WHERE " +
+           expired() + ") AS r) AS digested";
+}
+
 std::string FamilySql::count_held(const Hold &hold) const
 {
     return "SELECT count(*) FROM " + family_.root().from + " AS t WHERE " + expired_but_for_holds() +

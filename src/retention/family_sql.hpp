@@ -66,6 +66,9 @@ class FamilySql
     // least and greatest key as text.
     std::string count_expired(const Member &member) const;
 
+    // Likewise: a digest of which roots have expired, by their keys and what children refer to.
+    std::string digest_expired() const;
+
     // Likewise: count of the roots that have expired but for a hold.
     std::string count_held(const Hold &hold) const;
 

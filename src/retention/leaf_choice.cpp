@@ -88,6 +88,8 @@ std::string obstacle_in_family(pg::Spi &spi, const Work &work)
         return "a trigger or rule of the family would be passed by";
     if (work.family.root().has_spared)
         return "references to the root have to be cleared";
+    if (work.policy.discards())
+        return {};
     return obstacle_in_archive(spi, work.family.root(),
                                archive_oid(work.family.root(), work.policy.archive_schema));
 }
@@ -105,8 +107,9 @@ void choose_of_member(pg::Spi &spi, const Work &work, std::size_t index, const O
                       std::vector<Leaf> &leaves)
 {
     const Member &member = work.family.members[index];
-    const std::string in_archive =
-        obstacle_in_archive(spi, member, archive_oid(member, work.policy.archive_schema));
+    const std::string in_archive = obstacle_in_archive(
+        spi, member,
+        work.policy.keeps_leaves() ? archive_oid(member, work.policy.archive_schema) : InvalidOid);
     const std::vector<Oid> relids = ordered_partitions(member.table.relid);
     const std::size_t begin = leaves.size();
     int newer = 0;

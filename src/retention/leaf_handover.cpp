@@ -55,7 +55,8 @@ std::vector<pg::OwnedTable> tables_to_lock(pg::Spi &spi, const Work &work,
         add_once(tables, member.table);
         add_all(tables, spi.run(default_of, {pg::oid_param(member.table.relid)}));
         add_once(tables, checked.leaf->table);
-        add_once(tables, {archives[checked.leaf->member].relid, member.table.owner});
+        if (work.policy.keeps_leaves())
+            add_once(tables, {archives[checked.leaf->member].relid, member.table.owner});
     }
     for (const CheckedLeaf &checked : leaves)
         add_all(tables, spi.run(referenced_by, {pg::oid_param(checked.leaf->table.relid)}));
@@ -90,8 +91,8 @@ void revoke_all(pg::Spi &spi, Oid relid)
 }
 
 // What ties the detached leaf to others: foreign keys that would keep the roots in place, defaults that would
-// keep the sequences of the live relation.
-std::string ties_of(pg::Spi &spi, Oid relid)
+// keep the sequences of the live relation. Each as a change of the table.
+std::vector<std::string> ties_of(pg::Spi &spi, Oid relid)
 {
     pg::Rows rows =
         spi.run("SELECT 'DROP CONSTRAINT ' || quote_ident(conname::text) FROM pg_catalog.pg_constraint"
@@ -100,9 +101,9 @@ std::string ties_of(pg::Spi &spi, Oid relid)
                 "pg_catalog.pg_attribute"
                 " WHERE attrelid = $1 AND attnum > 0 AND atthasdef AND NOT attisdropped",
                 {pg::oid_param(relid)});
-    std::string changes;
+    std::vector<std::string> changes;
     for (std::size_t row = 0; row < rows.size(); ++row)
-        changes += rows.text(row, 1) + ", ";
+        changes.push_back(rows.text(row, 1));
     return changes;
 }
 
@@ -136,12 +137,23 @@ void move_to_schema(pg::Spi &spi, Oid relid, const std::string &schema)
     spi.run("ALTER TABLE " + pg::qualified_name(relid) + " SET SCHEMA " + pg::quote(schema));
 }
 
-std::string hand_over_one(pg::Spi &spi, const Member &member, Oid relid, const ArchiveTable &archive)
+// To its archive, as a child of it, or, of a policy that detaches, to stand alone beside it. One that is
+// discarded is dropped.
+std::string hand_over_one(pg::Spi &spi, const Work &work, const Member &member, Oid relid,
+                          const ArchiveTable &archive)
 {
-    spi.run("ALTER TABLE " + member.name + " DETACH PARTITION " + pg::qualified_name(relid));
+    const std::string name = pg::qualified_name(relid);
+    spi.run("ALTER TABLE " + member.name + " DETACH PARTITION " + name);
+    if (work.policy.discards()) {
+        spi.run("DROP TABLE " + name);
+        return name;
+    }
     revoke_all(spi, relid);
-    spi.run("ALTER TABLE " + pg::qualified_name(relid) + " " + ties_of(spi, relid) + "INHERIT " +
-            archive.name);
+    std::vector<std::string> changes = ties_of(spi, relid);
+    if (work.policy.keeps_leaves())
+        changes.push_back("INHERIT " + archive.name);
+    for (const std::string &change : changes)
+        spi.run("ALTER TABLE " + name + " " + change);
     move_to_schema(spi, relid, pg::schema_name(archive.relid));
     return pg::qualified_name(relid);
 }
@@ -170,7 +182,7 @@ std::vector<std::string> hand_over(pg::Spi &spi, const Work &work, const std::ve
         for (const CheckedLeaf &checked : leaves)
             require_unchanged(checked);
         for (const CheckedLeaf &checked : leaves)
-            names.push_back(hand_over_one(spi, work.family.members[checked.leaf->member],
+            names.push_back(hand_over_one(spi, work, work.family.members[checked.leaf->member],
                                           checked.leaf->table.relid, archives[checked.leaf->member]));
     });
     if (failure)

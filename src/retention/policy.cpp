@@ -34,17 +34,23 @@ Oid key_type(Oid root, const std::string &key)
     return pg::guarded([=] { return get_atttype(root, number); });
 }
 
-void check_keep(Datum keep)
+// Red.
+bool is_reasonable(const Interval *interval)
 {
-    const Interval *interval = DatumGetIntervalP(keep);
+    constexpr int most_years = 1000;
     const bool negative = interval->month < 0 || interval->day < 0 || interval->time < 0;
     const bool zero = interval->month == 0 && interval->day == 0 && interval->time == 0;
-    constexpr int most_years = 1000;
     const bool absurd = interval->month > most_years * 12 || interval->day > most_years * 366 ||
                         interval->time > most_years * 366 * USECS_PER_DAY;
-    if (negative || zero || absurd)
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"keep\" must be positive and at most 1000 years",
-                 {}, "Say, for instance, keep => '365 days'.");
+    return !negative && !zero && !absurd;
+}
+
+void check_length(const char *argument, Datum interval)
+{
+    if (!is_reasonable(DatumGetIntervalP(interval)))
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE,
+                 std::string("argument \"") + argument + "\" must be positive and at most 1000 years", {},
+                 std::string("Say, for instance, ") + argument + " => '365 days'.");
 }
 
 } // namespace
@@ -84,7 +90,9 @@ void check_id(Policy &policy, Oid type)
 
 void check_policy(pg::Spi &spi, Policy &policy)
 {
-    check_keep(policy.keep);
+    check_length("keep", policy.keep);
+    if (policy.grace)
+        check_length("grace", *policy.grace);
     const Oid type = key_type(policy.root, policy.key);
     if (policy.key_kind.empty() && partition::id_storage(type))
         policy.key_kind = kind_of_partitions(spi, policy.root, policy.key);
@@ -122,20 +130,24 @@ std::optional<Policy> find_policy(pg::Spi &spi, Oid root)
 {
     pg::CatalogScope scope;
     pg::Rows rows =
-        spi.run("SELECT key_column, keep, condition, archive_schema, key_kind, archive, remove_after"
+        spi.run("SELECT key_column, keep, condition, archive_schema, key_kind, archive, remove_after, grace"
                 " FROM privacy_scan.retention_rules WHERE root = $1",
                 {pg::regclass_param(root)});
     if (rows.empty())
         return std::nullopt;
-    const Datum keep = rows.datum(0, 2);
+    const auto copy = [&](int column) {
+        const Datum interval = rows.datum(0, column);
+        return pg::guarded([=] { return datumCopy(interval, false, sizeof(Interval)); });
+    };
     return Policy{root,
                   rows.text(0, 1),
-                  pg::guarded([=] { return datumCopy(keep, false, sizeof(Interval)); }),
+                  copy(2),
                   rows.text(0, 3),
                   rows.text(0, 4),
                   rows.text(0, 5),
                   rows.text(0, 6),
                   rows.text(0, 7),
+                  rows.is_null(0, 8) ? std::nullopt : std::optional<Datum>(copy(8)),
                   {}};
 }
 
@@ -177,14 +189,15 @@ void store_policy(pg::Spi &spi, const Policy &policy)
     pg::CatalogScope scope;
     spi.run(
         "INSERT INTO privacy_scan.retention_rules (root, key_column, keep, condition, archive_schema, "
-        "key_kind, archive, remove_after)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (root) DO UPDATE"
+        "key_kind, archive, remove_after, grace)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (root) DO UPDATE"
         " SET key_column = $2, keep = $3, condition = $4, archive_schema = $5, key_kind = $6, archive = $7,"
-        " remove_after = $8",
+        " remove_after = $8, grace = $9",
         {pg::regclass_param(policy.root), pg::text_param(policy.key),
          pg::datum_param(INTERVALOID, policy.keep), pg::text_or_null(policy.condition),
          pg::text_or_null(policy.archive_schema), pg::text_or_null(policy.key_kind),
-         pg::text_param(policy.archive), pg::text_or_null(policy.remove_after)});
+         pg::text_param(policy.archive), pg::text_or_null(policy.remove_after),
+         policy.grace ? pg::datum_param(INTERVALOID, *policy.grace) : pg::null_param(INTERVALOID)});
 }
 
 bool delete_policy(pg::Spi &spi, Oid root)

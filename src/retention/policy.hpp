@@ -14,11 +14,20 @@ struct Policy {
     std::string condition;         // SQL over the alias t, or empty
     std::string archive_schema;    // empty: <schema>_archive
     std::string key_kind;          // of the ids; empty where the key is a time
-    std::string archive = "table"; // or file
+    std::string archive = "table"; // or file, detach, discard
     std::string remove_after;      // of tables that went on as files: exported, confirmed; otherwise empty
+    std::optional<Datum> grace;    // interval that what was detached stands; of detach alone
     std::vector<Hold> holds;       // in force when a batch began
 
     bool makes_files() const { return archive == "file"; }
+    bool detaches() const { return archive == "detach"; }
+    bool discards() const { return archive == "discard"; }
+
+    // Rows of batches go into tables that end one day (archive_window.hpp).
+    bool has_windows() const { return makes_files() || detaches(); }
+
+    // Leaves that go whole become children of the archive.
+    bool keeps_leaves() const { return !detaches() && !discards(); }
 };
 
 // Checks interval, key and (uncompiled) condition, and compiles the condition. For an id without a kind takes

@@ -6,6 +6,7 @@
 #include "pg/clock.hpp"
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
+#include "retention/grace.hpp"
 #include "retention/row_shape.hpp"
 
 extern "C" {
@@ -219,6 +220,7 @@ std::vector<ActionRow> restore_families(pg::Spi &spi, Oid root, const std::strin
 {
     pg::require_read_committed("restore_archive()");
     const Archived family(spi, root);
+    const std::vector<DetachedTable> joined = join_detached(spi, root);
     const FamilySql sql(family.stored, family.policy);
     std::optional<Picked> picked;
     std::vector<ActionRow> rows;
@@ -230,6 +232,7 @@ std::vector<ActionRow> restore_families(pg::Spi &spi, Oid root, const std::strin
         if (picked->count > 0)
             rows = move_back(spi, family, sql, *picked, removed);
     }
+    part_detached(spi, joined);
     write_ledger(spi, family, *picked, removed);
     return rows;
 }

@@ -4,9 +4,7 @@
 #include "pg/arguments.hpp"
 #include "pg/entry.hpp"
 #include "pg/ident.hpp"
-#include "pg/memory.hpp"
 #include "pg/standby.hpp"
-#include "pg/subxact.hpp"
 #include "retention/retention_run.hpp"
 #include "settings/settings.hpp"
 
@@ -55,36 +53,72 @@ void refuse_reserved(const std::string &schema)
                  "The prefix \"pg_\" is reserved for system schemas.");
 }
 
+Datum interval_of_days(std::int32_t days)
+{
+    return pg::guarded([=] {
+        auto *interval = static_cast<Interval *>(palloc0(sizeof(Interval)));
+        interval->day = days;
+        return IntervalPGetDatum(interval);
+    });
+}
+
+std::string interval_in_words(Datum interval)
+{
+    return pg::guarded([=] { return DatumGetCString(DirectFunctionCall1(interval_out, interval)); });
+}
+
+std::string destination_in_words(const Family &family, const Policy &policy)
+{
+    if (policy.discards())
+        return "discarded, nothing of it being kept";
+    const std::string archive = "archived to " + archive_name(family.root(), policy.archive_schema);
+    if (policy.detaches())
+        return archive + ", or detached, and dropped " + interval_in_words(*policy.grace) + " later";
+    return archive + (policy.makes_files() ? " and from there to files" : "");
+}
+
 std::string in_words(const Family &family, const Policy &policy)
 {
-    const Datum keep = policy.keep;
-    const std::string interval =
-        pg::guarded([=] { return DatumGetCString(DirectFunctionCall1(interval_out, keep)); });
+    const std::string interval = interval_in_words(policy.keep);
     const std::size_t others = family.members.size() - 1;
     return family.root().name + " is kept for " + interval + " by " + pg::quote(policy.key) +
-           (policy.condition.empty() ? "" : ", where " + policy.condition) + ", then archived to " +
-           archive_name(family.root(), policy.archive_schema) +
-           (policy.makes_files() ? " and from there to files" : "") +
+           (policy.condition.empty() ? "" : ", where " + policy.condition) + ", then " +
+           destination_in_words(family, policy) +
            (others == 0   ? ""
             : others == 1 ? ", together with the relation that refers to it"
                           : ", together with " + std::to_string(others) + " relations that refer to it");
 }
 
-// What becomes of the archive tables.
-void set_destination(Policy &policy, const std::string &archive, const std::string &remove_after)
+// What becomes of what has expired.
+void set_destination(Policy &policy, const std::string &archive, bool is_confirmed)
 {
-    if (archive != "table" && archive != "file")
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "unknown kind of archive \"" + archive + "\"", {},
-                 "The kinds are 'table' and 'file'.");
     policy.archive = archive;
+    if (archive != "table" && archive != "file" && archive != "detach" && archive != "discard")
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "unknown kind of archive \"" + archive + "\"", {},
+                 "The kinds are 'table', 'file', 'detach' and 'discard'.");
+    if (policy.discards() && !is_confirmed)
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "archive => 'discard' needs confirm => true",
+                 "Whatever expires would be gone for good.",
+                 "If that is meant, say confirm => true as well.");
+}
+
+// When the archive tables go, of a policy whose do.
+void set_end(Policy &policy, const std::string &remove_after, std::optional<Datum> grace)
+{
+    constexpr int default_grace_days = 30;
     policy.remove_after = policy.makes_files() && remove_after.empty() ? "confirmed" : remove_after;
     if (!policy.makes_files() && !remove_after.empty())
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"remove_after\" is for archive => 'file'",
-                 "Archive tables stay.");
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"remove_after\" is for archive => 'file'", {},
+                 "With archive => 'detach' grace says when tables go; others stay.");
     if (policy.makes_files() && policy.remove_after != "confirmed" && policy.remove_after != "exported")
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE,
                  "unknown value of argument \"remove_after\": \"" + remove_after + "\"", {},
                  "It is 'confirmed', after confirm_archive(), or 'exported', once the file is proven.");
+    if (grace && !policy.detaches())
+        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"grace\" is for archive => 'detach'");
+    policy.grace = grace;
+    if (policy.detaches() && !grace)
+        policy.grace = interval_of_days(default_grace_days);
 }
 
 std::string set_policy(Policy &policy)
@@ -99,14 +133,16 @@ std::string set_policy(Policy &policy)
 } // namespace
 
 // privacy_scan.set_retention(root regclass, keep interval, key name, condition text, archive text,
-// archive_schema name, key_kind text, remove_after text) returns text: sets or replaces the policy of a root:
-// rows whose key is older than keep (in UTC) and that meet the condition go, with all that refers to them,
-// into archive tables; with archive 'file' these go on as files (see archive_file/), remove_after says when
-// the tables go. key_kind: of a key that is an id (NULL: that of the root's partitions, if they are managed
-// by it); rows whose id is none of the kind never go. Returns the policy in words. VOLATILE. Errors: 22004 a
-// NULL, 22023 keep, archive, remove_after or kind, 42501 not the owner of the whole family, 42703, 42804 and
-// 42P22 key, 42939 archive_schema, 0A000 foreign keys in a circle, 42809 a root of another kind, and for the
-// condition 42601, 42804, 42P17 and the parser's.
+// archive_schema name, key_kind text, remove_after text, grace interval, confirm boolean) returns text: sets
+// or replaces the policy of a root: rows whose key is older than keep (in UTC) and that meet the condition
+// go, with all that refers to them, into archive tables; with archive 'file' these go on as files (see
+// archive_file/), remove_after says when the tables go; with 'detach' they are dropped once grace (NULL: 30
+// days) has passed; with 'discard', which needs confirm, nothing is kept. key_kind: of a key that is an id
+// (NULL: that of the root's partitions, if they are managed by it); rows whose id is none of the kind never
+// go. Returns the policy in words. VOLATILE. Errors: 22004 a NULL, 22023 keep, archive, remove_after, grace,
+// confirm or kind, 42501 not the owner of the whole family, 42703, 42804 and 42P22 key, 42939 archive_schema,
+// 0A000 foreign keys in a circle, 42809 a root of another kind, and for the condition 42601, 42804, 42P17 and
+// the parser's.
 PS_WRITING_FUNCTION(ps_set_retention)
 {
     pg::Arguments args(fcinfo);
@@ -121,7 +157,9 @@ PS_WRITING_FUNCTION(ps_set_retention)
     policy.key_kind = args.text_or_empty(6);
     refuse_reserved(policy.archive_schema);
     pg::require_owner(policy.root);
-    set_destination(policy, archive, args.text_or_empty(7));
+    set_destination(policy, archive, DatumGetBool(args.required(9, "confirm")));
+    set_end(policy, args.text_or_empty(7),
+            args.is_null(8) ? std::nullopt : std::optional<Datum>(args.datum(8)));
     return pg::text_param(set_policy(policy))
         .value; // made where SPI's memory isn't: it outlives the connection
 }
@@ -184,33 +222,6 @@ PS_FUNCTION(ps_apply_retention)
 namespace
 {
 
-void notify(const std::vector<std::string> &news)
-{
-    for (const std::string &line : news) {
-        const char *text = line.c_str();
-        pg::guarded([=] { ereport(NOTICE, (errmsg_internal("%s", text))); });
-    }
-}
-
-// Step after step, each committed. What fails is rolled back and returned; what was committed stays.
-std::optional<pg::ErrorText> run_root(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows,
-                                      Said said)
-{
-    std::optional<RootRun> run;
-    auto failure = pg::try_in_subtransaction([&] { run.emplace(spi, root, at, max_rows, said); });
-    while (!failure && !run->is_done()) {
-        pg::MemoryScope memory("step of run_retention");
-        failure = pg::try_in_subtransaction([&] { run->step(spi); });
-        spi.commit();
-        if (!failure)
-            notify(run->take_news());
-    }
-    if (run)
-        run->analyze(spi);
-    spi.commit();
-    return failure;
-}
-
 // The root may be gone by now, which must not stop the others.
 std::string name_of(Oid root)
 {
@@ -254,7 +265,8 @@ PS_WRITING_FUNCTION(ps_run_retention)
     }
     std::optional<pg::ErrorText> first;
     for (Oid root : roots) {
-        auto failure = run_root(spi, root, at, max_rows, said);
+        std::optional<RootRun> run;
+        auto failure = run_to_end(spi, run, [&] { run.emplace(spi, root, at, max_rows, said); });
         if (!failure)
             continue;
         if (roots.size() > 1)
@@ -287,14 +299,11 @@ Policy scan_policy(pg::Spi &spi, Oid scan, std::int32_t days)
     if (auto stored = find_policy(spi, scan)) {
         policy.archive_schema = stored->archive_schema;
         policy.archive = stored->archive;
+        policy.grace = stored->grace;
     }
     policy.root = scan;
     policy.key = "createdAt";
-    policy.keep = pg::guarded([=] {
-        auto *interval = static_cast<Interval *>(palloc0(sizeof(Interval)));
-        interval->day = days;
-        return IntervalPGetDatum(interval);
-    });
+    policy.keep = interval_of_days(days);
     // Means the same in every search_path.
     policy.condition =
         "status::pg_catalog.text OPERATOR(pg_catalog.=) ANY ('{done,failed}'::pg_catalog.text[])";

@@ -34,8 +34,10 @@ CREATE TABLE privacy_scan.retention_rules (
     condition      text,
     archive_schema text,
     key_kind       text,
-    archive        text     NOT NULL DEFAULT 'table' CHECK (archive IN ('table', 'file')),
-    remove_after   text     CHECK (remove_after IN ('exported', 'confirmed'))
+    archive        text     NOT NULL DEFAULT 'table' CHECK (archive IN ('table', 'file', 'detach', 'discard')),
+    remove_after   text     CHECK (remove_after IN ('exported', 'confirmed')),
+    grace          interval,
+    CHECK ((archive = 'detach') = (grace IS NOT NULL))
 );
 COMMENT ON TABLE privacy_scan.retention_rules IS
     'The retention policies, one row a root. Read privacy_scan.retention_policies instead; written by set_retention() and drop_retention() alone. condition: SQL over the alias t, names resolved.';
@@ -58,11 +60,11 @@ CREATE TABLE privacy_scan.archive_ledger (
     key_to      text        NOT NULL,
     cutoff      timestamptz NOT NULL,
     leaf        text        NOT NULL DEFAULT '',
-    action      text        NOT NULL DEFAULT 'archive' CHECK (action IN ('archive', 'restore', 'erase')),
+    action      text        NOT NULL DEFAULT 'archive' CHECK (action IN ('archive', 'restore', 'erase', 'drop', 'discard')),
     bounds      text        NOT NULL DEFAULT ''
 );
 COMMENT ON TABLE privacy_scan.archive_ledger IS
-    'What was archived, restored or erased, one row a relation and batch, written in the transaction that moved the rows. What was erased has no range of keys. Read privacy_scan.archives instead.';
+    'What was archived, restored, erased, dropped at the end of a grace period, or discarded (without target), one row a relation and batch, written in the transaction that moved the rows. What was erased has no range of keys. Read privacy_scan.archives instead.';
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_ledger', '');
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_ledger_id_seq', '');
 
@@ -79,17 +81,18 @@ CREATE TYPE privacy_scan.retention_action AS (
     milliseconds double precision
 );
 COMMENT ON TYPE privacy_scan.retention_action IS
-    'What a run does, or would do, to one relation: action (archive, archive whole, keep, restore, standby), archive, rows, bytes, lock, range of the root''s keys, reason, time taken.';
+    'What a run does, or would do, to one relation: action (archive, archive whole, detach, discard, discard whole, drop, keep, restore, standby), archive, rows, bytes, lock, range of the root''s keys, reason, time taken.';
 
 CREATE FUNCTION privacy_scan.set_retention(
     root regclass, keep interval, key name, condition text DEFAULT NULL, archive text DEFAULT 'table',
-    archive_schema name DEFAULT NULL, key_kind text DEFAULT NULL, remove_after text DEFAULT NULL)
+    archive_schema name DEFAULT NULL, key_kind text DEFAULT NULL, remove_after text DEFAULT NULL, grace interval DEFAULT NULL,
+    confirm boolean DEFAULT false)
 RETURNS text
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'ps_set_retention';
-COMMENT ON FUNCTION privacy_scan.set_retention(regclass, interval, name, text, text, name, text, text) IS
-    'Sets the retention policy of a root: rows whose key is older than keep, in UTC, and that meet the condition go into archive tables with all that refers to them; with archive => ''file'' the tables become files, and are removed once the files are confirmed, or (remove_after => ''exported'') proven. Returns the policy in words.';
-REVOKE EXECUTE ON FUNCTION privacy_scan.set_retention(regclass, interval, name, text, text, name, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION privacy_scan.set_retention(regclass, interval, name, text, text, name, text, text, interval, boolean) IS
+    'Sets the retention policy of a root: rows whose key is older than keep, in UTC, and that meet the condition go into archive tables with all that refers to them; with archive => ''file'' the tables become files, and are removed once the files are confirmed, or (remove_after => ''exported'') proven; with ''detach'' what went is dropped when a grace period (30 days) has ended; with ''discard'', which needs confirm => true, nothing is kept. Returns the policy in words.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.set_retention(regclass, interval, name, text, text, name, text, text, interval, boolean) FROM PUBLIC;
 
 CREATE FUNCTION privacy_scan.drop_retention(root regclass)
 RETURNS boolean
@@ -134,7 +137,7 @@ COMMENT ON FUNCTION privacy_scan.cleanup_old_scans(integer) IS
 REVOKE EXECUTE ON FUNCTION privacy_scan.cleanup_old_scans(integer) FROM PUBLIC;
 
 CREATE VIEW privacy_scan.retention_policies WITH (security_barrier) AS
-SELECT p.root, p.key_column AS key, p.keep::text AS keep, p.condition, p.archive, p.archive_schema, p.key_kind, p.remove_after
+SELECT p.root, p.key_column AS key, p.keep::text AS keep, p.condition, p.archive, p.archive_schema, p.key_kind, p.remove_after, p.grace::text AS grace
 FROM privacy_scan.retention_rules p
 JOIN pg_class r ON r.oid = p.root
      AND (pg_has_role(r.relowner, 'USAGE') OR has_table_privilege(r.oid, 'SELECT'));

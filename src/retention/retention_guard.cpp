@@ -95,13 +95,17 @@ bool is_first_run(pg::Spi &spi, Oid root)
              "Look at plan_retention(); if that is meant, say confirm => true.");
 }
 
+// So few may go row by row unasked.
+constexpr std::int64_t least_guarded_roots = 1000;
+
 void check_half(pg::Spi &spi, const Work &work, const std::vector<Window> &windows)
 {
     const Member &root = work.family.root();
     const std::int64_t expired =
         spi.run(work.sql.count_expired(root), {pg::datum_param(work.cutoff.type, work.cutoff.value)})
             .int8(0, 1);
-    if (2 * expired > spi.run("SELECT count(*) FROM " + root.from).int8(0, 1))
+    const bool is_guarded = !windows.empty() || expired >= least_guarded_roots;
+    if (is_guarded && 2 * expired > spi.run("SELECT count(*) FROM " + root.from).int8(0, 1))
         refuse_half(root.name);
     for (std::size_t i = 0; i < work.family.members.size(); ++i) {
         std::int64_t going = 0;
@@ -125,9 +129,7 @@ void check_half(pg::Spi &spi, const Work &work, const std::vector<Window> &windo
 void check_guards(pg::Spi &spi, const Work &work, const std::vector<Window> &windows, std::int64_t at,
                   Said said)
 {
-    if (windows.empty())
-        return;
-    if (!said.force)
+    if (!said.force && !windows.empty())
         check_clock(spi, work, windows, at);
     if (!said.confirm && is_first_run(spi, work.policy.root))
         check_half(spi, work, windows);

@@ -12,10 +12,11 @@ struct Said {
     bool confirm = false; // this policy is meant to remove that much
 };
 
-// Refuses a run that would take these windows: one whose instant lies more than a partition's width (31 days,
-// where the partitions' key is no time) past the newest key of the root, unless forced; the first of its
-// policy, where more than half of the root's rows, or of a relation's bytes, would go, unless confirmed. As
-// the owner, but for a look at the ledger. Error: 55000.
+// Refuses a run that would take these windows, which may be none: with windows, one whose instant lies more
+// than a partition's width (31 days, where the partitions' key is no time) past the newest key of the root,
+// unless forced; the first of its policy, where more than half of the root's rows (at least 1000, without
+// windows), or of a relation's bytes, would go, unless confirmed. As the owner, but for a look at the ledger.
+// Error: 55000.
 void check_guards(pg::Spi &spi, const Work &work, const std::vector<Window> &windows, std::int64_t at,
                   Said said);
 

@@ -6,6 +6,7 @@
 #include "pg/analyze.hpp"
 #include "pg/ident.hpp"
 #include "pg/subxact.hpp"
+#include "retention/grace.hpp"
 
 extern "C" {
 #include <utils/datetime.h>
@@ -55,11 +56,22 @@ std::string reason_of_member(const Work &work, const Member &member)
     return member.links.empty() ? reason_of(work) : text;
 }
 
+// What becomes of rows, and of leaves that go whole.
+std::string action_by_rows(const Work &work)
+{
+    return work.policy.discards() ? "discard" : "archive";
+}
+
+std::string action_whole(const Work &work)
+{
+    return work.policy.detaches() ? "detach" : action_by_rows(work) + " whole";
+}
+
 ActionRow action_of(const Work &work, const Member &member)
 {
     return {member.table.relid,
-            "archive",
-            archive_name(member, work.policy.archive_schema),
+            action_by_rows(work),
+            work.policy.discards() ? std::string() : archive_name(member, work.policy.archive_schema),
             0,
             0,
             {},
@@ -94,6 +106,22 @@ std::vector<ActionRow> held_rows(pg::Spi &spi, const Work &work)
         const std::string reason = "hold " + std::to_string(hold.id) + ": " + hold.reason;
         rows.push_back({work.policy.root, "keep", {}, held, 0, {}, {}, reason, 0});
     }
+    return rows;
+}
+
+std::vector<ActionRow> dropped_rows(pg::Spi &spi, const Work &work)
+{
+    std::vector<ActionRow> rows;
+    for (const DetachedTable &table : tables_past_grace(spi, work.policy, work.at))
+        rows.push_back({table.relid,
+                        table.held_by.empty() ? "drop" : "keep",
+                        {},
+                        table.rows,
+                        0,
+                        {},
+                        {},
+                        table.held_by.empty() ? "its grace period has ended" : table.held_by,
+                        0});
     return rows;
 }
 
@@ -137,7 +165,7 @@ std::int64_t add_leaves(pg::Spi &spi, const Work &work, const std::vector<Leaf> 
         const std::string reason = why_by_rows(leaf, count);
         ActionRow row = action_of(work, work.family.members[member]);
         row.relid = leaf.table.relid;
-        row.action = reason.empty() ? "archive whole" : "archive";
+        row.action = reason.empty() ? action_whole(work) : action_by_rows(work);
         row.rows = count.expired;
         row.bytes = estimate_bytes(spi, leaf.table.relid, count.expired);
         row.reason = reason.empty() ? "all of its rows belong to roots that go" : reason;
@@ -170,6 +198,8 @@ std::vector<ActionRow> plan_rows(pg::Spi &spi, const Work &work)
         row.key_to = roots.text(0, 3);
     }
     for (ActionRow &row : held_rows(spi, work))
+        rows.push_back(std::move(row));
+    for (ActionRow &row : dropped_rows(spi, work))
         rows.push_back(std::move(row));
     for (ActionRow &row : spared_rows(work))
         rows.push_back(std::move(row));
@@ -205,9 +235,12 @@ void Summary::add(const Batch &batch)
 void put(pg::RowSink &sink, const ActionRow &row)
 {
     using pg::cell;
-    const std::string lock = row.action == "archive" || row.action == "restore" ? "ROW EXCLUSIVE"
-                             : row.action == "archive whole"                    ? "ACCESS EXCLUSIVE"
-                                                                                : "";
+    auto is = [&](std::initializer_list<const char *> actions) {
+        return std::find(actions.begin(), actions.end(), row.action) != actions.end();
+    };
+    const std::string lock = is({"archive", "restore", "discard"})                      ? "ROW EXCLUSIVE"
+                             : is({"archive whole", "discard whole", "detach", "drop"}) ? "ACCESS EXCLUSIVE"
+                                                                                        : "";
     sink.put({pg::cell_oid(row.relid), cell(row.action), cell(row.target), cell(row.rows), cell(row.bytes),
               cell(lock), cell(row.key_from), cell(row.key_to), cell(row.reason), cell(row.ms)});
 }
@@ -247,7 +280,7 @@ void analyze(pg::Spi &spi, const Work &work, const Summary &summary)
             if (leaf != member.table.relid)
                 analyze_one(spi, leaf, true);
         analyze_one(spi, member.table.relid, leaves.empty() && !summary.only_whole(i));
-        if (!summary.only_whole(i)) // leaves bring their statistics along
+        if (!summary.only_whole(i) && !work.policy.discards()) // leaves bring their statistics along
             analyze_one(spi, archive_oid(member, work.policy.archive_schema), true);
     }
 }

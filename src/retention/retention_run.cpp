@@ -4,6 +4,9 @@
 #include "retention/retention_run.hpp"
 
 #include "pg/clock.hpp"
+#include "pg/ident.hpp"
+#include "pg/memory.hpp"
+#include "pg/subxact.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
@@ -32,12 +35,16 @@ namespace
 {
 
 // The windows that may go whole, once the guards have let them pass.
-std::vector<Window> find_windows(pg::Spi &spi, const Work &work, std::int64_t at, Said said)
+std::vector<Window> find_windows(pg::Spi &spi, const Work &work, std::int64_t at, Said said,
+                                 const std::optional<PlanBudget> &budget)
 {
     pg::OwnerScope owner(work.family.root().table.owner);
     std::vector<Window> expired;
     for (Window &window : windows_of(work, choose_leaves(spi, work))) {
-        auto stays = [&](const Leaf &leaf) { return !seems_expired(spi, work, leaf); };
+        auto stays = [&](const Leaf &leaf) {
+            return budget ? !budget->goes_whole(pg::qualified_name(leaf.table.relid))
+                          : !seems_expired(spi, work, leaf);
+        };
         window.leaves.erase(std::remove_if(window.leaves.begin(), window.leaves.end(), stays),
                             window.leaves.end());
         if (!window.leaves.empty())
@@ -53,21 +60,31 @@ std::string news_of_whole(const Work &work, const Window &window, const Batch &b
     for (const Leaf &leaf : window.leaves)
         leaves += (leaves.empty() ? "" : ", ") + leaf.name;
     const std::string ms = std::to_string(locked_ms);
-    return work.family.root().name + ": " + leaves + " archived whole, " + std::to_string(batch.rows) +
-           " rows, " + std::to_string(batch.roots) + " families, strong locks held for " +
+    const char *action = work.policy.discards()   ? " discarded whole, "
+                         : work.policy.detaches() ? " detached, "
+                                                  : " archived whole, ";
+    return work.family.root().name + ": " + leaves + action + std::to_string(batch.rows) + " rows, " +
+           std::to_string(batch.roots) + " families, strong locks held for " +
            ms.substr(0, ms.find('.') + 2) + " ms";
 }
 
 } // namespace
 
 RootRun::RootRun(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows, Said said)
-    : work_(spi, policy_of_caller(spi, root), at), summary_(work_), at_(at), max_rows_(max_rows), said_(said)
+    : work_(spi, policy_of_caller(spi, root), at), summary_(work_), at_(at), max_rows_(max_rows), said_(said),
+      emptied_(work_), grace_(work_.policy, at)
 {
+}
+
+RootRun::RootRun(pg::Spi &spi, const MadePlan &plan, std::int64_t max_rows, Said said)
+    : RootRun(spi, plan.root, plan.at, max_rows, said)
+{
+    budget_.emplace(plan);
 }
 
 bool RootRun::is_full() const
 {
-    return settings::retention_run_rows() > 0 && rows_ >= settings::retention_run_rows();
+    return !budget_ && settings::retention_run_rows() > 0 && rows_ >= settings::retention_run_rows();
 }
 
 void RootRun::add(const Batch &batch)
@@ -76,18 +93,52 @@ void RootRun::add(const Batch &batch)
     rows_ += batch.rows;
 }
 
+// Before the batch is committed: what is not in the plan is rolled back.
+void RootRun::take_from_plan(const Batch &batch)
+{
+    if (!budget_)
+        return;
+    for (const Moved &moved : batch.moved)
+        if (moved.whole.empty())
+            budget_->take_rows(pg::qualified_name(moved.relid), moved.rows);
+}
+
+// leaves: the names that they had before.
+void RootRun::take_from_plan(const Batch &batch, const Window &window, const std::vector<std::string> &leaves)
+{
+    take_from_plan(batch);
+    for (std::size_t i = 0; budget_ && i < window.leaves.size(); ++i)
+        for (const Moved &moved : batch.moved)
+            if (!moved.whole.empty() &&
+                moved.relid == work_.family.members[window.leaves[i].member].table.relid)
+                budget_->take_whole(leaves[i], moved.rows);
+}
+
+void RootRun::require_as_planned() const
+{
+    if (budget_)
+        budget_->require_spent();
+}
+
 void RootRun::move_next_window(pg::Spi &spi)
 {
     const Window &window = (*windows_)[next_window_];
+    std::vector<std::string> names;
+    for (const Leaf &leaf : window.leaves)
+        names.push_back(pg::qualified_name(leaf.table.relid));
     Batch batch;
     double locked_ms = 0;
     const std::optional<std::string> why = move_window(spi, work_, window, batch, locked_ms);
     ++next_window_;
+    if (why && budget_)
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, names.front() + " cannot go as it was planned",
+                 *why + ".", "What was committed stays. Make a new plan for the rest.");
     if (why) {
         news_.push_back(work_.family.root().name + ": " + window.leaves.front().name +
                         " goes row by row: " + *why);
         return;
     }
+    take_from_plan(batch, window, names);
     add(batch);
     news_.push_back(news_of_whole(work_, window, batch, locked_ms));
 }
@@ -95,24 +146,29 @@ void RootRun::move_next_window(pg::Spi &spi)
 void RootRun::move_next_batch(pg::Spi &spi)
 {
     const Batch batch = move_batch(spi, work_, max_rows_, false);
+    take_from_plan(batch);
     add(batch);
-    is_done_ = batch.last;
+    is_moved_ = batch.last;
     if (batch.roots > 0)
-        news_.push_back(work_.family.root().name + ": batch of " + std::to_string(batch.rows) +
-                        " rows archived, " + std::to_string(summary_.roots()) + " families in all, up to " +
-                        batch.key_to);
+        news_.push_back(work_.family.root().name + ": batch of " + std::to_string(batch.rows) + " rows " +
+                        (work_.policy.discards() ? "discarded, " : "archived, ") +
+                        std::to_string(summary_.roots()) + " families in all, up to " + batch.key_to);
 }
 
 void RootRun::step(pg::Spi &spi)
 {
     if (!windows_)
-        windows_ = find_windows(spi, work_, at_, said_);
+        windows_ = find_windows(spi, work_, at_, said_, budget_);
+    else if (is_moved_ && !budget_ && !emptied_.is_done())
+        emptied_.step(spi, news_);
+    else if (is_moved_)
+        grace_.step(spi, news_);
     else if (next_window_ < windows_->size())
         move_next_window(spi);
     else
         move_next_batch(spi);
-    if (!is_done_ && is_full()) {
-        is_done_ = true;
+    if (!is_moved_ && is_full()) {
+        is_moved_ = true;
         news_.push_back(work_.family.root().name + ": stopped at privacy_scan.retention_run_rows = " +
                         std::to_string(settings::retention_run_rows()) + ", the next run goes on");
     }
@@ -143,6 +199,8 @@ std::vector<Oid> RootRun::relations() const
 const char *RootRun::phase() const
 {
     return !windows_                         ? "choosing partitions"
+           : is_moved_ && emptied_.is_done() ? "dropping detached partitions"
+           : is_moved_                       ? "dropping empty partitions"
            : next_window_ < windows_->size() ? "archiving partitions"
                                              : "archiving rows";
 }
@@ -150,7 +208,7 @@ const char *RootRun::phase() const
 std::optional<std::int64_t> RootRun::estimated_rows() const
 {
     const std::int64_t gone = summary_.roots();
-    if (is_done_)
+    if (is_moved_)
         return rows_;
     if (!expired_ || (gone == 0 && *expired_ > 0))
         return std::nullopt;
@@ -178,6 +236,38 @@ void RootRun::analyze(pg::Spi &spi) const
 {
     if (summary_.roots() > 0)
         retention::analyze(spi, work_, summary_);
+}
+
+namespace
+{
+
+void notify(const std::vector<std::string> &news)
+{
+    for (const std::string &line : news) {
+        const char *text = line.c_str();
+        pg::guarded([=] { ereport(NOTICE, (errmsg_internal("%s", text))); });
+    }
+}
+
+} // namespace
+
+std::optional<pg::ErrorText> run_to_end(pg::Spi &spi, std::optional<RootRun> &run,
+                                        const std::function<void()> &make)
+{
+    auto failure = pg::try_in_subtransaction(make);
+    while (!failure && !run->is_done()) {
+        pg::MemoryScope memory("step of run_retention");
+        failure = pg::try_in_subtransaction([&] { run->step(spi); });
+        spi.commit();
+        if (!failure)
+            notify(run->take_news());
+    }
+    if (run)
+        run->analyze(spi);
+    spi.commit();
+    if (!failure)
+        failure = pg::try_in_subtransaction([&] { run->require_as_planned(); });
+    return failure;
 }
 
 } // namespace privacy_scan::retention

@@ -1,6 +1,9 @@
 // A run of one root's retention, a transaction at a time: what run_retention() and a job have in common.
 #pragma once
 
+#include "retention/emptied.hpp"
+#include "retention/grace.hpp"
+#include "retention/plan_store.hpp"
 #include "retention/retention_guard.hpp"
 #include "retention/retention_plan.hpp"
 #include "retention/whole_leaf.hpp"
@@ -14,17 +17,26 @@ void refuse_future(std::int64_t at);
 // The policy of a root that the caller owns. Errors: 42501, 42704.
 Policy policy_of_caller(pg::Spi &spi, Oid root);
 
-// Whole partitions first, then batch after batch.
+// Whole partitions first, then batch after batch, then the partitions that are empty by now, then what was
+// detached and whose grace period has ended.
 class RootRun
 {
   public:
     // Errors: 42501, 42704 and those of a family.
     RootRun(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows, Said said = {});
 
+    // By a plan: it does that and nothing else, whatever privacy_scan.retention_run_rows says; a step that
+    // would do more, or in another way, fails with 55000.
+    RootRun(pg::Spi &spi, const MadePlan &plan, std::int64_t max_rows, Said said);
+
+    // Once it is done. Error: 55000 where less was found than the plan says.
+    void require_as_planned() const;
+
     // Goes on in the caller's transaction, which should be committed then: looks for what may go whole, moves
     // one window of it, or one batch. Errors: those of the guards (55000), of move_window() and move_batch().
     void step(pg::Spi &spi);
-    bool is_done() const { return is_done_; }
+    bool has_begun() const { return rows_ > 0 || is_moved_; } // something may be committed that it did
+    bool is_done() const { return is_moved_ && (budget_ || emptied_.is_done()) && grace_.is_done(); }
 
     // What the steps since the last call have to say, a line each.
     std::vector<std::string> take_news() { return std::exchange(news_, {}); }
@@ -53,6 +65,8 @@ class RootRun
   private:
     bool is_full() const;
     void add(const Batch &batch);
+    void take_from_plan(const Batch &batch);
+    void take_from_plan(const Batch &batch, const Window &window, const std::vector<std::string> &leaves);
     void move_next_window(pg::Spi &spi);
     void move_next_batch(pg::Spi &spi);
 
@@ -64,8 +78,16 @@ class RootRun
     std::size_t next_window_ = 0;
     std::int64_t rows_ = 0;
     std::optional<std::int64_t> expired_; // families, where they were counted
-    bool is_done_ = false;
+    bool is_moved_ = false;               // all that has expired, or as much as one run may
+    EmptiedRun emptied_;
+    GraceRun grace_;
+    std::optional<PlanBudget> budget_; // where a plan is followed
     std::vector<std::string> news_;
 };
+
+// Step after step, each committed, with a NOTICE for what it did. What fails is rolled back and returned;
+// what was committed stays. make: makes the run.
+std::optional<pg::ErrorText> run_to_end(pg::Spi &spi, std::optional<RootRun> &run,
+                                        const std::function<void()> &make);
 
 } // namespace privacy_scan::retention

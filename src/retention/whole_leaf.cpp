@@ -145,7 +145,7 @@ Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> 
     {
         pg::OwnerScope owner(work.family.root().table.owner);
         spi.run("SET LOCAL work_mem = '64MB'"); // ends with the scope
-        if (!ArchiveWriter::can_write(archives.front().written()))
+        if (!work.policy.discards() && !ArchiveWriter::can_write(archives.front().written()))
             by_rows("the root's archive has rules for its rows");
         pg::wait_for_older_snapshots(settings::lock_timeout_ms()); // in vain here, in vain later
         const Oid type = pg::guarded([&] {
@@ -180,7 +180,8 @@ void require_still_so(pg::Spi &spi, const Work &work, const std::vector<ArchiveT
         by_rows("a trigger or rule of the family or its archives would be passed by");
     for (const Leaf &leaf : window.leaves) {
         const Member &member = work.family.members[leaf.member];
-        const std::string obstacle = obstacle_in_archive(spi, member, archives[leaf.member].relid);
+        const std::string obstacle = obstacle_in_archive(
+            spi, member, work.policy.keeps_leaves() ? archives[leaf.member].relid : InvalidOid);
         if (!obstacle.empty())
             by_rows(obstacle);
         if (std::find(member.leaves.begin(), member.leaves.end(), leaf.name) == member.leaves.end())

@@ -16,7 +16,9 @@ namespace privacy_scan::settings
 namespace
 {
 
+int archive_drill_size_value;
 int archive_level_value;
+int archive_sample_value;
 int clock_offset_value;
 int concurrent_lock_timeout_value;
 int job_history_value;
@@ -33,6 +35,7 @@ int retention_run_rows_value;
 int retention_vacuum_percent_value;
 int retention_whole_rows_value;
 int split_rate_value;
+int split_slice_value;
 int worker_max_value;
 int worker_naptime_value;
 char *archive_directory_value;
@@ -49,8 +52,14 @@ struct IntSetting {
 };
 
 constexpr IntSetting int_settings[] = {
+    {"privacy_scan.archive_drill_size", "Up to which size an archive is restored as a drill; 0: any.",
+     "The size of its values, uncompressed. A drill needs about as much room meanwhile.",
+     &archive_drill_size_value, 1024 * 1024, 0, INT_MAX, PGC_SUSET, GUC_UNIT_KB},
     {"privacy_scan.archive_level", "The zstd level of archive files.",
      "Higher ones take longer and give smaller files.", &archive_level_value, 3, 1, 19, PGC_USERSET, 0},
+    {"privacy_scan.archive_sample", "How many archives a run of the job of verification reads.",
+     "Those that nobody has looked at for longest; what was damaged is always read.", &archive_sample_value,
+     10, 1, INT_MAX, PGC_SUSET, 0},
     {"privacy_scan.clock_offset", "How far the clock of jobs is ahead of the server's. For tests.",
      "Job starts, and the guards of retention, go by it.", &clock_offset_value, 0, -INT32_MAX, INT32_MAX,
      PGC_SUSET, GUC_UNIT_S | GUC_NOT_IN_SAMPLE},
@@ -102,8 +111,11 @@ constexpr IntSetting int_settings[] = {
      "Smaller ones go batch by batch: that needs no strong lock.", &retention_whole_rows_value, 10000, 0,
      INT32_MAX, PGC_USERSET, 0},
     {"privacy_scan.split_rate", "How much a split reads of its partition in a second; 0: as much as it can.",
-     "Between two batches it rests, holding nothing.", &split_rate_value, 32 * 1024, 0, INT32_MAX, PGC_USERSET,
-     GUC_UNIT_KB},
+     "Between two batches it rests, holding nothing.", &split_rate_value, 32 * 1024, 0, INT32_MAX,
+     PGC_USERSET, GUC_UNIT_KB},
+    {"privacy_scan.split_slice",
+     "How long the job of a set works on its splits and merges before others have their turn.",
+     "It goes on a few seconds later.", &split_slice_value, 30000, 100, INT32_MAX, PGC_USERSET, GUC_UNIT_MS},
     {"privacy_scan.worker_max", "How many databases are worked on at the same time.",
      "Each takes one of max_worker_processes while it is being worked on.", &worker_max_value, 2, 1, 64,
      PGC_SIGHUP, 0},
@@ -144,9 +156,17 @@ void define()
     pg::compat::reserve_guc_prefix("privacy_scan");
 }
 
+int archive_drill_size_kb()
+{
+    return archive_drill_size_value;
+}
 int archive_level()
 {
     return archive_level_value;
+}
+int archive_sample()
+{
+    return archive_sample_value;
 }
 int clock_offset_s()
 {
@@ -214,6 +234,10 @@ int split_rate_kb()
     return split_rate_value;
 }
 
+int split_slice_ms()
+{
+    return split_slice_value;
+}
 int worker_max()
 {
     return worker_max_value;

@@ -7,7 +7,9 @@ namespace privacy_scan::settings
 // Defines them all. Red: called once, from _PG_init.
 void define();
 
+int archive_drill_size_kb();      // privacy_scan.archive_drill_size; 0: any
 int archive_level();              // privacy_scan.archive_level
+int archive_sample();             // privacy_scan.archive_sample
 int clock_offset_s();             // privacy_scan.clock_offset
 int concurrent_lock_timeout_ms(); // privacy_scan.concurrent_lock_timeout
 int job_history();                // privacy_scan.job_history
@@ -24,6 +26,7 @@ int retention_run_rows();         // privacy_scan.retention_run_rows
 int retention_vacuum_percent();   // privacy_scan.retention_vacuum_percent
 int retention_whole_rows();       // privacy_scan.retention_whole_rows
 int split_rate_kb();              // privacy_scan.split_rate, KB/s; 0: none
+int split_slice_ms();             // privacy_scan.split_slice
 int worker_max();                 // privacy_scan.worker_max
 int worker_naptime_s();           // privacy_scan.worker_naptime
 const char *archive_directory();  // privacy_scan.archive_directory

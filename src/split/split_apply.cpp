@@ -6,7 +6,9 @@
 #include "pg/compat.hpp"
 #include "pg/memory.hpp"
 #include "pg/snapshot.hpp"
+#include "pg/subxact.hpp"
 #include "split/row_stamp.hpp"
+#include "split/split_plan.hpp"
 
 #include <cstring>
 
@@ -43,7 +45,7 @@ struct Keyed {
 
 struct Target {
     Keyed keyed;
-    TupleConversionMap *map; // from the partition's rows; null where the columns line up
+    TupleConversionMap **maps; // from the rows of each source; null where the columns line up
     EState *executor;
     ResultRelInfo *result;
     TupleTableSlot *slot;
@@ -51,12 +53,14 @@ struct Target {
 
 struct Apply {
     Snapshot snapshot;
-    TransactionId oldest_xmin;
+    TransactionId oldest_xmin; // what was deleted before nobody sees any more
     Relation changes;
-    Keyed source;
+    const Origin *origins;
+    Keyed *sources; // beside them
+    std::size_t source_count;
     const Piece *pieces;
-    Target **targets; // null until they are needed
-    int count;
+    Target **targets; // beside them; null until they are needed
+    std::size_t count;
     const partition::KeyAxis *key;
     int key_column; // of the partition key within the primary key
 };
@@ -143,8 +147,11 @@ Target *open_target(Apply *apply, Oid relid)
 {
     auto *target = static_cast<Target *>(palloc0(sizeof(Target)));
     target->keyed = open_keyed(relid, RowExclusiveLock);
-    target->map =
-        convert_tuples_by_name(RelationGetDescr(apply->source.rel), RelationGetDescr(target->keyed.rel));
+    target->maps =
+        static_cast<TupleConversionMap **>(palloc0(sizeof(TupleConversionMap *) * apply->source_count));
+    for (std::size_t i = 0; i < apply->source_count; ++i)
+        target->maps[i] = convert_tuples_by_name(RelationGetDescr(apply->sources[i].rel),
+                                                 RelationGetDescr(target->keyed.rel));
     target->executor = CreateExecutorState();
     target->result = makeNode(ResultRelInfo);
     InitResultRelInfo(target->result, target->keyed.rel, 1, nullptr, 0);
@@ -161,20 +168,23 @@ void close_target(Target *target)
     table_close(target->keyed.rel, NoLock);
 }
 
+std::int64_t place_of(const Apply *apply, const Change *change)
+{
+    return apply->key->axis_of(change->values[apply->key_column]);
+}
+
+// The only source that can hold the key: the primary key contains the partition key.
+std::size_t source_of(const Apply *apply, const Change *change)
+{
+    return part_at(apply->origins, apply->source_count, place_of(apply, change));
+}
+
 Target *target_of(Apply *apply, const Change *change)
 {
-    const std::int64_t at = apply->key->axis_of(change->values[apply->key_column]);
-    int low = 0, high = apply->count - 1;
-    while (low < high) {
-        const int middle = (low + high) / 2;
-        if (apply->pieces[middle].bounds.upper <= at)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (!apply->targets[low])
-        apply->targets[low] = open_target(apply, apply->pieces[low].relid);
-    return apply->targets[low];
+    const std::size_t number = part_at(apply->pieces, apply->count, place_of(apply, change));
+    if (!apply->targets[number])
+        apply->targets[number] = open_target(apply, apply->pieces[number].relid);
+    return apply->targets[number];
 }
 
 void withdraw_key(Apply *apply, const Change *change)
@@ -187,9 +197,10 @@ void withdraw_key(Apply *apply, const Change *change)
     systable_endscan(scan);
 }
 
-void insert_version(Target *target, HeapTuple version, Stamp stamp)
+void insert_version(Target *target, std::size_t source, HeapTuple version, Stamp stamp)
 {
-    HeapTuple tuple = target->map ? execute_attr_map_tuple(version, target->map) : heap_copytuple(version);
+    TupleConversionMap *map = target->maps[source];
+    HeapTuple tuple = map ? execute_attr_map_tuple(version, map) : heap_copytuple(version);
     tuple->t_tableOid = RelationGetRelid(target->keyed.rel);
     heap_insert(target->keyed.rel, tuple, GetCurrentCommandId(true), HEAP_INSERT_NO_LOGICAL, nullptr);
     ExecStoreHeapTuple(tuple, target->slot, false);
@@ -207,13 +218,15 @@ void renew_key(Apply *apply, const Change *change)
 {
     withdraw_key(apply, change); // keys may be equal whose bytes are not
     Target *target = target_of(apply, change);
+    const std::size_t source = source_of(apply, change);
+    apply->oldest_xmin = pg::compat::oldest_xmin(apply->sources[source].rel); // as late as can be
     for (const bool is_deleted : {true, false}) {
-        SysScanDesc scan = begin_versions(&apply->source, change->values);
+        SysScanDesc scan = begin_versions(&apply->sources[source], change->values);
         while (HeapTuple version = next_version(scan)) {
             Stamp stamp;
             if (is_needed(apply, version->t_data, &stamp) &&
                 TransactionIdIsValid(stamp.deleted) == is_deleted)
-                insert_version(target, version, stamp);
+                insert_version(target, source, version, stamp);
         }
         systable_endscan(scan);
     }
@@ -280,11 +293,12 @@ int run(Apply *apply, const State *state, std::int64_t most, const char *key_nam
 {
     apply->snapshot = GetActiveSnapshot();
     apply->changes = table_open(state->changes, RowExclusiveLock);
-    apply->source = open_keyed(state->relid, ShareUpdateExclusiveLock);
-    apply->oldest_xmin = pg::compat::oldest_xmin(apply->source.rel);
-    const AttrNumber key_number = get_attnum(state->relid, key_name);
-    for (int i = 0; i < apply->source.columns; ++i)
-        if (apply->source.keys[i].sk_attno == key_number)
+    for (std::size_t i = 0; i < apply->source_count; ++i)
+        apply->sources[i] = open_keyed(apply->origins[i].relid, ShareUpdateExclusiveLock);
+    const Keyed *first = &apply->sources[0];
+    const AttrNumber key_number = get_attnum(RelationGetRelid(first->rel), key_name);
+    for (int i = 0; i < first->columns; ++i)
+        if (first->keys[i].sk_attno == key_number)
             apply->key_column = i;
     auto *changes = static_cast<Change *>(
         MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Change) * static_cast<std::size_t>(most)));
@@ -293,10 +307,11 @@ int run(Apply *apply, const State *state, std::int64_t most, const char *key_nam
     CommandCounterIncrement();
     for_each(apply, changes, count, renew_key);
     forget(apply, changes, count);
-    for (int i = 0; i < apply->count; ++i)
+    for (std::size_t i = 0; i < apply->count; ++i)
         if (apply->targets[i])
             close_target(apply->targets[i]);
-    table_close(apply->source.rel, NoLock);
+    for (std::size_t i = 0; i < apply->source_count; ++i)
+        table_close(apply->sources[i].rel, NoLock);
     table_close(apply->changes, NoLock);
     return count;
 }
@@ -323,18 +338,43 @@ std::int64_t count_changes(const State &state, std::int64_t most)
     return pg::guarded([&] { return count_rows(state.changes, most); });
 }
 
-std::int64_t apply_changes(const partition::PartitionSet &set, const State &state, std::int64_t most)
+namespace
+{
+
+std::int64_t apply_once(const partition::PartitionSet &set, const State &state, std::int64_t most)
 {
     Apply apply{};
     apply.key = &set.key();
     apply.pieces = state.pieces.data();
-    apply.count = static_cast<int>(state.pieces.size());
+    apply.count = state.pieces.size();
+    apply.origins = state.sources.data();
+    apply.source_count = state.sources.size();
+    std::vector<Keyed> sources(state.sources.size());
+    apply.sources = sources.data();
     std::vector<Target *> targets(state.pieces.size(), nullptr);
     apply.targets = targets.data();
     const char *key_name = set.policy().key.c_str();
     const pg::MemoryScope memory("split changes");
     const pg::SnapshotScope snapshot;
     return pg::guarded([&] { return run(&apply, &state, most, key_name); });
+}
+
+} // namespace
+
+// A version that only an older snapshot of somebody else's shows can go while it is being copied, where that
+// snapshot has gone a moment ago: then its parts in TOAST are missing. The next look finds that nobody needs
+// it any more.
+std::int64_t apply_changes(const partition::PartitionSet &set, const State &state, std::int64_t most)
+{
+    constexpr int most_attempts = 5;
+    for (int attempt = 1;; ++attempt) {
+        std::int64_t count = 0;
+        const auto failure = pg::try_in_subtransaction([&] { count = apply_once(set, state, most); });
+        if (!failure)
+            return count;
+        if (failure->error.sqlstate != ERRCODE_DATA_CORRUPTED || attempt == most_attempts)
+            pg::raise(*failure);
+    }
 }
 
 } // namespace privacy_scan::split

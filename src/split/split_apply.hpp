@@ -1,4 +1,4 @@
-// Bringing the pieces up to date with what changed in the partition since.
+// Bringing the pieces up to date with what changed in the sources since.
 #pragma once
 
 #include "partition/partition_policy.hpp"
@@ -11,7 +11,7 @@ namespace privacy_scan::split
 std::int64_t count_changes(const State &state, std::int64_t most);
 
 // Applies the changes that were committed before the call, `most` at a time: all versions of a row of that
-// key leave the pieces, and those that somebody may see come anew from the partition, each with the
+// key leave the pieces, and those that somebody may see come anew from the source, each with the
 // visibility that it has there. Returns the number of keys. Can be repeated from any point, also after a
 // crash: nothing is taken for applied before the transaction commits. Inside OwnerScope; the pieces have
 // their indexes.

@@ -4,6 +4,7 @@
 #include "split/split_copy.hpp"
 
 #include "pg/snapshot.hpp"
+#include "split/split_plan.hpp"
 
 extern "C" {
 #include <access/heapam.h>
@@ -41,7 +42,7 @@ struct Copy {
     TransactionId first_xid;
     const Piece *pieces;
     Target **targets; // null until they get a row
-    int count;
+    std::size_t count;
     CommandId command;
     MemoryContext scratch;
     std::int64_t rows;
@@ -71,24 +72,11 @@ Target *open_target(Copy *copy, Oid relid)
     return target;
 }
 
-int piece_of(const Piece *pieces, int count, std::int64_t at)
-{
-    int low = 0, high = count - 1;
-    while (low < high) { // the first that ends after the value
-        const int middle = (low + high) / 2;
-        if (pieces[middle].bounds.upper <= at)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 void add_row(Copy *copy, TupleTableSlot *row)
 {
     bool is_null = false;
     const Datum key = slot_getattr(row, copy->key_number, &is_null);
-    const int number = piece_of(copy->pieces, copy->count, copy->key->axis_of(key));
+    const std::size_t number = part_at(copy->pieces, copy->count, copy->key->axis_of(key));
     Target *target = copy->targets[number];
     if (!target)
         target = copy->targets[number] = open_target(copy, copy->pieces[number].relid);
@@ -116,7 +104,7 @@ bool is_captured(const Copy *copy, TupleTableSlot *row)
 
 void finish(Copy *copy)
 {
-    for (int i = 0; i < copy->count; ++i) {
+    for (std::size_t i = 0; i < copy->count; ++i) {
         Target *target = copy->targets[i];
         if (!target)
             continue;
@@ -151,18 +139,17 @@ void run(Copy *copy, Oid source, BlockNumber first, BlockNumber count)
 
 } // namespace
 
-std::int64_t copy_blocks(const partition::PartitionSet &set, const State &state, std::int64_t first,
-                         std::int64_t count)
+std::int64_t copy_blocks(const partition::PartitionSet &set, const State &state, Oid source,
+                         std::int64_t first, std::int64_t count)
 {
     Copy copy{};
     copy.key = &set.key();
     copy.first_xid = static_cast<TransactionId>(state.first_xid);
     copy.pieces = state.pieces.data();
-    copy.count = static_cast<int>(state.pieces.size());
+    copy.count = state.pieces.size();
     std::vector<Target *> targets(state.pieces.size(), nullptr);
     copy.targets = targets.data();
     const char *key_name = set.policy().key.c_str();
-    const Oid source = state.relid;
     const pg::SnapshotScope snapshot;
     pg::guarded([&] {
         copy.key_number = get_attnum(source, key_name);

@@ -23,16 +23,12 @@ namespace privacy_scan::split
 namespace
 {
 
-constexpr const char *object_name = "privacy_scan_split"; // of the trigger and the CHECK constraints
-
-std::string bound_check(const Source &source, const partition::Cell &cell)
+std::string bound_check(const partition::PartitionSet &set, const partition::Cell &cell)
 {
-    const Oid type = source.set.key().type();
+    const Oid type = set.key().type();
     const std::string type_name = pg::guarded([=] { return format_type_be_qualified(type); });
-    const std::string key = pg::quote(source.set.policy().key);
-    auto literal = [&](std::int64_t at) {
-        return pg::quote_text(source.set.key().text_of(at)) + "::" + type_name;
-    };
+    const std::string key = pg::quote(set.policy().key);
+    auto literal = [&](std::int64_t at) { return pg::quote_text(set.key().text_of(at)) + "::" + type_name; };
     std::string check = key + " IS NOT NULL";
     if (cell.lower != partition::axis_min)
         check += " AND " + key + " >= " + literal(cell.lower);
@@ -41,19 +37,33 @@ std::string bound_check(const Source &source, const partition::Cell &cell)
     return check;
 }
 
-// Beside the one that is split, its own name is taken where it is that of the grid.
-Piece make_piece(pg::Spi &spi, const Source &source, const partition::Blueprint &blueprint,
+// The suffix of a name for the piece: of the widest unit of the calendar that it fills, else the grid's.
+std::string suffix_of(const partition::PartitionSet &set, const partition::Cell &cell)
+{
+    using partition::Unit;
+    if (set.key().is_temporal())
+        for (const Unit unit : {Unit::year, Unit::quarter, Unit::month, Unit::week, Unit::day}) {
+            const partition::TimeGrid calendar({unit, 1}, set.key().grid_zone());
+            const std::optional<partition::Cell> filled = calendar.cell_at(cell.lower);
+            if (filled && filled->lower == cell.lower && filled->upper == cell.upper)
+                return calendar.suffix(cell.lower);
+        }
+    if (cell.lower != partition::axis_min)
+        return set.grid().suffix(cell.lower);
+    const std::optional<partition::Cell> last = set.grid().cell_at(cell.upper - 1);
+    return set.grid().suffix(last ? last->lower : cell.upper - 1);
+}
+
+// Beside the sources, the name is taken where it is one of theirs.
+Piece make_piece(pg::Spi &spi, const partition::PartitionSet &set, const partition::Blueprint &blueprint,
                  const partition::Cell &cell)
 {
-    const Oid parent = source.set.table().relid;
-    const std::int64_t named = cell.lower == partition::axis_min ? cell.upper - 1 : cell.lower;
-    const std::optional<partition::Cell> of_grid = source.set.grid().cell_at(named);
-    const std::string suffix =
-        source.set.grid().suffix(cell.lower == partition::axis_min && of_grid ? of_grid->lower : named);
-    const Oid relid = partition::create_table(
-        spi, parent, blueprint, partition::new_partition_name(parent, suffix), partition::WithIndexes::no);
+    const Oid parent = set.table().relid;
+    const Oid relid = partition::create_table(spi, parent, blueprint,
+                                              partition::new_partition_name(parent, suffix_of(set, cell)),
+                                              partition::WithIndexes::no);
     spi.run("ALTER TABLE " + pg::qualified_name(relid) + " ADD CONSTRAINT " + object_name + " CHECK (" +
-            bound_check(source, cell) + ")");
+            bound_check(set, cell) + ")");
     return {relid, cell, false};
 }
 
@@ -71,7 +81,7 @@ std::string key_columns(pg::Spi &spi, Oid relid)
 
 Oid make_changes(pg::Spi &spi, const Source &source)
 {
-    const Oid relid = source.table.relid;
+    const Oid relid = source.relid;
     const std::string name = partition::new_partition_name(relid, "_changes");
     const std::string qualified = pg::quote(pg::schema_name(relid), name);
     spi.run("CREATE TABLE " + qualified + " AS SELECT " + key_columns(spi, relid) + " FROM ONLY " +
@@ -99,70 +109,87 @@ Oid file_node_of(pg::Spi &spi, Oid relid)
 
 } // namespace
 
-State prepare(pg::Spi &spi, const Source &source, const std::vector<partition::Cell> &cells)
+namespace
 {
-    State state;
-    state.relid = source.table.relid;
-    state.parent = source.set.table().relid;
-    {
-        pg::OwnerScope owner(source.table.owner);
-        const partition::Blueprint blueprint = partition::read_blueprint(spi, state.parent, state.relid);
-        for (const partition::Cell &cell : cells)
-            state.pieces.push_back(make_piece(spi, source, blueprint, cell));
-        state.changes = make_changes(spi, source);
-        pg::GucScope settings;
-        pg::ask_patiently(settings);
-        pg::LockWait wait;
-        const Oid relid = state.relid;
-        auto failure = pg::try_with_locks({relid}, wait, [&] {
+
+// On all sources at once, in tries: whoever waits for one of them waits for a moment.
+void capture(pg::Spi &spi, const Stretch &stretch, State &state)
+{
+    pg::GucScope settings;
+    pg::ask_patiently(settings);
+    pg::LockWait wait;
+    auto failure = pg::try_with_locks(stretch.relids(), wait, [&] {
+        for (const Source &source : stretch.sources) {
+            const Oid relid = source.relid;
             pg::guarded([=] {
                 pg::note_lock(ShareRowExclusiveLock);
                 LockRelationOid(relid, ShareRowExclusiveLock);
             });
+        }
+        for (const Source &source : stretch.sources)
             make_trigger(spi, source, state.changes);
-        });
-        if (failure)
-            pg::raise(*failure);
-        // Whoever wrote to the partition so far has ended, with an earlier transaction ID; who writes later
-        // is captured.
-        state.first_xid = pg::guarded([] { return U64FromFullTransactionId(ReadNextFullTransactionId()); });
-        state.file_node = file_node_of(spi, relid);
-    }
-    insert_state(spi, state);
+    });
+    if (failure)
+        pg::raise(*failure);
+    // Whoever wrote to them so far has ended, with an earlier transaction ID; who writes later is captured.
+    state.first_xid = pg::guarded([] { return U64FromFullTransactionId(ReadNextFullTransactionId()); });
+}
+
+} // namespace
+
+State prepare(pg::Spi &spi, const Stretch &stretch, const std::vector<partition::Cell> &cells)
+{
+    State state;
+    state.relid = stretch.sources.front().relid;
+    state.parent = stretch.parent();
+    pg::OwnerScope owner(stretch.owner());
+    const partition::Blueprint blueprint =
+        partition::read_blueprint(spi, state.parent, stretch.sources.back().relid);
+    for (const partition::Cell &cell : cells)
+        state.pieces.push_back(make_piece(spi, stretch.set, blueprint, cell));
+    state.changes = make_changes(spi, stretch.sources.front());
+    capture(spi, stretch, state);
+    for (const Source &source : stretch.sources)
+        state.sources.push_back({source.relid, source.bounds, file_node_of(spi, source.relid)});
     return state;
 }
 
-void require_intact(pg::Spi &spi, const Source &source, const State &state)
+namespace
 {
-    pg::CatalogPath path;
-    std::string what;
-    pg::Rows rows = spi.run(
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND tgname = $2::name"
-        "  AND tgenabled = 'A') AND EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = $3),"
-        " NOT EXISTS (SELECT FROM (SELECT attname, atttypid, atttypmod, attcollation FROM "
-        "pg_catalog.pg_attribute"
-        "  WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped) AS l FULL JOIN"
-        "  (SELECT attname, atttypid, atttypmod, attcollation FROM pg_catalog.pg_attribute WHERE attrelid = "
-        "$4"
-        "   AND attnum > 0 AND NOT attisdropped) AS p USING (attname, atttypid, atttypmod, attcollation)"
-        "  WHERE l IS NULL OR p IS NULL),"
-        " pg_relation_filenode($1) = $5, EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = $1 AND "
-        "inhparent = $6)",
-        {pg::oid_param(state.relid), pg::text_param(object_name), pg::oid_param(state.changes),
-         pg::oid_param(state.pieces.front().relid), pg::oid_param(state.file_node),
-         pg::oid_param(state.parent)});
-    if (!rows.boolean(0, 1))
-        what = "Its trigger, or the table that keeps its changes, is not there any more.";
-    else if (!rows.boolean(0, 2))
-        what = "Its columns have changed.";
-    else if (!rows.boolean(0, 3))
-        what = "It has been truncated or rewritten.";
-    else if (!rows.boolean(0, 4))
-        what = "It is no partition of that relation any more.";
-    if (!what.empty())
+
+// $1 the first source, $2 the trigger's name, $3 the table of changes, $4 a piece. One statement for all
+// sources: it also runs under the locks of the switch.
+constexpr const char *changed_sources =
+    "WITH columns AS (SELECT a.attrelid, pg_catalog.string_agg(pg_catalog.format('%s %s %s %s', a.attname,"
+    "   a.atttypid, a.atttypmod, a.attcollation), ',' ORDER BY a.attname) AS all_of_them"
+    "  FROM pg_catalog.pg_attribute a WHERE a.attnum > 0 AND NOT a.attisdropped AND (a.attrelid = $4 OR"
+    "   a.attrelid IN (SELECT source FROM privacy_scan.split_sources WHERE partition = $1))"
+    "  GROUP BY a.attrelid)"
+    " SELECT w.source::oid, w.what FROM (SELECT s.source, s.lower, CASE"
+    "  WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = $3) OR NOT EXISTS (SELECT FROM"
+    "   pg_catalog.pg_trigger WHERE tgrelid = s.source AND tgname = $2::name AND tgenabled = 'A')"
+    "   THEN 'Its trigger, or the table that keeps its changes, is not there any more.'"
+    "  WHEN c.all_of_them IS DISTINCT FROM (SELECT p.all_of_them FROM columns p WHERE p.attrelid = $4)"
+    "   THEN 'Its columns have changed.'"
+    "  WHEN pg_catalog.pg_relation_filenode(s.source) <> s.file_node"
+    "   THEN 'It has been truncated or rewritten.' END AS what"
+    " FROM privacy_scan.split_sources s LEFT JOIN columns c ON c.attrelid = s.source WHERE s.partition = $1) "
+    "w"
+    " WHERE w.what IS NOT NULL ORDER BY w.lower LIMIT 1";
+
+} // namespace
+
+void require_intact(pg::Spi &spi, const State &state)
+{
+    pg::CatalogScope scope;
+    pg::Rows rows =
+        spi.run(changed_sources, {pg::regclass_param(state.relid), pg::text_param(object_name),
+                                  pg::oid_param(state.changes), pg::oid_param(state.pieces.front().relid)});
+    if (!rows.empty())
         pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                 "the split of partition \"" + source.relname + "\" cannot go on", what,
-                 "Call privacy_scan.cancel_split() and begin again.");
+                 "the " + std::string(state.is_split() ? "split" : "merge") + " of partition \"" +
+                     pg::relation_name(rows.oid(0, 1)) + "\" cannot go on",
+                 rows.text(0, 2), "Call privacy_scan.cancel_split() and begin again.");
 }
 
 std::string indexes_of(pg::Spi &spi, Oid parent)
@@ -176,22 +203,22 @@ std::string indexes_of(pg::Spi &spi, Oid parent)
 
 // As partitions of an empty twin of the parent, from which they part again: PostgreSQL itself then builds
 // what a partition must have, and gives it the names that it gives.
-void index_pieces(pg::Spi &spi, const Source &source, State &state)
+void index_pieces(pg::Spi &spi, const partition::PartitionSet &set, State &state)
 {
     constexpr double enough_ms = 500;
     const TimestampTz begun = GetCurrentTimestamp();
-    pg::OwnerScope owner(source.table.owner);
+    pg::OwnerScope owner(set.table().owner);
     const std::string twin =
         pg::quote(pg::schema_name(state.parent), partition::new_partition_name(state.parent, "_twin"));
-    spi.run("CREATE TABLE " + twin + " (LIKE " + source.set.name() +
+    spi.run("CREATE TABLE " + twin + " (LIKE " + set.name() +
             " INCLUDING ALL EXCLUDING IDENTITY EXCLUDING STATISTICS) PARTITION BY RANGE (" +
-            pg::quote(source.set.policy().key) + ")");
+            pg::quote(set.policy().key) + ")");
     for (Piece &piece : state.pieces) {
         if (piece.is_indexed)
             continue;
         const std::string name = pg::qualified_name(piece.relid);
         spi.run("ALTER TABLE " + twin + " ATTACH PARTITION " + name +
-                partition::bounds_clause(source.set.key(), piece.bounds));
+                partition::bounds_clause(set.key(), piece.bounds));
         spi.run("ALTER TABLE " + twin + " DETACH PARTITION " + name);
         spi.run("ANALYZE " + name);
         piece.is_indexed = true;
@@ -225,29 +252,54 @@ bool has_check(pg::Spi &spi, Oid relid)
 
 } // namespace
 
-void tidy(pg::Spi &spi, const Source &source, const State &state)
+namespace
 {
-    pg::OwnerScope owner(source.set.table().owner);
+
+void drop_triggers(pg::Spi &spi, const State &state)
+{
+    for (const Origin &source : state.sources)
+        if (exists(source.relid))
+            run_patiently(spi, source.relid,
+                          "DROP TRIGGER IF EXISTS " + std::string(object_name) + " ON " +
+                              pg::qualified_name(source.relid));
+}
+
+void drop_if_exists(pg::Spi &spi, Oid relid)
+{
+    if (exists(relid))
+        spi.run("DROP TABLE " + pg::qualified_name(relid));
+}
+
+void drop_sources(pg::Spi &spi, const State &state)
+{
+    for (const Origin &source : state.sources)
+        if (exists(source.relid) && !pg::guarded([&] { return get_rel_relispartition(source.relid); }))
+            run_patiently(spi, source.relid, "DROP TABLE " + pg::qualified_name(source.relid));
+}
+
+} // namespace
+
+void tidy(pg::Spi &spi, const State &state)
+{
+    pg::OwnerScope owner(pg::require_owner(state.parent).owner);
     for (const Piece &piece : state.pieces)
         if (exists(piece.relid) && has_check(spi, piece.relid))
             run_patiently(spi, piece.relid,
-                         "ALTER TABLE " + pg::qualified_name(piece.relid) + " DROP CONSTRAINT " +
-                             object_name);
-    if (exists(state.changes))
-        spi.run("DROP TABLE " + pg::qualified_name(state.changes));
+                          "ALTER TABLE " + pg::qualified_name(piece.relid) + " DROP CONSTRAINT " +
+                              object_name);
+    drop_triggers(spi, state);
+    drop_if_exists(spi, state.changes);
+    if (state.drops_sources)
+        drop_sources(spi, state);
 }
 
-void drop_all(pg::Spi &spi, Oid owner_id, const State &state)
+void drop_all(pg::Spi &spi, const State &state)
 {
-    pg::OwnerScope owner(owner_id);
-    run_patiently(spi, state.relid,
-                 "DROP TRIGGER IF EXISTS " + std::string(object_name) + " ON " +
-                     pg::qualified_name(state.relid));
+    pg::OwnerScope owner(pg::require_owner(state.parent).owner);
+    drop_triggers(spi, state);
     for (const Piece &piece : state.pieces)
-        if (exists(piece.relid))
-            spi.run("DROP TABLE " + pg::qualified_name(piece.relid));
-    if (exists(state.changes))
-        spi.run("DROP TABLE " + pg::qualified_name(state.changes));
+        drop_if_exists(spi, piece.relid);
+    drop_if_exists(spi, state.changes);
 }
 
 } // namespace privacy_scan::split

@@ -1,4 +1,4 @@
-// The tables beside a partition that it is split into.
+// The tables beside the partitions that these are to become.
 #pragma once
 
 #include "split/split_source.hpp"
@@ -7,24 +7,28 @@
 namespace privacy_scan::split
 {
 
-// Makes the pieces, the table that keeps the changes, and the trigger on the partition; the latter under
-// SHARE ROW EXCLUSIVE, in tries. From its commit on, every change is captured.
-State prepare(pg::Spi &spi, const Source &source, const std::vector<partition::Cell> &cells);
+// Of the trigger, and of the CHECK constraints that prove the bounds of the pieces.
+constexpr const char *object_name = "privacy_scan_split";
 
-// Errors 55000 where what the split rests on is not there any more: the trigger, the columns, the file.
-void require_intact(pg::Spi &spi, const Source &source, const State &state);
+// Makes the pieces, the table that keeps the changes, and the trigger on each source; the latter under SHARE
+// ROW EXCLUSIVE, in tries. From its commit on, every change is captured.
+State prepare(pg::Spi &spi, const Stretch &stretch, const std::vector<partition::Cell> &cells);
+
+// Errors 55000 where what it rests on is not there any more: a trigger, the columns, a file.
+void require_intact(pg::Spi &spi, const State &state);
 
 // The parent's indexes as a text that is another one whenever they are.
 std::string indexes_of(pg::Spi &spi, Oid parent);
 
 // Builds the parent's indexes on pieces that haven't them, as many as half a second allows and one at least,
 // analyses these and marks them.
-void index_pieces(pg::Spi &spi, const Source &source, State &state);
+void index_pieces(pg::Spi &spi, const partition::PartitionSet &set, State &state);
 
-// Drops the CHECK constraints that proved the bounds of the pieces, under short locks, and the notes.
-void tidy(pg::Spi &spi, const Source &source, const State &state);
+// Drops, under short locks, the CHECK constraints that proved the bounds of the pieces, the triggers and the
+// notes, and what the sources have become, where that was asked for.
+void tidy(pg::Spi &spi, const State &state);
 
 // Drops everything that prepare() made.
-void drop_all(pg::Spi &spi, Oid owner, const State &state);
+void drop_all(pg::Spi &spi, const State &state);
 
 } // namespace privacy_scan::split

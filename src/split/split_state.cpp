@@ -29,6 +29,21 @@ Phase phase_of(const std::string &name)
     pg::fail(ERRCODE_INTERNAL_ERROR, "unknown phase \"" + name + "\" of a split");
 }
 
+std::vector<Origin> read_sources(pg::Spi &spi, Oid relid)
+{
+    std::vector<Origin> sources;
+    pg::Rows rows = spi.run("SELECT source::oid, lower, upper, file_node, blocks, copied_blocks"
+                            " FROM privacy_scan.split_sources WHERE partition = $1 ORDER BY lower",
+                            {pg::regclass_param(relid)});
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        sources.push_back({rows.oid(row, 1),
+                           {rows.int8(row, 2), rows.int8(row, 3)},
+                           rows.oid(row, 4),
+                           rows.int8(row, 5),
+                           rows.int8(row, 6)});
+    return sources;
+}
+
 std::vector<Piece> read_pieces(pg::Spi &spi, Oid relid)
 {
     std::vector<Piece> pieces;
@@ -50,30 +65,39 @@ const char *to_string(Phase phase)
     return "";
 }
 
+std::vector<Oid> State::relids() const
+{
+    std::vector<Oid> relids;
+    for (const Origin &source : sources)
+        relids.push_back(source.relid);
+    return relids;
+}
+
 std::optional<State> find_state(pg::Spi &spi, Oid relid)
 {
     pg::CatalogScope scope;
-    pg::Rows rows =
-        spi.run("SELECT parent::oid, changes::oid, file_node, first_xid, coalesce(last_xid, 0), blocks,"
-                " copied_blocks, copied_rows, applied, coalesce(indexes, ''), phase"
-                " FROM privacy_scan.split_states WHERE partition = $1",
-                {pg::regclass_param(relid)});
+    pg::Rows rows = spi.run(
+        "SELECT partition::oid, parent::oid, changes::oid, first_xid, coalesce(last_xid, 0), copied_rows,"
+        " applied, coalesce(indexes, ''), phase, in_background, drops_sources"
+        " FROM privacy_scan.split_states WHERE partition ="
+        " (SELECT s.partition FROM privacy_scan.split_sources s WHERE s.source = $1)",
+        {pg::regclass_param(relid)});
     if (rows.empty())
         return std::nullopt;
     State state;
-    state.relid = relid;
-    state.parent = rows.oid(0, 1);
-    state.changes = rows.oid(0, 2);
-    state.file_node = rows.oid(0, 3);
+    state.relid = rows.oid(0, 1);
+    state.parent = rows.oid(0, 2);
+    state.changes = rows.oid(0, 3);
     state.first_xid = static_cast<std::uint64_t>(rows.int8(0, 4));
     state.last_xid = static_cast<std::uint64_t>(rows.int8(0, 5));
-    state.blocks = rows.int8(0, 6);
-    state.copied_blocks = rows.int8(0, 7);
-    state.copied_rows = rows.int8(0, 8);
-    state.applied = rows.int8(0, 9);
-    state.indexes = rows.text(0, 10);
-    state.phase = phase_of(rows.text(0, 11));
-    state.pieces = read_pieces(spi, relid);
+    state.copied_rows = rows.int8(0, 6);
+    state.applied = rows.int8(0, 7);
+    state.indexes = rows.text(0, 8);
+    state.phase = phase_of(rows.text(0, 9));
+    state.in_background = rows.boolean(0, 10);
+    state.drops_sources = rows.boolean(0, 11);
+    state.sources = read_sources(spi, state.relid);
+    state.pieces = read_pieces(spi, state.relid);
     return state;
 }
 
@@ -89,20 +113,26 @@ State require_state(pg::Spi &spi, Oid relid)
 void insert_state(pg::Spi &spi, const State &state)
 {
     pg::CatalogScope scope;
-    spi.run("DELETE FROM privacy_scan.split_states s WHERE NOT EXISTS"
-            " (SELECT FROM pg_catalog.pg_class c WHERE c.oid = s.partition)");
-    spi.run("INSERT INTO privacy_scan.split_states (partition, parent, changes, file_node, first_xid, "
-            "blocks, phase)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            {pg::regclass_param(state.relid), pg::regclass_param(state.parent),
-             pg::regclass_param(state.changes), pg::oid_param(state.file_node),
-             pg::int8_param(static_cast<std::int64_t>(state.first_xid)), pg::int8_param(state.blocks),
-             pg::text_param(to_string(state.phase))});
+    spi.run(
+        "DELETE FROM privacy_scan.split_states s WHERE NOT EXISTS (SELECT FROM privacy_scan.split_sources o,"
+        " pg_catalog.pg_class c WHERE o.partition = s.partition AND c.oid = o.source)");
+    const pg::Param relid = pg::regclass_param(state.relid);
+    spi.run(
+        "INSERT INTO privacy_scan.split_states (partition, parent, changes, first_xid, phase, in_background,"
+        " drops_sources) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        {relid, pg::regclass_param(state.parent), pg::regclass_param(state.changes),
+         pg::int8_param(static_cast<std::int64_t>(state.first_xid)), pg::text_param(to_string(state.phase)),
+         pg::bool_param(state.in_background), pg::bool_param(state.drops_sources)});
+    for (const Origin &source : state.sources)
+        spi.run("INSERT INTO privacy_scan.split_sources (partition, source, lower, upper, file_node)"
+                " VALUES ($1, $2, $3, $4, $5)",
+                {relid, pg::regclass_param(source.relid), pg::int8_param(source.bounds.lower),
+                 pg::int8_param(source.bounds.upper), pg::oid_param(source.file_node)});
     for (const Piece &piece : state.pieces)
         spi.run(
             "INSERT INTO privacy_scan.split_pieces (partition, piece, lower, upper) VALUES ($1, $2, $3, $4)",
-            {pg::regclass_param(state.relid), pg::regclass_param(piece.relid),
-             pg::int8_param(piece.bounds.lower), pg::int8_param(piece.bounds.upper)});
+            {relid, pg::regclass_param(piece.relid), pg::int8_param(piece.bounds.lower),
+             pg::int8_param(piece.bounds.upper)});
 }
 
 void delete_state(pg::Spi &spi, Oid relid)
@@ -114,13 +144,19 @@ void delete_state(pg::Spi &spi, Oid relid)
 void store_state(pg::Spi &spi, const State &state)
 {
     pg::CatalogScope scope;
-    spi.run("UPDATE privacy_scan.split_states SET last_xid = $2, copied_blocks = $3, copied_rows = $4,"
-            " applied = $5, indexes = $6, phase = $7, blocks = $8, last_error = NULL, last_error_at = NULL"
-            " WHERE partition = $1",
-            {pg::regclass_param(state.relid), pg::int8_param(static_cast<std::int64_t>(state.last_xid)),
-             pg::int8_param(state.copied_blocks), pg::int8_param(state.copied_rows),
-             pg::int8_param(state.applied), pg::text_param(state.indexes),
-             pg::text_param(to_string(state.phase)), pg::int8_param(state.blocks)});
+    spi.run(
+        "UPDATE privacy_scan.split_states SET last_xid = $2, copied_rows = $3, applied = $4, indexes = $5,"
+        " phase = $6, waiting = $7, in_background = $8, drops_sources = $9, last_error = NULL,"
+        " last_error_at = NULL WHERE partition = $1",
+        {pg::regclass_param(state.relid), pg::int8_param(static_cast<std::int64_t>(state.last_xid)),
+         pg::int8_param(state.copied_rows), pg::int8_param(state.applied), pg::text_param(state.indexes),
+         pg::text_param(to_string(state.phase)), pg::text_or_null(state.waiting),
+         pg::bool_param(state.in_background), pg::bool_param(state.drops_sources)});
+    for (const Origin &source : state.sources)
+        spi.run("UPDATE privacy_scan.split_sources SET blocks = $2, copied_blocks = $3 WHERE source = $1"
+                " AND (blocks, copied_blocks) <> ($2, $3)",
+                {pg::regclass_param(source.relid), pg::int8_param(source.blocks),
+                 pg::int8_param(source.copied_blocks)});
     for (const Piece &piece : state.pieces)
         spi.run("UPDATE privacy_scan.split_pieces SET is_indexed = $2 WHERE piece = $1 AND is_indexed <> $2",
                 {pg::regclass_param(piece.relid), pg::bool_param(piece.is_indexed)});

@@ -19,10 +19,13 @@
 extern "C" {
 #include <access/transam.h>
 #include <access/xact.h>
+#include <miscadmin.h>
 #include <storage/bufmgr.h>
+#include <storage/latch.h>
 #include <utils/lsyscache.h>
 #include <utils/snapmgr.h>
 #include <utils/timestamp.h>
+#include <utils/wait_event.h>
 }
 
 namespace privacy_scan::split
@@ -68,36 +71,74 @@ StepRow row_of(const State &state, const char *outcome, std::int64_t done, std::
     return {to_string(state.phase), outcome, {}, done, total, 0, true, false, 0};
 }
 
-StepRow waiting(const State &state, const std::string &message)
+StepRow waiting(State &state, const std::string &message)
 {
     StepRow row = row_of(state, "waiting", 0, 0);
-    row.message = message;
+    row.message = state.waiting = message;
     row.is_waiting = true;
     return row;
 }
 
-StepRow wait_for_writers(State &state)
+// Who has a transaction that is older than the one given, or (snapshots) needs what that one has left.
+std::string holders(pg::Spi &spi, std::uint64_t xid, bool with_snapshots)
+{
+    pg::CatalogPath path;
+    pg::Rows rows = spi.run(
+        "WITH old AS (SELECT 'pid ' || pid || coalesce(', transaction ' || backend_xid, '') AS who,"
+        "  age(backend_xid) AS xid, CASE WHEN datid IS NULL OR datname = current_database() THEN "
+        "age(backend_xmin)"
+        "  END AS xmin FROM pg_catalog.pg_stat_activity WHERE pid <> pg_backend_pid()"
+        " UNION ALL SELECT 'prepared transaction ' || quote_literal(gid), age(transaction), age(transaction)"
+        "  FROM pg_catalog.pg_prepared_xacts"
+        " UNION ALL SELECT 'replication slot ' || quote_ident(slot_name), NULL, age(xmin)"
+        "  FROM pg_catalog.pg_replication_slots WHERE xmin IS NOT NULL)"
+        " SELECT string_agg(who, '; ' ORDER BY who) FROM old"
+        " WHERE xid > age($1::text::xid) OR $2 AND greatest(xid, xmin) >= age($1::text::xid)",
+        {pg::text_param(std::to_string(static_cast<TransactionId>(xid))), pg::bool_param(with_snapshots)});
+    return rows.text(0, 1);
+}
+
+StepRow wait_for_writers(pg::Spi &spi, State &state)
 {
     if (!are_writers_gone(state))
-        return waiting(state, "transactions that began before the split did have not ended");
+        return waiting(state, "for transactions that began before the capture of changes: " +
+                                  holders(spi, state.first_xid, false));
     StepRow row = row_of(state, "done now", 0, 0);
     state.phase = Phase::copy;
-    state.blocks = blocks_of(state.relid);
+    for (Origin &source : state.sources)
+        source.blocks = blocks_of(source.relid);
     return row;
 }
 
-StepRow copy(const Source &source, State &state)
+// Of one source after the other, up to a batch. Returns the number of blocks.
+std::int64_t copy_batch(const Stretch &stretch, State &state)
 {
-    const std::int64_t count = std::min(batch_blocks, state.blocks - state.copied_blocks);
-    if (count > 0) {
-        pg::OwnerScope owner(source.table.owner);
-        state.copied_rows += copy_blocks(source.set, state, state.copied_blocks, count);
-        state.last_xid = pg::guarded([] { return U64FromFullTransactionId(GetTopFullTransactionId()); });
+    std::int64_t left = batch_blocks;
+    pg::OwnerScope owner(stretch.owner());
+    for (Origin &source : state.sources) {
+        const std::int64_t count = std::min(left, source.blocks - source.copied_blocks);
+        if (count <= 0)
+            continue;
+        state.copied_rows += copy_blocks(stretch.set, state, source.relid, source.copied_blocks, count);
+        source.copied_blocks += count;
+        left -= count;
     }
-    state.copied_blocks += count;
-    StepRow row = row_of(state, "under way", state.copied_blocks, state.blocks);
+    if (left < batch_blocks)
+        state.last_xid = pg::guarded([] { return U64FromFullTransactionId(GetTopFullTransactionId()); });
+    return batch_blocks - left;
+}
+
+StepRow copy(const Stretch &stretch, State &state)
+{
+    const std::int64_t count = copy_batch(stretch, state);
+    std::int64_t done = 0, total = 0;
+    for (const Origin &source : state.sources) {
+        done += source.copied_blocks;
+        total += source.blocks;
+    }
+    StepRow row = row_of(state, "under way", done, total);
     row.bytes = count * BLCKSZ;
-    if (state.copied_blocks < state.blocks)
+    if (done < total)
         return row;
     state.phase = Phase::build_indexes;
     row.state = "done now";
@@ -105,7 +146,7 @@ StepRow copy(const Source &source, State &state)
     return row;
 }
 
-StepRow build_indexes(pg::Spi &spi, const Source &source, State &state)
+StepRow build_indexes(pg::Spi &spi, const Stretch &stretch, State &state)
 {
     const std::string indexes = indexes_of(spi, state.parent);
     if (indexes != state.indexes) {
@@ -113,7 +154,7 @@ StepRow build_indexes(pg::Spi &spi, const Source &source, State &state)
         for (Piece &piece : state.pieces)
             piece.is_indexed = false;
     }
-    index_pieces(spi, source, state);
+    index_pieces(spi, stretch.set, state);
     std::int64_t done = 0;
     for (const Piece &piece : state.pieces)
         done += piece.is_indexed;
@@ -124,17 +165,17 @@ StepRow build_indexes(pg::Spi &spi, const Source &source, State &state)
     return row;
 }
 
-std::int64_t apply(const Source &source, State &state)
+std::int64_t apply(const Stretch &stretch, State &state)
 {
-    pg::OwnerScope owner(source.table.owner);
-    const std::int64_t count = apply_changes(source.set, state, batch_changes);
+    pg::OwnerScope owner(stretch.owner());
+    const std::int64_t count = apply_changes(stretch.set, state, batch_changes);
     state.applied += count;
     return count;
 }
 
-StepRow catch_up(const Source &source, State &state)
+StepRow catch_up(const Stretch &stretch, State &state)
 {
-    const std::int64_t count = apply(source, state);
+    const std::int64_t count = apply(stretch, state);
     StepRow row = row_of(state, count < batch_changes ? "done now" : "under way", state.applied, 0);
     if (count < batch_changes)
         state.phase = Phase::wait_for_readers;
@@ -142,29 +183,30 @@ StepRow catch_up(const Source &source, State &state)
 }
 
 // Changes are applied meanwhile, so that the switch finds few.
-StepRow wait_for_readers(const Source &source, State &state)
+StepRow wait_for_readers(pg::Spi &spi, const Stretch &stretch, State &state)
 {
-    apply(source, state);
+    apply(stretch, state);
     if (!are_readers_gone(state))
-        return waiting(state, "transactions that began before the copying ended have not ended");
+        return waiting(state, "for transactions that began before the copying ended: " +
+                                  holders(spi, state.last_xid, true));
     StepRow row = row_of(state, "done now", 0, 0);
     state.phase = Phase::switch_over;
     return row;
 }
 
-StepRow switch_over(pg::Spi &spi, const Source &source, State &state)
+StepRow switch_over(pg::Spi &spi, const Stretch &stretch, State &state)
 {
     bool has_many;
     {
-        pg::OwnerScope owner(source.table.owner);
+        pg::OwnerScope owner(stretch.owner());
         has_many = count_changes(state, few_changes + 1) > few_changes;
     }
-    if (has_many && apply(source, state) > few_changes) {
+    if (has_many && apply(stretch, state) > few_changes) {
         StepRow row = row_of(state, "under way", 0, 0);
         row.message = "changes applied before";
         return row;
     }
-    const Switched switched = switch_pieces(spi, source, state);
+    const Switched switched = switch_pieces(spi, stretch, state);
     state.applied += switched.applied;
     store_switch(spi, state.relid, switched.lock_held_ms, switched.wait.tries);
     const auto total = static_cast<std::int64_t>(state.pieces.size());
@@ -176,33 +218,52 @@ StepRow switch_over(pg::Spi &spi, const Source &source, State &state)
     return row;
 }
 
+// What the sources have become, where they are still there.
 std::string leftover_of(const State &state)
 {
-    return pg::qualified_name(state.relid) + " is a copy that nobody reads: drop it when you like";
-}
-
-// Of the partition, while it is one; of the set alone, afterwards.
-Source source_after(pg::Spi &spi, const State &state)
-{
-    const pg::OwnedTable table = pg::require_owner(state.relid);
-    partition::PartitionSet set(pg::require_owner(state.parent),
-                                partition::require_policy(spi, state.parent));
-    return {table, pg::relation_name(state.relid), pg::qualified_name(state.relid), std::move(set), {}, 0, 0};
+    std::string names;
+    for (const Origin &source : state.sources)
+        if (pg::guarded([&] { return get_rel_relkind(source.relid) != '\0'; }))
+            names += (names.empty() ? "" : ", ") + pg::qualified_name(source.relid);
+    if (names.empty())
+        return "the sources were dropped";
+    return names + (state.is_split() ? " is a copy" : " are copies") + " that nobody reads: drop " +
+           (state.is_split() ? "it" : "them") + " when you like";
 }
 
 StepRow finish(pg::Spi &spi, State &state)
 {
-    if (state.phase == Phase::tidy) {
-        tidy(spi, source_after(spi, state), state);
-        StepRow row = row_of(state, "done now", 0, 0);
-        state.phase = Phase::done;
-        row.message = leftover_of(state);
-        row.more = false;
-        return row;
-    }
-    StepRow row = row_of(state, "done", 0, 0);
+    StepRow row = row_of(state, state.phase == Phase::tidy ? "done now" : "done", 0, 0);
+    if (state.phase == Phase::tidy)
+        tidy(spi, state);
+    state.phase = Phase::done;
     row.message = leftover_of(state);
     row.more = false;
+    return row;
+}
+
+// The source that somebody, such as retention, has taken out of the set meanwhile; InvalidOid where none is.
+Oid lost_source(pg::Spi &spi, const State &state)
+{
+    pg::CatalogPath path;
+    for (const Origin &source : state.sources)
+        if (spi.run("SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = $1 AND inhparent = $2",
+                    {pg::oid_param(source.relid), pg::oid_param(state.parent)})
+                .empty())
+            return source.relid;
+    return InvalidOid;
+}
+
+// Drops what was made, and forgets it: the rest is as it was.
+StepRow abandon(pg::Spi &spi, const State &state, Oid lost)
+{
+    StepRow row = row_of(state, "ended", 0, 0);
+    row.message = (pg::guarded([=] { return get_rel_relkind(lost) != '\0'; }) ? pg::qualified_name(lost)
+                                                                              : std::string("one of them")) +
+                  " is no partition of " + pg::qualified_name(state.parent) + " any more";
+    row.more = false;
+    drop_all(spi, state);
+    delete_state(spi, state.relid);
     return row;
 }
 
@@ -210,51 +271,72 @@ StepRow next_step(pg::Spi &spi, State &state)
 {
     if (state.phase >= Phase::tidy)
         return finish(spi, state);
-    const Source source = read_source(spi, state.relid);
-    require_intact(spi, source, state);
+    if (const Oid lost = lost_source(spi, state); OidIsValid(lost))
+        return abandon(spi, state, lost);
+    require_intact(spi, state);
+    const Stretch stretch = read_stretch(spi, state.relids());
     switch (state.phase) {
     case Phase::wait_for_writers:
-        return wait_for_writers(state);
+        return wait_for_writers(spi, state);
     case Phase::copy:
-        return copy(source, state);
+        return copy(stretch, state);
     case Phase::build_indexes:
-        return build_indexes(spi, source, state);
+        return build_indexes(spi, stretch, state);
     case Phase::catch_up:
-        return catch_up(source, state);
+        return catch_up(stretch, state);
     case Phase::wait_for_readers:
-        return wait_for_readers(source, state);
+        return wait_for_readers(spi, stretch, state);
     default:
-        return switch_over(spi, source, state);
+        return switch_over(spi, stretch, state);
     }
 }
 
-// One runner at a time; vacuum, which would clean away what is being read, waits likewise.
-void lock_source(const State &state)
+// One runner at a time; vacuum, which would clean away what is being read, waits likewise, and an autovacuum
+// that is at it gives way. What is gone needs no lock: the state's row is locked by whoever writes it.
+void lock_sources(const std::vector<Oid> &relids)
 {
+    std::vector<pg::OwnedTable> tables;
+    for (const Oid relid : relids)
+        if (pg::guarded([=] { return get_rel_relkind(relid) != '\0'; }))
+            tables.push_back(pg::require_owner(relid));
+    if (tables.empty())
+        return;
+    pg::OwnerScope owner(tables.front().owner);
+    pg::GucScope settings;
+    pg::ask_patiently(settings);
     pg::LockWait wait;
-    pg::lock_in_tries(pg::require_owner(state.relid), ShareUpdateExclusiveLock, wait);
+    for (const pg::OwnedTable &table : tables)
+        pg::lock_in_tries(table, ShareUpdateExclusiveLock, wait);
+}
+
+// Read again under the lock: as whoever had it before left it.
+State lock_state(pg::Spi &spi, Oid relid)
+{
+    lock_sources(require_state(spi, relid).relids());
+    return require_state(spi, relid);
 }
 
 } // namespace
 
-StepRow begin(pg::Spi &spi, const Source &source)
+StepRow begin(pg::Spi &spi, const Stretch &stretch, const std::vector<partition::Cell> &cells, Wishes wishes)
 {
     const TimestampTz begun = GetCurrentTimestamp();
-    pg::LockWait wait;
-    pg::lock_in_tries(source.table, ShareUpdateExclusiveLock, wait);
-    const std::vector<Refusal> refusals = find_refusals(spi, source);
+    lock_sources(stretch.relids());
+    const std::vector<Refusal> refusals = find_refusals(spi, stretch);
     if (!refusals.empty())
         pg::fail(ERRCODE_FEATURE_NOT_SUPPORTED,
-                 "cannot split partition \"" + source.relname + "\": " + refusals.front().message,
+                 std::string("cannot ") + (stretch.sources.size() == 1 ? "split " : "merge ") +
+                     stretch.in_words() + ": " + refusals.front().message,
                  refusals.front().detail, refusals.front().hint);
-    const std::vector<partition::Cell> cells = cells_of(spi, source);
-    if (cells.size() < 2)
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE,
-                 "there is nothing to split in partition \"" + source.relname + "\"",
-                 "Its rows lie within one cell of the set's grid.",
-                 "The width of the cells is that of the policy: see privacy_scan.partition_policies.");
-    const State state = prepare(spi, source, cells);
-    StepRow row{"begin", "done now", std::to_string(cells.size()) + " pieces", 0, 0, 0, true, false, 0};
+    if (const std::optional<Refusal> refusal = refuse_many(stretch, cells))
+        pg::fail(ERRCODE_PROGRAM_LIMIT_EXCEEDED, refusal->message, refusal->detail, refusal->hint);
+    State state = prepare(spi, stretch, cells);
+    state.in_background = wishes.in_background;
+    state.drops_sources = wishes.drops_sources;
+    insert_state(spi, state);
+    StepRow row{"begin", "done now", {}, 0, 0, 0, true, false, 0};
+    row.message = (state.is_split() ? "" : std::to_string(state.sources.size()) + " sources, ") +
+                  std::to_string(cells.size()) + (cells.size() == 1 ? " piece" : " pieces");
     row.ms = pg::ms_since(begun);
     return row;
 }
@@ -262,11 +344,10 @@ StepRow begin(pg::Spi &spi, const Source &source)
 StepRow advance(pg::Spi &spi, Oid relid)
 {
     const TimestampTz begun = GetCurrentTimestamp();
-    State state = require_state(spi, relid);
-    lock_source(state);
-    state = require_state(spi, relid); // as whoever had the lock before left it
+    State state = lock_state(spi, relid);
     std::optional<StepRow> row;
     const Phase phase = state.phase;
+    state.waiting.clear();
     try {
         row = next_step(spi, state);
     } catch (const pg::Error &error) {
@@ -281,17 +362,36 @@ StepRow advance(pg::Spi &spi, Oid relid)
     return *row;
 }
 
+void wish(pg::Spi &spi, Oid relid, Wishes wishes)
+{
+    State state = lock_state(spi, relid);
+    state.in_background = wishes.in_background;
+    state.drops_sources = wishes.drops_sources;
+    store_state(spi, state);
+}
+
+void rest(double ms)
+{
+    if (ms < 1)
+        return;
+    pg::guarded([=] {
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, static_cast<long>(ms),
+                        PG_WAIT_EXTENSION);
+        ResetLatch(MyLatch);
+        CHECK_FOR_INTERRUPTS();
+    });
+}
+
 void cancel(pg::Spi &spi, Oid relid)
 {
-    State state = require_state(spi, relid);
-    lock_source(state);
-    state = require_state(spi, relid);
+    const State state = lock_state(spi, relid);
     if (state.phase >= Phase::tidy)
         pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                 "partition \"" + pg::relation_name(relid) + "\" has been split already", {},
-                 "After the switch there is nothing to cancel.");
-    drop_all(spi, pg::require_owner(relid).owner, state);
-    delete_state(spi, relid);
+                 "partition \"" + pg::relation_name(relid) + "\" has been " +
+                     (state.is_split() ? "split" : "merged") + " already",
+                 {}, "After the switch there is nothing to cancel.");
+    drop_all(spi, state);
+    delete_state(spi, state.relid);
 }
 
 } // namespace privacy_scan::split

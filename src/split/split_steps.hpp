@@ -1,4 +1,4 @@
-// A split as steps, each a transaction; which is next stands in privacy_scan.split_states.
+// A split, or a merge, as steps, each a transaction; which is next stands in privacy_scan.split_states.
 #pragma once
 
 #include "split/split_source.hpp"
@@ -16,11 +16,24 @@ struct StepRow {
     std::int64_t bytes; // read and written anew
 };
 
-// Begins the split. Errors 0A000 a reason why not, 22023 nothing to split, 55P03.
-StepRow begin(pg::Spi &spi, const Source &source);
+struct Wishes {
+    bool in_background; // the set's job goes on with it
+    bool drops_sources; // once all is in place
+};
 
-// Does the next step of it.
+// Begins to make these cells, which tile the stretch, of its partitions. Errors: 0A000 a reason why not,
+// 55P03.
+StepRow begin(pg::Spi &spi, const Stretch &stretch, const std::vector<partition::Cell> &cells, Wishes wishes);
+
+// Does the next step. Where a source is no partition of the set any more, what was made is dropped, and all
+// is forgotten: state "ended".
 StepRow advance(pg::Spi &spi, Oid relid);
+
+// Changes one's mind.
+void wish(pg::Spi &spi, Oid relid, Wishes wishes);
+
+// Between two transactions, holding nothing.
+void rest(double ms);
 
 // Drops what was made. Error 55000 after the switch.
 void cancel(pg::Spi &spi, Oid relid);

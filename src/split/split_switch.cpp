@@ -13,7 +13,10 @@
 extern "C" {
 #include <access/htup_details.h>
 #include <access/table.h>
+#include <access/xact.h>
+#include <catalog/dependency.h>
 #include <catalog/indexing.h>
+#include <catalog/objectaddress.h>
 #include <catalog/pg_constraint.h>
 #include <storage/lmgr.h>
 #include <utils/syscache.h>
@@ -31,16 +34,18 @@ constexpr std::int64_t most_changes = 200;
 
 struct ForeignKey {
     std::string name, definition;
+    Oid referenced;
 };
 
 std::vector<ForeignKey> foreign_keys_of(pg::Spi &spi, Oid parent)
 {
     std::vector<ForeignKey> keys;
-    pg::Rows rows = spi.run("SELECT conname::text, pg_get_constraintdef(oid) FROM pg_catalog.pg_constraint"
+    pg::Rows rows = spi.run("SELECT conname::text, pg_get_constraintdef(oid), confrelid FROM"
+                            " pg_catalog.pg_constraint"
                             " WHERE conrelid = $1 AND contype = 'f' AND conparentid = 0 ORDER BY oid",
                             {pg::oid_param(parent)});
     for (std::size_t row = 0; row < rows.size(); ++row)
-        keys.push_back({rows.text(row, 1), rows.text(row, 2)});
+        keys.push_back({rows.text(row, 1), rows.text(row, 2), rows.oid(row, 3)});
     return keys;
 }
 
@@ -71,77 +76,129 @@ void drop_foreign_keys(pg::Spi &spi, const Source &source)
 {
     pg::Rows rows = spi.run("SELECT quote_ident(conname::text) FROM pg_catalog.pg_constraint"
                             " WHERE conrelid = $1 AND contype = 'f' AND conparentid = 0",
-                            {pg::oid_param(source.table.relid)});
+                            {pg::oid_param(source.relid)});
     for (std::size_t row = 0; row < rows.size(); ++row)
         spi.run("ALTER TABLE " + source.name + " DROP CONSTRAINT " + rows.text(row, 1));
 }
 
-void require_ready(pg::Spi &spi, const Source &source, const State &state)
+void require_ready(pg::Spi &spi, const State &state)
 {
-    require_intact(spi, source, state);
+    require_intact(spi, state);
     if (indexes_of(spi, state.parent) != state.indexes)
         pg::fail(ERRCODE_OBJECT_IN_USE,
                  "the indexes of relation \"" + pg::relation_name(state.parent) + "\" changed meanwhile", {},
-                 "Call run_split() again.");
+                 "It is tried again once the pieces have them.");
     if (count_changes(state, most_changes + 1) > most_changes)
         pg::fail(ERRCODE_OBJECT_IN_USE,
                  "more than " + std::to_string(most_changes) + " rows changed during the last moments", {},
-                 "Call run_split() again, or when less is written.");
-    pg::require_no_serializable_readers(state.relid);
+                 "It is tried again when less is written.");
+    for (const Origin &source : state.sources)
+        pg::require_no_serializable_readers(source.relid);
 }
 
-// Every piece is a partition, with a match for each index and foreign key of the parent.
-void require_in_place(pg::Spi &spi, const Source &source, const State &state)
+// A foreign key's share in one source: the constraint by which PostgreSQL keeps another relation's rows that
+// refer to rows there.
+struct Reference {
+    Oid constraint, referring;
+};
+
+std::vector<Reference> references_to(pg::Spi &spi, const State &state)
 {
-    std::int64_t good = 0;
-    for (const Piece &piece : state.pieces)
-        good +=
-            spi.run(
-                   "SELECT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = $2 AND inhparent = $1)"
-                   " AND NOT EXISTS (SELECT FROM pg_catalog.pg_index p WHERE p.indrelid = $1 AND NOT EXISTS"
-                   "  (SELECT FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_index i ON i.indexrelid = "
-                   "h.inhrelid"
-                   "   WHERE h.inhparent = p.indexrelid AND i.indrelid = $2 AND i.indisvalid))"
-                   " AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.conrelid = $1 AND"
-                   "  c.contype = 'f' AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o"
-                   "   WHERE o.conrelid = $2 AND o.conparentid = c.oid AND o.convalidated))",
-                   {pg::oid_param(state.parent), pg::oid_param(piece.relid)})
-                .boolean(0, 1);
-    if (good != static_cast<std::int64_t>(state.pieces.size()))
+    std::vector<Reference> references;
+    pg::CatalogScope scope;
+    pg::Rows rows =
+        spi.run("SELECT c.oid, c.conrelid FROM pg_catalog.pg_constraint c"
+                " JOIN privacy_scan.split_sources s ON s.source = c.confrelid WHERE s.partition = $1"
+                " AND c.contype = 'f' AND c.conparentid <> 0 ORDER BY c.oid",
+                {pg::regclass_param(state.relid)});
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        references.push_back({rows.oid(row, 1), rows.oid(row, 2)});
+    return references;
+}
+
+// Red. What DETACH PARTITION does itself, but only where no row refers to the partition any more. Here some
+// do, and their rows are in a piece, which takes over the foreign key's share as it is attached, in the same
+// transaction.
+void drop_reference(Oid constraint)
+{
+    ObjectAddress address;
+    ObjectAddressSet(address, ConstraintRelationId, constraint);
+    ConstraintSetParentConstraint(constraint, InvalidOid, InvalidOid);
+    deleteDependencyRecordsForClass(ConstraintRelationId, constraint, ConstraintRelationId,
+                                    DEPENDENCY_INTERNAL);
+    CommandCounterIncrement();
+    performDeletion(&address, DROP_RESTRICT, 0);
+}
+
+// Beside those of attaching: what foreign keys refer to, which loses those of the sources; who refers to the
+// sources, likewise; and the sources.
+void lock_rest(pg::Spi &spi, const std::vector<ForeignKey> &keys, const State &state)
+{
+    for (const Reference &reference : references_to(spi, state))
+        pg::guarded([&] { LockRelationOid(reference.referring, AccessExclusiveLock); });
+    for (const ForeignKey &key : keys)
+        pg::guarded([&] { LockRelationOid(key.referenced, AccessExclusiveLock); });
+    for (const Origin &source : state.sources)
+        pg::guarded([&] { LockRelationOid(source.relid, AccessExclusiveLock); });
+}
+
+// Every piece is a partition, with a match for each index and foreign key of the parent, and its share of
+// those that refer to it.
+void require_in_place(pg::Spi &spi, const Stretch &stretch, const State &state)
+{
+    pg::CatalogScope scope;
+    pg::Rows rows = spi.run(
+        "SELECT count(*) FROM privacy_scan.split_pieces s WHERE s.partition = $2"
+        " AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = s.piece AND inhparent = $1)"
+        " AND NOT EXISTS (SELECT FROM pg_catalog.pg_index p WHERE p.indrelid = $1 AND NOT EXISTS"
+        "  (SELECT FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_index i ON i.indexrelid = h.inhrelid"
+        "   WHERE h.inhparent = p.indexrelid AND i.indrelid = s.piece AND i.indisvalid))"
+        " AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.conrelid = $1 AND c.contype = 'f' "
+        "AND"
+        "  NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o"
+        "   WHERE o.conrelid = s.piece AND o.conparentid = c.oid AND o.convalidated))"
+        " AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.confrelid = $1 AND c.contype = 'f' "
+        "AND"
+        "  c.conparentid = 0 AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o"
+        "   WHERE o.confrelid = s.piece AND o.conparentid = c.oid))",
+        {pg::oid_param(state.parent), pg::regclass_param(state.relid)});
+    if (rows.int8(0, 1) != static_cast<std::int64_t>(state.pieces.size()))
         pg::fail(ERRCODE_INTERNAL_ERROR,
-                 "the split of partition \"" + source.relname + "\" did not leave everything in place");
+                 "the switch of " + stretch.in_words() + " did not leave everything in place");
 }
 
 } // namespace
 
-Switched switch_pieces(pg::Spi &spi, const Source &source, const State &state)
+Switched switch_pieces(pg::Spi &spi, const Stretch &stretch, const State &state)
 {
-    pg::OwnerScope owner(source.set.table().owner);
-    const Oid relid = state.relid, parent = state.parent;
-    const partition::Layout layout = source.set.layout();
-    const partition::Blueprint blueprint = partition::read_blueprint(spi, parent, relid);
-    const std::vector<ForeignKey> keys = foreign_keys_of(spi, parent);
+    pg::OwnerScope owner(stretch.owner());
+    const partition::Layout layout = stretch.set.layout();
+    const partition::Blueprint blueprint =
+        partition::read_blueprint(spi, state.parent, stretch.sources.back().relid);
+    const std::vector<ForeignKey> keys = foreign_keys_of(spi, state.parent);
     pg::GucScope settings;
     pg::ask_patiently(settings);
-    settings.set("client_min_messages", "warning");
     Switched switched{};
     TimestampTz begun = 0;
-    partition::lock_for_attach(source.set, blueprint, AccessExclusiveLock, layout.default_partition,
+    partition::lock_for_attach(stretch.set, blueprint, AccessExclusiveLock, layout.default_partition,
                                switched.wait, [&] {
                                    begun = GetCurrentTimestamp();
-                                   pg::guarded([=] { LockRelationOid(relid, AccessExclusiveLock); });
-                                   require_ready(spi, source, state);
+                                   lock_rest(spi, keys, state);
+                                   require_ready(spi, state);
                                });
-    switched.applied = apply_changes(source.set, state, most_changes);
-    spi.run("DROP TRIGGER privacy_scan_split ON " + source.name);
-    spi.run("ALTER TABLE " + source.set.name() + " DETACH PARTITION " + source.name);
-    drop_foreign_keys(spi, source);
+    switched.applied = apply_changes(stretch.set, state, most_changes);
+    for (const Reference &reference : references_to(spi, state))
+        pg::guarded([&] { drop_reference(reference.constraint); });
+    for (const Source &source : stretch.sources) {
+        spi.run("ALTER TABLE " + stretch.set.name() + " DETACH PARTITION " + source.name);
+        drop_foreign_keys(spi, source);
+    }
     for (const Piece &piece : state.pieces) {
         for (const ForeignKey &key : keys)
             add_foreign_key(spi, piece.relid, key);
-        partition::attach_table(spi, source.set, blueprint, piece.relid, piece.bounds);
+        partition::attach_table(spi, stretch.set, blueprint, piece.relid, piece.bounds);
     }
-    require_in_place(spi, source, state);
+    require_in_place(spi, stretch, state);
     switched.lock_held_ms = pg::ms_since(begun);
     return switched;
 }

@@ -1,4 +1,4 @@
-// The moment in which the pieces take the partition's place.
+// The moment in which the pieces take the place of their sources.
 #pragma once
 
 #include "pg/lock.hpp"
@@ -14,9 +14,9 @@ struct Switched {
     pg::LockWait wait;
 };
 
-// Under ACCESS EXCLUSIVE on the parent, the partition and DEFAULT, in tries: the last changes, the partition
-// out, the pieces in. Errors: 55P03 a lock that could not be had, or too many changes meanwhile; 55000 see
-// require_intact().
-Switched switch_pieces(pg::Spi &spi, const Source &source, const State &state);
+// Under ACCESS EXCLUSIVE on the parent, the sources, DEFAULT and what foreign keys refer to, in tries: the
+// last changes, the sources out, the pieces in. Errors: 55P03 a lock that could not be had; 55006 too many
+// changes, or other indexes; 55000 see require_intact().
+Switched switch_pieces(pg::Spi &spi, const Stretch &stretch, const State &state);
 
 } // namespace privacy_scan::split

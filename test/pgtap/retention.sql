@@ -4,7 +4,7 @@ SET LOCAL client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS privacy_scan;
 SET LOCAL search_path = public, pg_catalog;
-SELECT plan(64);
+SELECT plan(68);
 DO $$ BEGIN PERFORM privacy_scan.health(); END $$; -- loads the library, which defines the settings
 
 -- Objects.
@@ -12,15 +12,17 @@ CREATE TEMPORARY VIEW routines AS
 SELECT p.oid, p.oid::regprocedure::text AS signature, p.proname, p.prokind, p.provolatile, p.proparallel, p.prosecdef, p.proacl, p.proowner
 FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
 JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'privacy_scan'
-WHERE p.proname ~ 'retention|digest|cleanup|hold|archive|_file$';
+WHERE p.proname ~ 'retention|digest|cleanup|hold|archive|_file$|_plan$';
 GRANT SELECT ON routines TO PUBLIC;
 SELECT set_eq('SELECT signature FROM routines', ARRAY[
-  'privacy_scan.set_retention(regclass,interval,name,text,text,name,text,text)',
+  'privacy_scan.set_retention(regclass,interval,name,text,text,name,text,text,interval,boolean)',
   'privacy_scan.drop_retention(regclass)',
   'privacy_scan.plan_retention(regclass,timestamp with time zone)',
   'privacy_scan.apply_retention(regclass,timestamp with time zone,bigint,boolean)',
   'privacy_scan.run_retention(regclass,timestamp with time zone,bigint,boolean,boolean)',
   'privacy_scan.cleanup_old_scans(integer)',
+  'privacy_scan.make_plan(regclass,timestamp with time zone,interval)',
+  'privacy_scan.apply_plan(bigint,boolean,boolean)',
   'privacy_scan.hold(regclass,text,text,timestamp with time zone)',
   'privacy_scan.hold(regclass,text[],text,timestamp with time zone)',
   'privacy_scan.release_hold(bigint)',
@@ -30,6 +32,7 @@ SELECT set_eq('SELECT signature FROM routines', ARRAY[
   'privacy_scan.confirm_archive(bigint,text)',
   'privacy_scan.export_archives(regclass)',
   'privacy_scan.restore_file(bigint,regclass,text)',
+  'privacy_scan.drill_archive(bigint)',
   'privacy_scan.restore_archive(regclass,text[])',
   'privacy_scan.restore_archive(regclass,text)',
   'privacy_scan.archived_rows(anyelement,text)',
@@ -47,10 +50,10 @@ SELECT is_empty($$SELECT signature FROM routines WHERE proname ~ 'archived_rows'
 SELECT is_empty($$SELECT signature FROM routines WHERE proname ~ 'digest' AND (provolatile <> 'i' OR proparallel <> 's')$$, 'the digest is IMMUTABLE and PARALLEL SAFE');
 SELECT is_empty($$SELECT signature FROM routines, aclexplode(coalesce(proacl, acldefault('f', proowner))) a WHERE a.grantee = 0 AND proname !~ 'digest'$$,
   'PUBLIC executes nothing but the digest');
-SELECT set_eq($$SELECT proname FROM routines WHERE prokind = 'p'$$, ARRAY['run_retention', 'export_archives']::name[], 'two procedures');
+SELECT set_eq($$SELECT proname FROM routines WHERE prokind = 'p'$$, ARRAY['run_retention', 'apply_plan', 'export_archives']::name[], 'three procedures');
 SELECT is_aggregate('privacy_scan', 'row_digest', ARRAY['record'], 'row_digest() is an aggregate');
 SELECT function_returns('privacy_scan', 'cleanup_old_scans', ARRAY['integer'], 'integer', 'cleanup_old_scans() returns a number');
-SELECT function_returns('privacy_scan', 'set_retention', ARRAY['regclass', 'interval', 'name', 'text', 'text', 'name', 'text', 'text'], 'text', 'set_retention() returns words');
+SELECT function_returns('privacy_scan', 'set_retention', ARRAY['regclass', 'interval', 'name', 'text', 'text', 'name', 'text', 'text', 'interval', 'boolean'], 'text', 'set_retention() returns words');
 SELECT function_returns('privacy_scan', 'drop_retention', ARRAY['regclass'], 'boolean', 'drop_retention() returns whether');
 SELECT function_returns('privacy_scan', f, a, 'setof privacy_scan.retention_action', f || '() returns actions')
 FROM (VALUES ('plan_retention', ARRAY['regclass', 'timestamp with time zone']), ('apply_retention', ARRAY['regclass', 'timestamp with time zone', 'bigint', 'boolean'])) v(f, a);
@@ -58,24 +61,29 @@ SELECT is((SELECT array_agg(attname || ' ' || format_type(atttypid, NULL) ORDER 
   '{relation regclass,action text,target text,rows bigint,bytes bigint,lock text,key_from text,key_to text,reason text,milliseconds double precision}', 'an action''s columns');
 SELECT is((SELECT array_agg(attname || ' ' || format_type(atttypid, NULL) ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'privacy_scan.row_set'::regclass),
   '{rows bigint,bytes bigint,digest text}', 'a row set''s columns');
-SELECT columns_are('privacy_scan', 'retention_rules', ARRAY['root', 'key_column', 'keep', 'condition', 'archive_schema', 'key_kind', 'archive', 'remove_after']);
+SELECT columns_are('privacy_scan', 'retention_rules', ARRAY['root', 'key_column', 'keep', 'condition', 'archive_schema', 'key_kind', 'archive', 'remove_after', 'grace']);
 SELECT col_is_pk('privacy_scan', 'retention_rules', 'root', 'one policy a root');
 SELECT columns_are('privacy_scan', 'archive_ledger', ARRAY['id', 'archived_at', 'root', 'relation', 'root_name', 'source', 'target', 'rows', 'bytes', 'digest', 'key_from', 'key_to', 'cutoff', 'leaf', 'action', 'bounds']);
+SELECT columns_are('privacy_scan', 'retention_plans', ARRAY['id', 'root', 'made_at', 'made_by', 'at', 'cutoff', 'valid_until', 'state', 'rows', 'policy', 'holds', 'applied_at', 'applied_by', 'ended_at', 'detail']);
+SELECT columns_are('privacy_scan', 'plan_actions', ARRAY['plan', 'place', 'relation', 'action', 'target', 'rows', 'bytes', 'key_from', 'key_to', 'reason']);
+SELECT columns_are('privacy_scan', 'detached_leaves', ARRAY['id', 'root', 'relation', 'archive', 'leaf', 'rows', 'detached_at', 'drop_after']);
+SELECT columns_are('privacy_scan', 'archive_drills', ARRAY['id', 'drilled_at', 'archive_id', 'archive', 'leaf', 'place', 'rows', 'found_rows', 'state', 'detail', 'milliseconds']);
 SELECT col_is_pk('privacy_scan', 'archive_ledger', 'id', 'the ledger is numbered');
 SELECT is_empty($$SELECT attname FROM pg_attribute WHERE attrelid = 'privacy_scan.archive_ledger'::regclass AND attnum > 0 AND NOT attnotnull$$, 'the ledger has no blanks');
-SELECT columns_are('privacy_scan', 'retention_policies', ARRAY['root', 'key', 'keep', 'condition', 'archive', 'archive_schema', 'key_kind', 'remove_after']);
+SELECT columns_are('privacy_scan', 'retention_policies', ARRAY['root', 'key', 'keep', 'condition', 'archive', 'archive_schema', 'key_kind', 'remove_after', 'grace']);
 SELECT columns_are('privacy_scan', 'archives', ARRAY['id', 'archived_at', 'root', 'relation', 'archive', 'rows', 'bytes', 'digest', 'key_from', 'key_to', 'cutoff', 'leaf', 'action', 'state', 'state_since', 'checked_at', 'file', 'place']);
 SELECT columns_are('privacy_scan', 'holds', ARRAY['id', 'root', 'condition', 'reason', 'until', 'held_at', 'held_by', 'released_at', 'released_by', 'in_force']);
 SELECT columns_are('privacy_scan', 'hold_ledger', ARRAY['id', 'root', 'condition', 'reason', 'until', 'held_at', 'held_by', 'released_at', 'released_by']);
 SELECT columns_are('privacy_scan', 'archive_checks', ARRAY['target', 'leaf', 'state', 'since', 'checked_at', 'detail']);
-SELECT is_empty($$SELECT c FROM unnest('{retention_policies,archives,archive_files,holds}'::text[]) c, pg_class r
+SELECT is_empty($$SELECT c FROM unnest('{retention_policies,archives,archive_files,archive_drills,detached_leaves,retention_plans,plan_actions,holds}'::text[]) c, pg_class r
   WHERE r.oid = ('privacy_scan.' || c)::regclass AND NOT coalesce(r.reloptions @> '{security_barrier=true}', false)$$, 'the views are security barriers');
-SELECT is_empty($$SELECT c FROM unnest('{hold_ledger,holds,archive_checks,archive_windows,archive_file_ledger,archive_files,retention_rules,archive_ledger,retention_policies,archives,retention_action,row_set}'::text[]) c
+SELECT is_empty($$SELECT c FROM unnest('{hold_ledger,holds,archive_checks,archive_windows,archive_file_ledger,archive_files,archive_drill_log,archive_drills,detached_tables,detached_leaves,plan_ledger,plan_action_list,retention_plans,plan_actions,retention_rules,archive_ledger,retention_policies,archives,retention_action,row_set}'::text[]) c
   WHERE coalesce(obj_description(('privacy_scan.' || c)::regclass, 'pg_class'), obj_description(to_regtype('privacy_scan.' || c), 'pg_type')) IS NULL$$, 'each has a comment');
 SELECT set_has($$SELECT c::regclass::text FROM pg_extension, unnest(extconfig) c WHERE extname = 'privacy_scan'$$,
-  $$VALUES ('privacy_scan.hold_ledger'), ('privacy_scan.hold_ledger_id_seq'), ('privacy_scan.archive_checks'), ('privacy_scan.archive_windows'), ('privacy_scan.archive_windows_id_seq'), ('privacy_scan.archive_file_ledger'), ('privacy_scan.retention_rules'), ('privacy_scan.archive_ledger'), ('privacy_scan.archive_ledger_id_seq')$$, 'pg_dump takes policies and ledger along');
-SELECT results_eq($$SELECT name, context, setting FROM pg_settings WHERE name LIKE 'privacy\_scan.retention\_%' ORDER BY name$$,
-  $$VALUES ('privacy_scan.retention_batch_rows', 'user', '50000'), ('privacy_scan.retention_keep_partitions', 'superuser', '2'),
+  $$VALUES ('privacy_scan.hold_ledger'), ('privacy_scan.hold_ledger_id_seq'), ('privacy_scan.archive_checks'), ('privacy_scan.archive_windows'), ('privacy_scan.archive_windows_id_seq'), ('privacy_scan.archive_file_ledger'), ('privacy_scan.archive_drill_log'), ('privacy_scan.detached_tables'), ('privacy_scan.plan_ledger'), ('privacy_scan.plan_action_list'), ('privacy_scan.archive_drill_log_id_seq'), ('privacy_scan.retention_rules'), ('privacy_scan.archive_ledger'), ('privacy_scan.archive_ledger_id_seq')$$, 'pg_dump takes policies and ledger along');
+SELECT results_eq($$SELECT name, context, setting FROM pg_settings WHERE name ~ '^privacy_scan.(retention|archive)_' ORDER BY name$$,
+  $$VALUES ('privacy_scan.archive_directory', 'superuser', ''), ('privacy_scan.archive_drill_size', 'superuser', '1048576'), ('privacy_scan.archive_level', 'user', '3'),
+    ('privacy_scan.archive_sample', 'superuser', '10'), ('privacy_scan.retention_batch_rows', 'user', '50000'), ('privacy_scan.retention_keep_partitions', 'superuser', '2'),
     ('privacy_scan.retention_quiet_days', 'superuser', '31'), ('privacy_scan.retention_run_rows', 'user', '0'),
     ('privacy_scan.retention_vacuum_percent', 'user', '2'), ('privacy_scan.retention_whole_rows', 'user', '10000')$$, 'its settings');
 

@@ -4,26 +4,40 @@ SET LOCAL client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS privacy_scan;
 SET LOCAL search_path = public, pg_catalog;
-SELECT plan(17);
+SELECT plan(29);
+DO $$ BEGIN PERFORM privacy_scan.health(); END $$; -- loads the library, which defines the settings
 
 SELECT set_eq($$SELECT p.oid::regprocedure::text FROM pg_proc p
   JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
-  JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'privacy_scan' WHERE p.proname ~ 'split|capture'$$, ARRAY[
+  JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'privacy_scan' WHERE p.proname ~ 'split|merge|reshape|capture'$$, ARRAY[
   'privacy_scan.plan_split(regclass)',
-  'privacy_scan.split_partition(regclass)',
-  'privacy_scan.run_split(regclass)',
+  'privacy_scan.plan_merge(regclass[])',
+  'privacy_scan.split_partition(regclass,boolean,boolean)',
+  'privacy_scan.merge_partitions(regclass[],boolean,boolean)',
+  'privacy_scan.run_split(regclass,boolean)',
+  'privacy_scan.run_merge(regclass[],boolean)',
   'privacy_scan.cancel_split(regclass)',
+  'privacy_scan.plan_reshape(regclass)',
+  'privacy_scan.reshape_partitions(regclass,boolean)',
+  'privacy_scan.cancel_reshape(regclass)',
   'privacy_scan.capture_change()'], 'the routines are the ones that were reviewed');
-SELECT volatility_is('privacy_scan', f, 'volatile') FROM unnest('{plan_split,split_partition,cancel_split,capture_change}'::name[]) f;
-SELECT columns_are('privacy_scan', 'splits', ARRAY['partition', 'parent', 'step', 'done', 'total', 'copied_rows', 'applied', 'rows_per_second', 'pieces',
-  'since', 'switched_at', 'lock_held_ms', 'lock_tries', 'last_error', 'last_error_at']);
+SELECT volatility_is('privacy_scan', f, 'volatile') FROM unnest('{plan_split,plan_merge,split_partition,merge_partitions,cancel_split,plan_reshape,reshape_partitions,cancel_reshape,capture_change}'::name[]) f;
+SELECT columns_are('privacy_scan', 'splits', ARRAY['partition', 'parent', 'sources', 'pieces', 'step', 'done', 'total', 'copied_rows', 'applied',
+  'rows_per_second', 'in_background', 'waiting', 'since', 'switched_at', 'lock_held_ms', 'lock_tries', 'last_error', 'last_error_at']);
 SELECT columns_are('privacy_scan', 'split_pieces', ARRAY['partition', 'piece', 'lower', 'upper', 'is_indexed']);
+SELECT columns_are('privacy_scan', 'split_sources', ARRAY['partition', 'source', 'lower', 'upper', 'file_node', 'blocks', 'copied_blocks']);
+SELECT columns_are('privacy_scan', 'split_requests', ARRAY['parent', 'drops_sources', 'requested_at']);
+SELECT is(current_setting('privacy_scan.split_slice'), '30s', 'others have their turn');
 SELECT ok((SELECT reloptions @> '{security_barrier=true}' FROM pg_class WHERE oid = 'privacy_scan.splits'::regclass), 'the view is a security barrier');
 
 CREATE ROLE regress_ps_splitter;
 CREATE ROLE regress_ps_stranger;
-SELECT function_privs_are('privacy_scan', 'split_partition', ARRAY['regclass'], 'regress_ps_stranger', '{}'::name[]);
+SELECT function_privs_are('privacy_scan', 'split_partition', ARRAY['regclass', 'boolean', 'boolean'], 'regress_ps_stranger', '{}'::name[]);
 SELECT function_privs_are('privacy_scan', 'cancel_split', ARRAY['regclass'], 'regress_ps_stranger', '{}'::name[]);
+SELECT function_privs_are('privacy_scan', 'merge_partitions', ARRAY['regclass[]', 'boolean', 'boolean'], 'regress_ps_stranger', '{}'::name[]);
+SELECT function_privs_are('privacy_scan', 'reshape_partitions', ARRAY['regclass', 'boolean'], 'regress_ps_stranger', '{}'::name[]);
+SELECT table_privs_are('privacy_scan', 'split_requests', 'regress_ps_stranger', '{}'::name[]);
+SELECT table_privs_are('privacy_scan', 'split_sources', 'regress_ps_stranger', '{}'::name[]);
 SELECT table_privs_are('privacy_scan', 'split_states', 'regress_ps_stranger', '{}'::name[]);
 SELECT table_privs_are('privacy_scan', 'split_pieces', 'regress_ps_stranger', '{}'::name[]);
 -- An owner who was granted no more than EXECUTE splits; a stranger sees nothing of it.

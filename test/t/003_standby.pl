@@ -53,6 +53,7 @@ my %says = (
 	q{SELECT relation, action, message FROM privacy_scan.collect_statistics()} => '|standby|this server is a standby; call it on the primary',
 	q{SELECT relation, action, reason FROM privacy_scan.apply_retention('scan', dry_run => false)} => 'scan|standby|this server is a standby; call it on the primary',
 	q{SELECT action FROM privacy_scan.restore_archive('scan', ARRAY['1'])} => 'standby',
+	q{SELECT state FROM privacy_scan.drill_archive(1)} => 'standby',
 	q{SELECT action FROM privacy_scan.erase('scan', ARRAY['1'], 'request')} => 'standby',
 	q{SELECT action FROM privacy_scan.erase('scan', ARRAY['1'], 'request', false)} => 'standby',
 	q{SELECT state FROM privacy_scan.verify_archive()} => 'standby',
@@ -60,19 +61,22 @@ my %says = (
 	q{SELECT state FROM privacy_scan.adopt_table('scan', every => '1 month')} => 'standby',
 	q{SELECT state FROM privacy_scan.cancel_adoption('scan')} => 'standby',
 	q{SELECT state FROM privacy_scan.undo_adoption('scan')} => 'standby',
-	q{SELECT state, message FROM privacy_scan.split_partition('event')} => 'standby|this server is a standby; call it on the primary');
+	q{SELECT state, message FROM privacy_scan.split_partition('event')} => 'standby|this server is a standby; call it on the primary',
+	q{SELECT state FROM privacy_scan.merge_partitions('{event,scan}')} => 'standby');
 is($standby->safe_psql('postgres', $_), $says{$_}, "a row: $_") for sort keys %says;
 
 # A procedure, and a function with room for one value only, says it in a WARNING; the value is NULL.
 my @warning = (
 	q{CALL privacy_scan.run_drain('event')}, q{CALL privacy_scan.run_maintenance()}, q{CALL privacy_scan.run_statistics()},
-	q{CALL privacy_scan.run_retention()}, q{CALL privacy_scan.run_due_jobs()}, q{CALL privacy_scan.run_job('partitions event')},
+	q{CALL privacy_scan.run_retention()}, q{CALL privacy_scan.apply_plan(1)}, q{SELECT privacy_scan.make_plan('scan') IS NULL}, q{CALL privacy_scan.run_due_jobs()}, q{CALL privacy_scan.run_job('partitions event')},
 	q{SELECT privacy_scan.request_job('partitions event') IS NULL}, q{SELECT privacy_scan.pause_job('partitions event') IS NULL},
 	q{SELECT privacy_scan.resume_job('partitions event') IS NULL}, q{SELECT privacy_scan.schedule_job('partitions event', '1 hour') IS NULL},
 	q{SELECT privacy_scan.use_pg_cron() IS NULL}, q{SELECT privacy_scan.use_worker() IS NULL},
 	q{SELECT privacy_scan.unmanage_partitions('event') IS NULL}, q{SELECT privacy_scan.drop_time_checks('event') IS NULL},
 	q{CALL privacy_scan.add_time_checks('event', 'at')}, q{CALL privacy_scan.run_index('event', '{scan_id}')},
 	q{CALL privacy_scan.run_adoption('scan')}, q{CALL privacy_scan.run_split('event')}, q{SELECT privacy_scan.cancel_split('event') IS NULL},
+	q{CALL privacy_scan.run_merge('{event,scan}')}, q{SELECT privacy_scan.reshape_partitions('event') IS NULL},
+	q{SELECT privacy_scan.cancel_reshape('event') IS NULL},
 	q{SELECT privacy_scan.set_retention('event', '1 year', 'at') IS NULL}, q{SELECT privacy_scan.drop_retention('event') IS NULL},
 	q{SELECT privacy_scan.cleanup_old_scans() IS NULL},
 	q{SELECT privacy_scan.hold('scan', ARRAY['1'], 'case') IS NULL}, q{SELECT privacy_scan.release_hold(1) IS NULL},

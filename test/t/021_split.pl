@@ -1,6 +1,7 @@
 # A partition of 300,000 rows falls into 24 while clients move amounts between its rows, also from one month into
 # another, and delete and insert rows anew. The amounts add up to the same in every snapshot: also in one that was
-# taken before the pieces came and reads them afterwards. The splitting process is killed again and again meanwhile.
+# taken before the pieces came and reads them afterwards. The splitting process is killed again and again meanwhile. Then
+# the interval is changed to one that crosses all months, and the job brings the partitions to it under the same load.
 
 use strict;
 use warnings;
@@ -13,7 +14,7 @@ use Time::HiRes qw(usleep);
 
 my $rows = 300_000;
 my $bank = 2_000;
-my $node = new_server('main', 'restart_after_crash = on', 'autovacuum_naptime = 1s', 'max_connections = 40');
+my $node = new_server('main', 'restart_after_crash = on', 'autovacuum_naptime = 1s', 'max_connections = 40', 'max_prepared_transactions = 2');
 my $dir = PostgreSQL::Test::Utils::tempdir();
 $node->safe_psql('postgres', qq{
 	CREATE EXTENSION amcheck;
@@ -116,56 +117,98 @@ sub check_rows
 
 sub start_splitter
 {
-	my ($settings) = @_;
+	my ($call, $rate) = @_;
 	local $ENV{PGAPPNAME} = 'splitter';
 	my $splitter = { out => '' };
-	$splitter->{run} = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $settings,
-			'-c', q{CALL privacy_scan.run_split('"Evidence_wide"')} ], '>', \$splitter->{out}, '2>&1');
+	$splitter->{run} = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', "SET privacy_scan.split_rate = $rate",
+			'-c', "CALL privacy_scan.$call" ], '>', \$splitter->{out}, '2>&1');
 	return $splitter;
 }
 
 # In each step that takes its time, and in what comes next to it.
-for my $kill ('copy', 'build indexes', 'wait for readers', 'switch')
+sub kill_in
 {
+	my ($call, $view, $kill) = @_;
 	my @clients = start_clients();
-	my $splitter = start_splitter('SET privacy_scan.split_rate = ' . ($kill eq 'copy' ? 16384 : 0));
+	my $splitter = start_splitter($call, $kill eq 'copy' ? 16384 : 0);
 	my $step = '';
-	my $deadline = time + 120;
+	my $deadline = time + 60;
 	until ($step eq $kill || time > $deadline)
 	{
-		$step = $node->safe_psql('postgres', 'SELECT step FROM privacy_scan.splits');
+		$step = $node->safe_psql('postgres', $view);
 		last if $step eq 'done';
 	}
 	usleep(int(rand(300_000))) if $kill ne 'switch';
 	my $pid = $node->safe_psql('postgres', q{SELECT max(pid) FROM pg_stat_activity WHERE application_name = 'splitter'});
-	$step = $node->safe_psql('postgres', 'SELECT step FROM privacy_scan.splits');
+	$step = $node->safe_psql('postgres', $view);
 	if ($step eq 'done' || $pid eq '')
 	{
 		# It was faster.
 		$splitter->{run}->finish;
 		stop_clients(@clients);
-		last;
+		return;
 	}
 	PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', $pid);
 	$splitter->{run}->finish;
 	$_->{run}->finish for @clients; # the crash ended them
 	await_recovery($node);
 	note("killed in: $step");
+	return;
 }
+
+# Who keeps it waiting is said.
+$node->safe_psql('postgres', q{BEGIN; UPDATE other SET n = n; PREPARE TRANSACTION 'forgotten'});
+$node->safe_psql('postgres', q{SELECT privacy_scan.split_partition('"Evidence_wide"')}) for 1, 2;
+like( $node->safe_psql('postgres', 'SELECT waiting FROM privacy_scan.splits'), qr/: prepared transaction 'forgotten'$/, 'it names the transaction that it waits for');
+$node->safe_psql('postgres', q{ROLLBACK PREPARED 'forgotten'});
+
+my $split = q{run_split('"Evidence_wide"')};
+my $split_step = q{SELECT step FROM privacy_scan.splits WHERE partition = '"Evidence_wide"'::regclass};
+kill_in($split, $split_step, $_) for 'copy', 'build indexes', 'switch';
 check_rows('after the kills');
 
 # --- to the end, under load --------------------------------------------------------------------------
 
 my @clients = start_clients();
-my $splitter = start_splitter('SET privacy_scan.split_rate = 0');
+my $splitter = start_splitter($split, 0);
 $splitter->{run}->finish;
 is($node->safe_psql('postgres', 'SELECT concat(step, last_error) FROM privacy_scan.splits'), 'done', 'the split comes to its end');
 usleep(500_000); # for readers whose snapshot is older
 stop_clients(@clients);
 unlike($_->{err}, qr/aborted|ERROR/, "$_->{name}: no statement failed") for @clients;
-check_rows('after the switch');
+check_rows('after the split');
 note($node->safe_psql('postgres', 'SELECT concat(copied_rows, $$ rows, $$, applied, $$ changes, strong locks $$, lock_held_ms, $$ ms, tries $$, lock_tries) FROM privacy_scan.splits'));
 is( $node->safe_psql('postgres', q{SELECT count(*) FROM privacy_scan.partition_bounds('"Evidence"') WHERE lower_bound < '2026'}), '23', 'a partition for each month');
+
+# --- another interval --------------------------------------------------------------------------------
+
+# All of the months at once: none of the new bounds is one of theirs.
+$node->safe_psql('postgres', q{
+	SELECT privacy_scan.set_partitions('"Evidence"', every => '50 days');
+	SELECT privacy_scan.reshape_partitions('"Evidence"', drop_sources => true)});
+note($node->safe_psql('postgres', q{SELECT step, cardinality(sources), count(*) FROM privacy_scan.plan_reshape('"Evidence"') GROUP BY 1, 2}));
+my $reshape = q{run_job('splits "Evidence"')};
+my $reshape_step = q{SELECT coalesce((SELECT step FROM privacy_scan.splits WHERE in_background),
+	(SELECT CASE state WHEN 'done' THEN state ELSE 'begin' END FROM privacy_scan.jobs WHERE job ~ '^splits'))};
+kill_in($reshape, $reshape_step, $_) for 'copy', 'wait for readers';
+@clients = start_clients();
+for my $run (1 .. 50)
+{
+	last if $node->safe_psql('postgres', $reshape_step) eq 'done';
+	$splitter = start_splitter($reshape, 0);
+	$splitter->{run}->finish;
+}
+is( $node->safe_psql('postgres', q{SELECT state FROM privacy_scan.jobs WHERE job ~ '^splits'}), 'done', 'the job comes to rest');
+usleep(500_000);
+stop_clients(@clients);
+unlike($_->{err}, qr/aborted|ERROR/, "$_->{name}: no statement failed") for @clients;
+check_rows('after the change of the interval');
+is( $node->safe_psql('postgres', q{SELECT count(*) FROM privacy_scan.plan_reshape('"Evidence"')}), '0', 'all partitions fit');
+cmp_ok( $node->safe_psql('postgres', q{SELECT count(*) FROM privacy_scan.partition_bounds('"Evidence"') WHERE lower_bound < '2026'}), '<', 20, 'and are fewer');
+note($node->safe_psql('postgres', q{SELECT outcome, count(*), sum(rows), sum(partitions), max(blocked_others_ms) FROM privacy_scan.job_runs WHERE job ~ '^splits' GROUP BY 1}));
+
+# --- what is left ------------------------------------------------------------------------------------
+
 is( $node->safe_psql('postgres', q{
 	SELECT count(*) FROM pg_inherits h, LATERAL verify_heapam(h.inhrelid::regclass) WHERE inhparent = '"Evidence"'::regclass}), '0', 'their heaps are sound');
 $node->safe_psql('postgres', q{

@@ -28,6 +28,7 @@ my $make = q{
 	INSERT INTO scan SELECT i, '2020-01-01' FROM generate_series(1, 10000) i;
 	SELECT count(*) FROM generate_series(1, 10) i, LATERAL privacy_scan.manage_partitions(format('event%s', i)::regclass, 'at', '1 day');
 	SELECT privacy_scan.set_retention('scan', '1 year', 'at');
+	SELECT FROM privacy_scan.apply_retention('scan', now(), 1, false); -- the first run would ask
 	SELECT privacy_scan.schedule_job(job, '1 second') FROM privacy_scan.jobs;
 	UPDATE privacy_scan.job_states SET next_start = now() - interval '1 second'};
 $node->safe_psql('postgres', q{

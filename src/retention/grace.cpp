@@ -1,0 +1,263 @@
+// See grace.hpp.
+#include "pg/postgres.hpp"
+
+#include "retention/grace.hpp"
+
+#include "pg/ident.hpp"
+#include "pg/lock.hpp"
+#include "pg/subxact.hpp"
+#include "retention/archive_check.hpp"
+#include "retention/archive_window.hpp"
+
+extern "C" {
+#include <utils/timestamp.h>
+}
+
+namespace privacy_scan::retention
+{
+
+namespace
+{
+
+DetachedTable table_of(const pg::Rows &rows, std::size_t row)
+{
+    return {rows.int8(row, 1),    rows.is_null(row, 2) ? InvalidOid : rows.oid(row, 2),
+            rows.text(row, 3),    rows.text(row, 4),
+            rows.text(row, 5),    rows.int8(row, 6),
+            rows.boolean(row, 7), {}};
+}
+
+// $1 the root. Rows still there, by the ledger; names as they were when the rows came.
+constexpr const char *standing =
+    "SELECT a.id, to_regclass(d.leaf)::oid, a.source, d.target, d.leaf, a.rows, a.is_root"
+    " FROM privacy_scan.detached_tables d CROSS JOIN LATERAL (SELECT min(id) AS id, min(source) AS source,"
+    "   bool_or(relation = root) AS is_root,"
+    "   sum(CASE action WHEN 'archive' THEN rows ELSE -rows END)::bigint AS rows"
+    "  FROM privacy_scan.archive_ledger WHERE target = d.target AND leaf = d.leaf) AS a"
+    " WHERE d.root = $1 AND d.dropped_at IS NULL AND a.id IS NOT NULL";
+
+// The tables of the root's own rows that still stand.
+std::vector<DetachedTable> tables_of_root(pg::Spi &spi, Oid root)
+{
+    pg::CatalogScope scope;
+    pg::Rows rows = spi.run(std::string(standing) + " AND a.is_root", {pg::regclass_param(root)});
+    std::vector<DetachedTable> tables;
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        tables.push_back(table_of(rows, row));
+    return tables;
+}
+
+// Does it meet a root that was archived? What is no longer there is not known: it does.
+bool keeps_archived(pg::Spi &spi, const Hold &hold, const std::vector<DetachedTable> &roots)
+{
+    for (const DetachedTable &table : roots) {
+        if (!OidIsValid(table.relid))
+            return true;
+        pg::OwnerScope owner(pg::require_owner(table.relid).owner);
+        if (!spi.run("SELECT FROM " + table.leaf + " AS t WHERE " + hold.condition + " LIMIT 1").empty())
+            return true;
+    }
+    return roots.empty();
+}
+
+// The hold that keeps a root which was archived; empty: none does.
+std::string hold_on_archived(pg::Spi &spi, Oid root, const std::vector<Hold> &holds)
+{
+    const std::vector<DetachedTable> roots =
+        holds.empty() ? std::vector<DetachedTable>() : tables_of_root(spi, root);
+    for (const Hold &hold : holds)
+        if (keeps_archived(spi, hold, roots))
+            return "hold " + std::to_string(hold.id) + ": " + hold.reason;
+    return {};
+}
+
+// Those of $1 the root whose grace period $3 has ended at $2.
+std::vector<DetachedTable> find_past_grace(pg::Spi &spi, Oid root, const Interval &grace, std::int64_t at)
+{
+    pg::CatalogScope scope;
+    pg::Rows rows = spi.run(std::string(standing) +
+                                " AND (d.detached_at AT TIME ZONE 'UTC' + $3) AT TIME ZONE 'UTC' <= $2"
+                                " ORDER BY a.is_root, a.id",
+                            {pg::regclass_param(root), pg::timestamptz_param(at),
+                             pg::datum_param(INTERVALOID, IntervalPGetDatum(&grace))});
+    std::vector<DetachedTable> tables;
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        tables.push_back(table_of(rows, row));
+    return tables;
+}
+
+// Its own rows.
+RowTotal total_of(pg::Spi &spi, const DetachedTable &table)
+{
+    pg::Rows rows = spi.run("SELECT (d).rows, (d).bytes, (d).digest FROM (SELECT privacy_scan.row_digest(t.*)"
+                            " AS d FROM ONLY " +
+                            table.leaf + " AS t) AS r");
+    return {rows.int8(0, 1), rows.int8(0, 2), digest_of(rows.text(0, 3))};
+}
+
+void write_end(pg::Spi &spi, const DetachedTable &table, const RowTotal &total)
+{
+    pg::CatalogScope scope;
+    if (total.rows > 0)
+        spi.run("INSERT INTO privacy_scan.archive_ledger (root, relation, root_name, source, target, rows, "
+                "bytes,"
+                " digest, key_from, key_to, cutoff, leaf, action) SELECT root, relation, root_name, source, "
+                "target, $2, $3,"
+                " $4, key_from, key_to, cutoff, leaf, 'drop' FROM privacy_scan.archive_ledger WHERE id = $1",
+                {pg::int8_param(table.id), pg::int8_param(total.rows), pg::int8_param(total.bytes),
+                 pg::text_param(hex_of(total.digest))});
+    spi.run("UPDATE privacy_scan.detached_tables SET dropped_at = clock_timestamp()"
+            " WHERE target = $1 AND leaf = $2",
+            {pg::text_param(table.target), pg::text_param(table.leaf)});
+    spi.run("DELETE FROM privacy_scan.archive_checks WHERE target = $1 AND leaf = $2",
+            {pg::text_param(table.target), pg::text_param(table.leaf)});
+}
+
+// What nobody knows the end of is left to verify_archive(), which says MISSING.
+void forget(pg::Spi &spi, const DetachedTable &table)
+{
+    pg::CatalogScope scope;
+    spi.run("DELETE FROM privacy_scan.detached_tables WHERE target = $1 AND leaf = $2",
+            {pg::text_param(table.target), pg::text_param(table.leaf)});
+}
+
+RowTotal drop(pg::Spi &spi, const DetachedTable &table)
+{
+    const pg::OwnedTable owned = pg::require_owner(table.relid);
+    pg::LockWait wait;
+    pg::lock_in_tries(owned, ShareLock, wait);
+    pg::OwnerScope owner(owned.owner);
+    const RowTotal found = total_of(spi, table);
+    if (!same_rows(found, expected_rows(spi, table.target, table.leaf)))
+        pg::fail(ERRCODE_DATA_CORRUPTED, table.leaf + " does not hold what the ledger says",
+                 "Its grace period has ended; it was not dropped.",
+                 "verify_archive() says more. Bring it back to what it was, or drop it yourself.");
+    const auto failure = pg::try_with_locks({table.relid}, wait, [&] {
+        pg::lock_owned(owned, AccessExclusiveLock);
+        spi.run("DROP TABLE " + pg::qualified_name(table.relid));
+    });
+    if (failure)
+        pg::raise(*failure);
+    return found;
+}
+
+} // namespace
+
+std::vector<DetachedTable> tables_past_grace(pg::Spi &spi, const Policy &policy, std::int64_t at)
+{
+    if (!policy.detaches())
+        return {};
+    std::vector<DetachedTable> tables =
+        find_past_grace(spi, policy.root, *DatumGetIntervalP(*policy.grace), at);
+    const std::string held_by =
+        tables.empty() ? std::string() : hold_on_archived(spi, policy.root, holds_in_force(spi, policy.root));
+    for (DetachedTable &table : tables)
+        table.held_by = held_by;
+    return tables;
+}
+
+GraceRun::GraceRun(const Policy &policy, std::int64_t at)
+    : policy_(policy), at_(at), is_done_(!policy.detaches())
+{
+    if (policy.grace)
+        grace_ = *DatumGetIntervalP(*policy.grace);
+}
+
+void GraceRun::drop_next(pg::Spi &spi, std::vector<std::string> &news)
+{
+    const DetachedTable table = tables_.back();
+    tables_.pop_back();
+    if (!OidIsValid(table.relid)) {
+        forget(spi, table);
+        return;
+    }
+    std::vector<Hold> holds;
+    pg::LockWait wait;
+    if (auto failure =
+            pg::try_with_locks({hold_table()}, wait, [&] { holds = lock_holds(spi, policy_.root); }))
+        pg::raise(*failure);
+    const std::string held_by = hold_on_archived(spi, policy_.root, holds);
+    if (!held_by.empty()) {
+        news.push_back(table.leaf + " stays after its grace period: " + held_by);
+        return;
+    }
+    const RowTotal total = drop(spi, table);
+    write_end(spi, table, total);
+    news.push_back(table.leaf + ": dropped after its grace period, " + std::to_string(total.rows) + " rows");
+}
+
+void GraceRun::step(pg::Spi &spi, std::vector<std::string> &news)
+{
+    if (is_begun_ && tables_.empty()) {
+        is_done_ = true;
+        if (failure_)
+            pg::raise(*failure_);
+        return;
+    }
+    auto failure = pg::try_in_subtransaction([&] {
+        if (std::exchange(is_begun_, true)) {
+            drop_next(spi, news);
+            return;
+        }
+        close_windows(spi, policy_.root);
+        tables_ = find_past_grace(spi, policy_.root, grace_, at_);
+        std::reverse(tables_.begin(), tables_.end());
+    });
+    if (failure && !failure_)
+        failure_ = failure;
+    if (failure_ && !tables_.empty() && tables_.back().is_root)
+        tables_.clear(); // by its roots a hold would know what else it keeps
+    is_done_ = tables_.empty() && !failure_;
+}
+
+namespace
+{
+
+// Columns that the archive has got since; they are NULL there, which no digest sees.
+void follow_archive(pg::Spi &spi, const DetachedTable &table)
+{
+    pg::Rows rows =
+        spi.run("SELECT quote_ident(a.attname), format_type(a.atttypid, a.atttypmod)"
+                " FROM pg_catalog.pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0"
+                " AND NOT a.attisdropped AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute l"
+                "  WHERE l.attrelid = $2 AND l.attname = a.attname AND NOT l.attisdropped)",
+                {pg::text_param(table.target), pg::oid_param(table.relid)});
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        spi.run("ALTER TABLE " + table.leaf + " ADD COLUMN " + rows.text(row, 1) + " " + rows.text(row, 2));
+}
+
+} // namespace
+
+std::vector<DetachedTable> join_detached(pg::Spi &spi, Oid root)
+{
+    std::vector<DetachedTable> tables;
+    {
+        pg::CatalogScope scope;
+        pg::Rows rows = spi.run(std::string(standing) +
+                                    " AND to_regclass(d.leaf) IS NOT NULL AND NOT EXISTS (SELECT FROM"
+                                    "  pg_catalog.pg_inherits i WHERE i.inhrelid = to_regclass(d.leaf))"
+                                    " ORDER BY a.id",
+                                {pg::regclass_param(root)});
+        for (std::size_t row = 0; row < rows.size(); ++row)
+            tables.push_back(table_of(rows, row));
+    }
+    for (const DetachedTable &table : tables) {
+        const pg::OwnedTable owned = pg::require_owner(table.relid);
+        pg::LockWait wait;
+        pg::lock_in_tries(owned, AccessExclusiveLock, wait);
+        pg::OwnerScope owner(owned.owner);
+        follow_archive(spi, table);
+        spi.run("ALTER TABLE " + table.leaf + " INHERIT " + table.target);
+    }
+    return tables;
+}
+
+void part_detached(pg::Spi &spi, const std::vector<DetachedTable> &joined)
+{
+    for (const DetachedTable &table : joined) {
+        pg::OwnerScope owner(pg::require_owner(table.relid).owner);
+        spi.run("ALTER TABLE " + table.leaf + " NO INHERIT " + table.target);
+    }
+}
+
+} // namespace privacy_scan::retention
