@@ -344,6 +344,7 @@ StepRow begin(pg::Spi &spi, const Stretch &stretch, const std::vector<partition:
                  refusals.front().detail, refusals.front().hint);
     if (const std::optional<Refusal> refusal = refuse_many(stretch, cells))
         pg::fail(ERRCODE_PROGRAM_LIMIT_EXCEEDED, refusal->message, refusal->detail, refusal->hint);
+    clear_orphans(spi);
     State state = prepare(spi, stretch, cells);
     state.in_background = wishes.in_background;
     state.drops_sources = wishes.drops_sources;
@@ -380,7 +381,9 @@ void wish(pg::Spi &spi, Oid relid, Wishes wishes)
 {
     State state = lock_state(spi, relid);
     state.in_background = wishes.in_background;
-    state.drops_sources = wishes.drops_sources;
+    if (wishes.drops_sources && !state.drops_sources && state.phase == Phase::done)
+        state.phase = Phase::tidy; // once more
+    state.drops_sources = state.drops_sources || wishes.drops_sources;
     store_state(spi, state);
 }
 
