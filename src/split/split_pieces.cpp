@@ -331,11 +331,19 @@ std::optional<pg::ErrorText> try_chores(pg::Spi &spi, const Chores &chores)
     });
 }
 
-void add_triggers(const State &state, Chores &chores)
+bool has_trigger(pg::Spi &spi, Oid relid)
+{
+    const pg::CatalogPath path;
+    return !spi.run("SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND tgname = $2::name",
+                    {pg::oid_param(relid), pg::text_param(object_name)})
+                .empty();
+}
+
+void add_triggers(pg::Spi &spi, const State &state, Chores &chores)
 {
     for (const Origin &source : state.sources)
-        if (exists(source.relid))
-            chores.push_back({source.relid, "DROP TRIGGER IF EXISTS " + std::string(object_name) + " ON " +
+        if (exists(source.relid) && has_trigger(spi, source.relid))
+            chores.push_back({source.relid, "DROP TRIGGER " + std::string(object_name) + " ON " +
                                                 pg::qualified_name(source.relid)});
 }
 
@@ -350,7 +358,7 @@ void add_drop(Oid relid, Chores &chores)
 Chores tidying(pg::Spi &spi, const State &state)
 {
     Chores chores;
-    add_triggers(state, chores);
+    add_triggers(spi, state, chores);
     add_drop(state.changes, chores);
     if (state.drops_sources)
         for (const Origin &source : state.sources)
@@ -363,10 +371,10 @@ Chores tidying(pg::Spi &spi, const State &state)
 }
 
 // The triggers first: who writes to a source holds the notes, too.
-Chores dropping(const State &state)
+Chores dropping(pg::Spi &spi, const State &state)
 {
     Chores chores;
-    add_triggers(state, chores);
+    add_triggers(spi, state, chores);
     for (const Piece &piece : state.pieces)
         add_drop(piece.relid, chores);
     add_drop(state.changes, chores);
@@ -408,7 +416,7 @@ void tidy(pg::Spi &spi, const State &state)
 
 void drop_all(pg::Spi &spi, const State &state)
 {
-    do_chores(spi, dropping(state));
+    do_chores(spi, dropping(spi, state));
 }
 
 void clear_orphans(pg::Spi &spi)
@@ -416,7 +424,7 @@ void clear_orphans(pg::Spi &spi)
     for (const Oid relid : find_orphans(spi)) {
         const State state = require_state(spi, relid);
         const auto failure =
-            try_chores(spi, state.phase < Phase::tidy ? dropping(state) : tidying(spi, state));
+            try_chores(spi, state.phase < Phase::tidy ? dropping(spi, state) : tidying(spi, state));
         if (failure)
             store_error(spi, relid, *failure);
         else
