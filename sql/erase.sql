@@ -134,6 +134,18 @@ DROP TRIGGER keep ON "Evidence_3";
 CREATE TRIGGER keep BEFORE DELETE ON "Scan" FOR EACH ROW EXECUTE FUNCTION keep();
 SELECT * FROM privacy_scan.erase('"Scan"', ARRAY['new0'], 'x', false);
 DROP TRIGGER keep ON "Scan";
+-- In an archive, and one that puts a new version of the root in the place of what was picked.
+CREATE TRIGGER keep BEFORE DELETE ON era_archive."Scan_archive" FOR EACH ROW EXECUTE FUNCTION keep();
+SELECT * FROM privacy_scan.erase('"Scan"', ARRAY['s6'], 'x', false);
+DROP TRIGGER keep ON era_archive."Scan_archive";
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE era."Scan" SET input = input || '.' WHERE id = OLD."scanId"; RETURN NULL; END $$;
+CREATE TRIGGER touch AFTER DELETE ON "Evidence_3" FOR EACH ROW EXECUTE FUNCTION touch();
+SELECT * FROM privacy_scan.erase('"Scan"', ARRAY['new0'], 'x', false);
+DROP TRIGGER touch ON "Evidence_3";
+-- A key that was renamed in the live relation alone.
+ALTER TABLE "Evidence" RENAME "scanId" TO scan;
+SELECT * FROM privacy_scan.erase('"Scan"', ARRAY['s6'], 'x', false);
+ALTER TABLE "Evidence" RENAME scan TO "scanId";
 SELECT count(*) = :remaining AS same FROM privacy_scan.archived_rows(NULL::"Scan");
 -- For the owner alone, of the archives, too.
 RESET ROLE;
@@ -154,6 +166,38 @@ RESET ROLE;
 SELECT place, relation, rows FROM privacy_scan.erase('plain', 'a = 1', 'request 9', false);
 SELECT roots, relation, rows, ids_sha256, erased_by = session_user AS me FROM privacy_scan.erasures WHERE reason = 'request 9';
 
+-- By a root above that of the policy: what stands alone is reached; so are plans, and copies that splits left are named.
+SET ROLE regress_erase_owner;
+CREATE TABLE "Customer" (id text PRIMARY KEY);
+CREATE TABLE "Visit" (id text PRIMARY KEY, customer text NOT NULL REFERENCES "Customer" ON DELETE CASCADE, at timestamp(3) NOT NULL);
+CREATE TABLE "Trace" (visit text NOT NULL REFERENCES "Visit" ON DELETE CASCADE, at timestamp(3) NOT NULL) PARTITION BY RANGE (at);
+CREATE TABLE "Trace_1" PARTITION OF "Trace" FOR VALUES FROM ('2023-01-01') TO ('2023-02-01');
+CREATE TABLE "Trace_2" PARTITION OF "Trace" FOR VALUES FROM ('2023-02-01') TO ('2099-01-01');
+CREATE INDEX ON "Trace" (visit);
+INSERT INTO "Customer" VALUES ('c0'), ('c1');
+INSERT INTO "Visit" SELECT 'v' || i, 'c' || i % 2, timestamp '2023-01-02' + i * interval '1 day' FROM generate_series(0, 9) i;
+INSERT INTO "Visit" SELECT 'n' || i, 'c' || i % 2, '2024-02-02' FROM generate_series(0, 9) i;
+INSERT INTO "Trace" SELECT id, at FROM "Visit", generate_series(1, 3);
+SELECT privacy_scan.set_retention('"Visit"', '1 year', 'at', archive => 'detach') IS NOT NULL AS set;
+SELECT privacy_scan.make_plan('"Visit"', '2024-03-01 00:00+00') AS plan \gset
+CALL privacy_scan.apply_plan(:plan, confirm => true);
+SELECT privacy_scan.make_plan('"Visit"', '2024-03-01 00:00+00') > 0 AS another;
+SELECT (SELECT count(*) FROM era_archive."Trace_1") AS standing, (SELECT count(*) FROM pg_inherits WHERE inhrelid = 'era_archive."Trace_1"'::regclass) AS parents;
+RESET ROLE;
+CREATE TABLE "Trace_copy" (LIKE "Trace");
+INSERT INTO privacy_scan.split_states (partition, parent, changes, first_xid, phase, in_background, drops_sources) VALUES ('"Trace_2"', '"Trace"', '"Trace_copy"', 3, 'done', false, false);
+INSERT INTO privacy_scan.split_sources (partition, source, lower, upper, file_node) VALUES ('"Trace_2"', '"Trace_copy"', 0, 1, 0);
+SET ROLE regress_erase_owner;
+SELECT place, relation, rows FROM privacy_scan.erase('"Customer"', ARRAY['c1'], 'request 11', false) ORDER BY relation::text, place, rows;
+SELECT (SELECT count(*) FROM era_archive."Trace_1") AS standing, (SELECT count(*) FROM pg_inherits WHERE inhrelid = 'era_archive."Trace_1"'::regclass) AS parents,
+  (SELECT count(*) FROM privacy_scan.check_archives() WHERE archive LIKE '%era_%') AS damaged;
+SELECT state, count(key_from) AS keys FROM privacy_scan.retention_plans p JOIN privacy_scan.plan_actions a ON a.plan = p.id WHERE p.root ~ 'Visit' GROUP BY 1;
+RESET ROLE;
+DELETE FROM privacy_scan.split_states;
+
+DELETE FROM privacy_scan.plan_ledger;
+DELETE FROM privacy_scan.detached_tables WHERE target LIKE '%era_%';
+DELETE FROM privacy_scan.archive_windows WHERE target LIKE '%era_%';
 DROP TABLE planned, done;
 DROP SCHEMA era, era_archive, era_other CASCADE;
 DELETE FROM privacy_scan.retention_rules;

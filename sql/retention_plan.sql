@@ -150,6 +150,30 @@ UPDATE "Flat" SET at = '2020-01-01';
 CALL privacy_scan.run_retention('"Flat"', '2021-06-01 00:00+00');
 SELECT rows FROM privacy_scan.archives WHERE relation ~ 'Flat' ORDER BY id;
 
+-- What changes between the comparison and the run: another policy stops it, and what the plan says is kept stays.
+CREATE TABLE "Late" (id int, at timestamp NOT NULL);
+INSERT INTO "Late" SELECT n, timestamp '2020-01-01' FROM generate_series(1, 10) n;
+SELECT privacy_scan.set_retention('"Late"', '1 year', 'at', archive => 'detach') IS NOT NULL AS set;
+SELECT privacy_scan.make_plan('"Late"', '2021-06-01 00:00+00') AS plan \gset
+CREATE FUNCTION meanwhile() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF TG_ARGV[0] = 'policy' THEN UPDATE privacy_scan.retention_rules SET keep = '1 day' WHERE root = 'rp."Late"'::regclass;
+  ELSE UPDATE privacy_scan.hold_ledger SET released_at = now() WHERE root = 'rp."Late"'::regclass; END IF; RETURN NULL; END $$;
+CREATE TRIGGER meanwhile AFTER UPDATE ON privacy_scan.plan_ledger FOR EACH ROW WHEN (NEW.state = 'applying') EXECUTE FUNCTION meanwhile('policy');
+CALL privacy_scan.apply_plan(:plan, confirm => true);
+DROP TRIGGER meanwhile ON privacy_scan.plan_ledger;
+SELECT count(*) AS rows, (SELECT state FROM privacy_scan.retention_plans WHERE id = :plan) AS state FROM "Late";
+SELECT privacy_scan.set_retention('"Late"', '1 year', 'at', archive => 'detach', grace => '1 day') IS NOT NULL AS set;
+CALL privacy_scan.run_retention('"Late"', '2021-06-01 00:00+00', confirm => true);
+UPDATE privacy_scan.detached_tables SET detached_at = '2020-01-01';
+SELECT privacy_scan.hold('"Late"', 'id = 1', 'case 1') IS NOT NULL AS held;
+SELECT privacy_scan.make_plan('"Late"', '2021-06-01 00:00+00') AS plan \gset
+SELECT action, rows FROM privacy_scan.plan_actions WHERE plan = :plan ORDER BY 1, 2;
+CREATE TRIGGER meanwhile AFTER UPDATE ON privacy_scan.plan_ledger FOR EACH ROW WHEN (NEW.state = 'applying') EXECUTE FUNCTION meanwhile('hold');
+CALL privacy_scan.apply_plan(:plan, confirm => true);
+DROP TRIGGER meanwhile ON privacy_scan.plan_ledger;
+SELECT count(*) AS standing FROM privacy_scan.detached_leaves;
+DROP TABLE "Late";
+
 -- Whose it is, how long, and what is refused.
 SELECT privacy_scan.make_plan('"Scan"', now() + interval '1 day');
 SELECT privacy_scan.make_plan('"Scan"', 'infinity');

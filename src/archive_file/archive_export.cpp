@@ -307,9 +307,20 @@ void note_rewritten(pg::Spi &spi, const Entry &entry, const Exported &exported)
              pg::text_param(exported.facts.sha256)});
 }
 
-void trash_all_but(pg::Spi &spi, const Entry &entry, const std::vector<std::string> &kept, int directory)
+// The files that the ledger names may have another prefix: of a database that was restored, or upgraded.
+std::vector<std::string> names_of(pg::Spi &spi, const Entry &entry, int directory)
 {
-    for (const std::string &name : list_names(directory, file_prefix(entry.id)))
+    std::vector<std::string> names = list_names(directory, file_prefix(entry.id));
+    if (const std::optional<ListedFile> listed = find_file(spi, entry))
+        for (const std::string &name : {listed->name, listed->manifest})
+            if (std::find(names.begin(), names.end(), name) == names.end())
+                names.push_back(name);
+    return names;
+}
+
+void trash_all_but(pg::Spi &spi, const std::vector<std::string> &names, const std::vector<std::string> &kept)
+{
+    for (const std::string &name : names)
         if (std::find(kept.begin(), kept.end(), name) == kept.end())
             trash_file(spi, name);
 }
@@ -331,8 +342,9 @@ Exported rewrite_entry(pg::Spi &spi, const Entry &entry)
         write_file(spi, entry, table.relid, directory.get(), exported);
     }
     write_manifest(spi, table.relid, entry, exported, directory.get());
+    const std::vector<std::string> names = names_of(spi, entry, directory.get());
     note_rewritten(spi, entry, exported);
-    trash_all_but(spi, entry, {exported.file, exported.manifest}, directory.get());
+    trash_all_but(spi, names, {exported.file, exported.manifest});
     return exported;
 }
 
@@ -344,7 +356,16 @@ void trash_leftovers(pg::Spi &spi, const Entry &entry)
     std::vector<std::string> kept;
     if (const std::optional<ListedFile> listed = find_file(spi, entry))
         kept = {listed->name, listed->manifest};
-    trash_all_but(spi, entry, kept, directory.get());
+    trash_all_but(spi, names_of(spi, entry, directory.get()), kept);
+}
+
+void trash_entry(pg::Spi &spi, const Entry &entry)
+{
+    const Descriptor directory = open_archive_directory();
+    trash_all_but(spi, names_of(spi, entry, directory.get()), {});
+    pg::CatalogScope scope;
+    spi.run("DELETE FROM privacy_scan.archive_file_ledger WHERE target = $1 AND leaf = $2",
+            {pg::text_param(entry.target), pg::text_param(entry.leaf)});
 }
 
 void remove_table(pg::Spi &spi, const Entry &entry)

@@ -40,6 +40,9 @@ Exported rewrite_entry(pg::Spi &spi, const Entry &entry);
 // caller keeps the table from others.
 void trash_leftovers(pg::Spi &spi, const Entry &entry);
 
+// The file of an entry whose table has ended without it goes with the commit, and the ledger of files forgets it.
+void trash_entry(pg::Spi &spi, const Entry &entry);
+
 // Removes the table, once its rows are those of the ledger, those of the file, and the file on disk is as it
 // was written. Locks: SHARE for the comparison, then ACCESS EXCLUSIVE in short tries. Errors: 55000 or XX001
 // where something differs, 2BP01 where something depends on the table, 55P03, and those of the file.

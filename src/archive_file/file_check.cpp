@@ -79,15 +79,30 @@ std::vector<std::int64_t> entries_with_files(pg::Spi &spi, std::optional<std::in
     return ids;
 }
 
-void note(pg::Spi &spi, const FileCheck &check)
+// False where the file is another by now.
+bool note(pg::Spi &spi, const FileCheck &check)
 {
     pg::CatalogScope scope;
-    spi.run(
+    pg::Rows rows = spi.run(
         "UPDATE privacy_scan.archive_file_ledger SET state = $3, detail = $4, checked_at = clock_timestamp(),"
         " since = CASE WHEN state = $3 THEN since ELSE clock_timestamp() END"
-        " WHERE target = $1 AND leaf = $2",
+        " WHERE target = $1 AND leaf = $2 AND file = $5",
         {pg::text_param(check.archive), pg::text_param(check.leaf), pg::text_param(check.state),
-         pg::text_or_null(check.detail)});
+         pg::text_or_null(check.detail), pg::text_param(check.file)});
+    return rows.affected() > 0;
+}
+
+// Again where an erasure has written it anew meanwhile; none where it has gone.
+std::optional<FileCheck> check_file(pg::Spi &spi, const Entry &entry)
+{
+    while (const std::optional<ListedFile> file = find_file(spi, entry)) {
+        const FileState found = state_of(*file);
+        const FileCheck check{entry.target,     entry.leaf,  file->name,
+                              file->total.rows, found.state, found.detail};
+        if (note(spi, check))
+            return check;
+    }
+    return std::nullopt;
 }
 
 } // namespace
@@ -97,11 +112,8 @@ std::vector<FileCheck> check_files(pg::Spi &spi, std::optional<std::int64_t> id)
     std::vector<FileCheck> checks;
     empty_trash(spi);
     for (const std::int64_t entry_id : entries_with_files(spi, id)) {
-        const Entry entry = require_entry(spi, entry_id);
-        const ListedFile file = require_file(spi, entry);
-        const FileState found = state_of(file);
-        checks.push_back({entry.target, entry.leaf, file.name, file.total.rows, found.state, found.detail});
-        note(spi, checks.back());
+        if (const std::optional<FileCheck> check = check_file(spi, require_entry(spi, entry_id)))
+            checks.push_back(*check);
     }
     return checks;
 }

@@ -15,14 +15,8 @@ using namespace privacy_scan::erase;
 namespace
 {
 
-std::string reason_argument(const pg::Arguments &args, int n)
-{
-    std::string reason = args.text(n, "reason");
-    if (reason.find_first_not_of(' ') == std::string::npos)
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"reason\" is empty", {},
-                 "Say why the rows are erased, such as the number of a request, but not about whom.");
-    return reason;
-}
+constexpr const char *reason_hint =
+    "Say why the rows are erased, such as the number of a request, but not about whom.";
 
 std::string detail_of(const Erasure &erasure, const Erased &part, bool dry_run)
 {
@@ -38,7 +32,7 @@ Datum erase_where(FunctionCallInfo fcinfo,
 {
     pg::Arguments args(fcinfo);
     const pg::OwnedTable root = pg::require_owner(args.relation(0, "root"));
-    const std::string reason = reason_argument(args, 2);
+    const std::string reason = args.written_text(2, "reason", reason_hint);
     const bool dry_run = DatumGetBool(args.required(3, "dry_run"));
     pg::RowSink sink(fcinfo);
     pg::Spi spi;

@@ -14,12 +14,8 @@ namespace privacy_scan::erase
 {
 
 std::vector<archive_file::Entry> file_entries(pg::Spi &spi, const Places &places, std::size_t member,
-                                              const KeyRange &range)
+                                              const retention::KeyRange &range)
 {
-    const std::string meets = range.type.empty()
-                                  ? "true OR $2 = $3"
-                                  : "a.key_from::" + range.type + " <= $3::" + range.type +
-                                        " AND a.key_to::" + range.type + " >= $2::" + range.type;
     std::vector<std::int64_t> ids;
     {
         pg::CatalogScope scope;
@@ -28,9 +24,10 @@ std::vector<archive_file::Entry> file_entries(pg::Spi &spi, const Places &places
                     " JOIN privacy_scan.archive_file_ledger f ON f.target = a.target AND f.leaf = a.leaf"
                     " WHERE a.relation = $1 AND a.action = 'archive' AND f.removed_at IS NOT NULL"
                     "  AND f.rows > 0 AND (" +
-                        meets + ") GROUP BY a.target, a.leaf ORDER BY 1",
+                        retention::may_meet(range) + ") GROUP BY a.target, a.leaf ORDER BY 1",
                     {pg::regclass_param(places.family.members[member].table.relid),
-                     pg::text_or_null(range.least), pg::text_or_null(range.greatest)});
+                     pg::text_or_null(range.least), pg::text_or_null(range.greatest),
+                     pg::text_param(range.key)});
         for (std::size_t row = 0; row < rows.size(); ++row)
             ids.push_back(rows.int8(row, 1));
     }
@@ -151,6 +148,13 @@ std::vector<std::int64_t> entries_of(pg::Spi &spi, const Places &places)
     return ids;
 }
 
+// A table that was dropped at the end of a grace period.
+bool is_gone(pg::Spi &spi, const archive_file::Entry &entry)
+{
+    return !OidIsValid(archive_file::relation_named(spi, entry.leaf)) &&
+           retention::expected_rows(spi, entry.target, entry.leaf).rows == 0;
+}
+
 bool is_out_of_date(pg::Spi &spi, const archive_file::Entry &entry)
 {
     const auto file = archive_file::find_file(spi, entry);
@@ -165,7 +169,9 @@ void refresh_files(pg::Spi &spi, const Places &places)
     archive_file::with_sql_errors([&] {
         for (const std::int64_t id : entries_of(spi, places)) {
             const archive_file::Entry entry = archive_file::require_entry(spi, id);
-            if (is_out_of_date(spi, entry))
+            if (is_out_of_date(spi, entry) && is_gone(spi, entry))
+                archive_file::trash_entry(spi, entry);
+            else if (is_out_of_date(spi, entry))
                 archive_file::rewrite_entry(spi, entry);
             else
                 archive_file::trash_leftovers(spi, entry);

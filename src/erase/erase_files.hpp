@@ -10,11 +10,8 @@ namespace privacy_scan::erase
 
 // The entries of a member that are files alone, of the ledger's range of keys where one is given (empty:
 // all).
-struct KeyRange {
-    std::string type, least, greatest;
-};
 std::vector<archive_file::Entry> file_entries(pg::Spi &spi, const Places &places, std::size_t member,
-                                              const KeyRange &range);
+                                              const retention::KeyRange &range);
 
 // The columns by which a member's rows refer to what goes, with the values, where equal values are equal as
 // text: then a file may be looked through as text first. Otherwise none. `keys`: the values of a column of a

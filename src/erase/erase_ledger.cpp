@@ -83,4 +83,49 @@ std::int64_t note_erasure(pg::Spi &spi, Oid root, const std::string &reason, std
     return id;
 }
 
+void forget_plans(pg::Spi &spi, const retention::Family &family)
+{
+    for (const retention::Member &member : family.members) {
+        pg::CatalogScope scope;
+        const pg::Param root = pg::regclass_param(member.table.relid);
+        spi.run("DELETE FROM privacy_scan.plan_ledger WHERE root = $1 AND state = 'made'", {root});
+        spi.run("UPDATE privacy_scan.plan_action_list SET key_from = '', key_to = '' WHERE plan IN"
+                " (SELECT id FROM privacy_scan.plan_ledger WHERE root = $1) AND key_from || key_to <> ''",
+                {root});
+    }
+}
+
+namespace
+{
+
+// Of a set that is split: tables of their own, such as sources that stay, and pieces before the switch.
+std::string copies_of(pg::Spi &spi, Oid relid)
+{
+    pg::CatalogScope scope;
+    return spi
+        .run("SELECT string_agg(format('%I.%I', n.nspname, c.relname), ', ' ORDER BY n.nspname, c.relname)"
+             " FROM privacy_scan.split_states s JOIN (SELECT partition, source AS part FROM"
+             "  privacy_scan.split_sources UNION SELECT partition, piece FROM privacy_scan.split_pieces) AS x"
+             "  ON x.partition = s.partition JOIN pg_catalog.pg_class c ON c.oid = x.part AND NOT c.relispartition"
+             " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+             " WHERE coalesce(pg_partition_root(s.parent), s.parent) = $1",
+             {pg::regclass_param(relid)})
+        .text(0, 1);
+}
+
+} // namespace
+
+void warn_of_copies(pg::Spi &spi, const retention::Family &family)
+{
+    std::string copies;
+    for (const retention::Member &member : family.members)
+        if (const std::string some = copies_of(spi, member.table.relid); !some.empty())
+            copies += (copies.empty() ? "" : ", ") + some;
+    if (!copies.empty())
+        pg::guarded([text = copies.c_str()] {
+            ereport(WARNING, (errmsg("tables that splits or merges left were not looked through: %s", text),
+                              errhint("They may hold copies of erased rows. Drop them when they are not needed.")));
+        });
+}
+
 } // namespace privacy_scan::erase

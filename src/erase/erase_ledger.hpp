@@ -21,4 +21,10 @@ void blur_keys(pg::Spi &spi, Oid root, const std::string &kind, const pg::Param 
 std::int64_t note_erasure(pg::Spi &spi, Oid root, const std::string &reason, std::int64_t roots,
                           const pg::Param &hashes, const std::vector<Erased> &parts);
 
+// Plans that name keys of what may have gone: those that were not begun go, the others lose the keys.
+void forget_plans(pg::Spi &spi, const retention::Family &family);
+
+// A WARNING that names the tables that splits and merges of members left, or are filling: copies of rows.
+void warn_of_copies(pg::Spi &spi, const retention::Family &family);
+
 } // namespace privacy_scan::erase

@@ -123,6 +123,7 @@ Places lock_once(pg::Spi &spi, Oid root, const std::string &condition)
         lock_live_roots(spi, places, condition);
     }
     require_same_archives(spi, places);
+    places.joined = retention::join_detached(spi, places.family); // none is detached any more
     return places;
 }
 

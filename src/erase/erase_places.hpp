@@ -2,6 +2,7 @@
 #pragma once
 
 #include "retention/family.hpp"
+#include "retention/grace.hpp"
 #include "retention/policy.hpp"
 
 namespace privacy_scan::erase
@@ -21,6 +22,7 @@ struct Places {
     retention::Family family;
     std::optional<retention::Policy> policy;
     std::vector<retention::Hold> holds;
+    std::vector<retention::DetachedTable> joined; // children of their archives until they are parted again
     std::vector<Place> list; // members in the family's order, of each the live relation first
 
     std::vector<const Place *> of(std::size_t member) const;
@@ -30,7 +32,8 @@ struct Places {
 // Reads the family of a root that the caller owns and every archive that the ledger knows of it, those of
 // former policies and names, too. Until the end of the transaction nothing moves between them: holds are
 // locked as a batch locks them, the live relations in ROW EXCLUSIVE, the archives with what inherits from
-// them in SHARE ROW EXCLUSIVE, and the live roots that meet the condition are locked FOR UPDATE. In tries.
+// them in SHARE ROW EXCLUSIVE, and the live roots that meet the condition are locked FOR UPDATE. What stands
+// alone since it was detached is then made part of its archive. In tries.
 // Errors: 42501 not the owner of a member or an archive, 55P03, and those of read_family() and
 // open_archive().
 Places lock_places(pg::Spi &spi, Oid root, const std::string &condition);

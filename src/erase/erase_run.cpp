@@ -66,8 +66,9 @@ class Run
     void add_params(pg::Rows &&row, int first);
     std::int64_t count_held(const std::string &condition);
     void refuse_held();
+    void require_keys(const Place &place);
     void require_none_left(std::size_t member);
-    void remove_member(std::size_t member, bool is_trial);
+    void require_gone(const Place &place);
     void remove_live(const Place &place);
     void remove_archived(const Place &place, bool is_trial);
     std::string leaf_name(const Place &place, Oid source) const;
@@ -79,8 +80,8 @@ class Run
     const EraseSql sql_;
     const Oid owner_;
     const std::string id_;
-    std::int64_t roots_ = 0;
-    KeyRange range_;
+    std::int64_t roots_ = 0, deleted_roots_ = 0;
+    retention::KeyRange range_;
     std::vector<pg::Rows> picked_; // whose arrays the parameters are
     std::vector<pg::Param> params_;
     pg::Param hashes_{}, keys_{};     // text[]
@@ -126,7 +127,7 @@ void Run::pick_roots()
     roots_ = row.int8(0, 1);
     hashes_ = {row.type(2), row.datum(0, 2), row.is_null(0, 2)};
     if (!row.is_null(0, 3))
-        range_ = {retention::comparable_key(*places_.policy), row.text(0, 3), row.text(0, 4)};
+        range_ = {retention::key_in_words(*places_.policy), retention::comparable_key(*places_.policy), row.text(0, 3), row.text(0, 4)};
     keys_ = {row.type(5), row.datum(0, 5), row.is_null(0, 5)};
     add_params(std::move(row), 6);
 }
@@ -166,9 +167,28 @@ void Run::refuse_held()
                  "Release the hold with release_hold(), or leave these rows out.");
 }
 
+// Archived rows without a key that the live relation cannot lack are reached by nobody: its column was renamed,
+// and the archive's was not.
+void Run::require_keys(const Place &place)
+{
+    const std::string missing = sql_.select_without_keys(spi_, place);
+    if (missing.empty())
+        return;
+    pg::OwnerScope scope(owner_);
+    if (spi_.run("SELECT EXISTS (" + missing + ")").boolean(0, 1))
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                 "rows of " + place.name + " lack a key that ties " +
+                     places_.family.members[place.member].name + " to its family",
+                 "It is NULL there, and cannot be in the live relation: whose rows they are is not known.",
+                 "Where a column was renamed rename that of the archive, too; nothing was erased.");
+}
+
 // Parents first: the keys of what goes lead to what refers to it.
 void Run::find()
 {
+    for (const Place &place : places_.list)
+        if (!place.is_live)
+            require_keys(place);
     stage_files(0);
     pick_roots();
     if (roots_ == 0)
@@ -199,6 +219,14 @@ void Run::require_none_left(std::size_t member)
     }
 }
 
+// Of live members but the root require_none_left() says so. The caller acts as the owner.
+void Run::require_gone(const Place &place)
+{
+    if (spi_.run_generic(sql_.count_rows(place.member, place.from), params_).int8(0, 1) > 0)
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "rows of " + place.name + " were not deleted", {},
+                 "Look for triggers on the relation that suppress deletes. Nothing was erased.");
+}
+
 void Run::remove_live(const Place &place)
 {
     pg::OwnerScope scope(owner_);
@@ -209,9 +237,10 @@ void Run::remove_live(const Place &place)
         erased.rows += rows.int8(row, 2);
         erased.bytes += rows.int8(row, 3);
     }
-    if (place.member == 0 && spi_.run_generic(sql_.count_rows(0, place.from), params_).int8(0, 1) > 0)
-        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "rows of " + place.name + " were not deleted", {},
-                 "Look for triggers on the relation that suppress deletes. Nothing was erased.");
+    if (place.member == 0) {
+        deleted_roots_ += erased.rows;
+        require_gone(place);
+    }
     parts_.push_back(erased);
 }
 
@@ -255,6 +284,7 @@ void Run::remove_archived(const Place &place, bool is_trial)
             const retention::RowTotal total{rows.int8(row, 2), rows.int8(row, 3),
                                             retention::digest_of(rows.text(row, 4))};
             const std::string leaf = leaf_name(place, rows.oid(row, 1));
+            deleted_roots_ += place.member == 0 ? total.rows : 0;
             if (!removed.empty() && removed.back().leaf == leaf) // of a partitioned archive
                 removed.back().total = {removed.back().total.rows + total.rows,
                                         removed.back().total.bytes + total.bytes,
@@ -262,6 +292,7 @@ void Run::remove_archived(const Place &place, bool is_trial)
             else
                 removed.push_back({leaf, total});
         }
+        require_gone(place);
     }
     for (const Part &part : removed)
         follow(place, part.leaf, part.total, is_trial);
@@ -279,6 +310,12 @@ void Run::remove(bool is_trial)
             else
                 remove_archived(*place, is_trial);
         }
+    if (deleted_roots_ != roots_) // one that was updated meanwhile is not where it was picked
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                 std::to_string(roots_ - deleted_roots_) + " of " + std::to_string(roots_) + " rows of " +
+                     places_.family.root().name + " were not deleted",
+                 {},
+                 "Look for triggers on what refers to it that update the row itself. Nothing was erased.");
 }
 
 Erasure nothing_found(const Places &places)
@@ -292,16 +329,17 @@ Erasure nothing_found(const Places &places)
 Erasure erase_once(pg::Spi &spi, Oid root, const std::string &condition, const std::string &reason,
                    bool is_trial)
 {
-    const std::vector<retention::DetachedTable> joined = retention::join_detached(spi, root);
     Run run(spi, root, condition);
     run.find();
     if (run.roots() > 0)
         run.remove(is_trial);
     if (!is_trial)
         refresh_files(spi, run.places());
-    retention::part_detached(spi, joined);
+    retention::part_detached(spi, run.places().joined);
     if (run.roots() == 0)
         return nothing_found(run.places());
+    forget_plans(spi, run.places().family);
+    warn_of_copies(spi, run.places().family);
     Erasure erasure{0, run.parts()};
     if (!is_trial)
         erasure.id = note_erasure(spi, root, reason, run.roots(), run.hashes(), erasure.parts);

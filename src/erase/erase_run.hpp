@@ -28,8 +28,9 @@ struct Erasure {
 // How nothing is missed: see erase_places.hpp; the roots are locked FOR UPDATE first, so that no child can
 // come, then what is referred to further down; before live rows go, none that refers to them may be left.
 //
-// Errors: 25001 not READ COMMITTED; 55000 where a hold keeps a root, or a trigger a row; 58P01, XX001 a file
-// that is missing or damaged; 55P03; those of lock_places(), and what the relations' constraints say.
+// Errors: 25001 not READ COMMITTED; 55000 where a hold keeps a root, a trigger a row, or archived rows lack a key
+// that their live relation cannot lack; 58P01, XX001 a file that is missing or damaged; 55P03; those of
+// lock_places(), and what the relations' constraints say.
 Erasure erase_families(pg::Spi &spi, Oid root, const std::string &condition, const std::string &reason,
                        bool is_trial);
 

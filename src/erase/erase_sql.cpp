@@ -143,6 +143,27 @@ std::string EraseSql::count_roots(const std::string &from, const std::string &co
     return "SELECT count(*) FROM " + from + " AS t WHERE (" + condition + ")";
 }
 
+std::string EraseSql::select_without_keys(pg::Spi &spi, const Place &place) const
+{
+    const retention::Member &member = places_.family.members[place.member];
+    std::vector<std::string> names = columns_[place.member];
+    for (const retention::Link &link : member.links)
+        for (const retention::Link::Column &pair : link.columns)
+            names.push_back(pair.child);
+    std::string missing;
+    for (const std::string &name : names) {
+        pg::CatalogScope scope;
+        pg::Rows rows = spi.run(
+            "SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = $3 AND a.attname = $2)"
+            " FROM pg_catalog.pg_attribute l WHERE l.attrelid = $1 AND l.attname = $2 AND l.attnotnull",
+            {pg::oid_param(member.table.relid), pg::text_param(name), pg::oid_param(place.relid)});
+        if (!rows.empty())
+            missing += (missing.empty() ? "" : " OR ") +
+                       (rows.boolean(0, 1) ? column("t", name) + " IS NULL" : std::string("true"));
+    }
+    return missing.empty() ? missing : "SELECT FROM " + place.from + " AS t WHERE " + missing;
+}
+
 std::string EraseSql::count_held(const Place &place, const std::string &condition) const
 {
     return count_rows(place.member, place.from) + " AND (" + condition + ")";

@@ -31,6 +31,10 @@ class EraseSql
     std::string count_rows(std::size_t member, const std::string &from) const;
     std::string count_roots(const std::string &from, const std::string &condition) const;
 
+    // Selects the rows of an archive that lack a key which ties members and which its live relation has NOT NULL.
+    // Empty where there is no such key.
+    std::string select_without_keys(pg::Spi &spi, const Place &place) const;
+
     // Of the roots that go, those in this place that meet a hold's condition.
     std::string count_held(const Place &place, const std::string &condition) const;
 

@@ -25,6 +25,14 @@ class Arguments
     }
     Oid relation(int n, const char *name = "relation") const { return DatumGetObjectId(required(n, name)); }
     std::string text(int n, const char *name) const { return text_of_datum(required(n, name)); }
+    // One that says something. Errors: 22004, 22023 with this hint.
+    std::string written_text(int n, const char *name, const char *hint) const
+    {
+        std::string text = this->text(n, name);
+        if (text.find_first_not_of(' ') == std::string::npos)
+            fail(ERRCODE_INVALID_PARAMETER_VALUE, std::string("argument \"") + name + "\" is empty", {}, hint);
+        return text;
+    }
     std::string text_or_empty(int n) const { return is_null(n) ? std::string() : text_of_datum(datum(n)); }
 
   private:

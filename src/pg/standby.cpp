@@ -32,7 +32,7 @@ Cell cell_of(FunctionCallInfo fcinfo, const FormData_pg_attribute &column)
     if (column.atttypid == TEXTOID && is_one_of(name, {"message", "reason", "detail"}))
         return cell(message);
     if (column.atttypid == REGCLASSOID && name == "relation" && fcinfo->nargs > 0 &&
-        get_fn_expr_argtype(fcinfo->flinfo, 0) == REGCLASSOID && !fcinfo->args[0].isnull)
+        guarded([=] { return get_fn_expr_argtype(fcinfo->flinfo, 0); }) == REGCLASSOID && !fcinfo->args[0].isnull)
         return {fcinfo->args[0].value, false};
     return null_cell();
 }

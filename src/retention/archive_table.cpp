@@ -142,10 +142,11 @@ void check_archive(pg::Spi &spi, const Member &member, const ArchiveTable &archi
     check_not_shared(spi, member, archive);
 }
 
-// Gives the archive the columns that the source has got since, and lists the source's columns.
-void follow_columns(pg::Spi &spi, const Member &member, ArchiveTable &archive)
+} // namespace
+
+std::string follow_columns(pg::Spi &spi, const NamedTable &source, const NamedTable &table)
 {
-    pg::OwnerScope owner(member.table.owner);
+    std::string columns;
     pg::Rows rows = spi.run(
         "SELECT quote_ident(s.attname::text), format_type(s.atttypid, s.atttypmod), a.attname IS NULL,"
         " (a.atttypid, a.atttypmod) IS DISTINCT FROM (s.atttypid, s.atttypmod),"
@@ -157,23 +158,22 @@ void follow_columns(pg::Spi &spi, const Member &member, ArchiveTable &archive)
         " LEFT JOIN pg_catalog.pg_attribute a"
         "  ON a.attrelid = $2 AND a.attname = s.attname AND a.attnum > 0 AND NOT a.attisdropped"
         " WHERE s.attrelid = $1 AND s.attnum > 0 AND NOT s.attisdropped ORDER BY s.attnum",
-        {pg::oid_param(member.table.relid), pg::oid_param(archive.relid)});
+        {pg::oid_param(source.relid), pg::oid_param(table.relid)});
     for (std::size_t row = 0; row < rows.size(); ++row) {
         const std::string column = rows.text(row, 1), type = rows.text(row, 2);
         if (rows.boolean(row, 3))
-            spi.run("ALTER TABLE " + archive.name + " ADD COLUMN IF NOT EXISTS " + column + " " + type +
+            spi.run("ALTER TABLE " + table.name + " ADD COLUMN IF NOT EXISTS " + column + " " + type +
                     rows.text(row, 5));
         else if (rows.boolean(row, 4))
             pg::fail(ERRCODE_DATATYPE_MISMATCH,
-                     "column " + column + " of " + archive.name + " has another type than in " + member.name,
+                     "column " + column + " of " + table.name + " has another type than in " + source.name,
                      "The source has " + type + " now.",
-                     "Run ALTER TABLE " + archive.name + " ALTER COLUMN " + column + " TYPE " + type +
+                     "Run ALTER TABLE " + table.name + " ALTER COLUMN " + column + " TYPE " + type +
                          ", or rename the archive.");
-        archive.columns += (row ? ", " : "") + column;
+        columns += (row ? ", " : "") + column;
     }
+    return columns;
 }
-
-} // namespace
 
 std::string archive_name(const Member &member, const std::string &schema)
 {
@@ -198,7 +198,9 @@ ArchiveTable open_archive(pg::Spi &spi, const Member &member, const std::string 
     if (!OidIsValid(archive.relid))
         archive.relid = make_table(spi, member, in, relation);
     check_archive(spi, member, archive);
-    follow_columns(spi, member, archive);
+    pg::OwnerScope owner(member.table.owner);
+    archive.columns =
+        follow_columns(spi, {member.table.relid, member.name}, {archive.relid, archive.name});
     return archive;
 }
 

@@ -32,4 +32,12 @@ Oid archive_oid(const Member &member, const std::string &schema);
 // another owner's, stands under the name, 42804 where a column has changed its type.
 ArchiveTable open_archive(pg::Spi &spi, const Member &member, const std::string &schema);
 
+// Gives a table the columns that its source has got since, and lists the source's columns. As the owner of both.
+// Error: 42804 where a column has changed its type.
+struct NamedTable {
+    Oid relid;
+    std::string name; // qualified, quoted
+};
+std::string follow_columns(pg::Spi &spi, const NamedTable &source, const NamedTable &table);
+
 } // namespace privacy_scan::retention

@@ -302,15 +302,16 @@ void write_ledger(pg::Spi &spi, const Work &work, const Batch &batch)
         pg::CatalogScope scope;
         spi.run("INSERT INTO privacy_scan.archive_ledger"
                 " (root, relation, root_name, source, target, rows, bytes, digest, key_from, key_to, cutoff, "
-                "leaf, bounds, action)"
-                " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+                "leaf, bounds, action, key)"
+                " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
                 {pg::regclass_param(work.policy.root), pg::regclass_param(moved.relid), pg::text_param(root),
                  pg::text_param(source), pg::text_param(moved.target), pg::int8_param(moved.rows),
                  pg::int8_param(moved.bytes), pg::text_param(hex_of(moved.digest)),
                  pg::text_param(batch.key_from), pg::text_param(batch.key_to),
                  pg::timestamptz_param(work.cutoff.instant), pg::text_param(leaf),
                  pg::text_param(moved.bounds),
-                 pg::text_param(work.policy.discards() ? "discard" : "archive")});
+                 pg::text_param(work.policy.discards() ? "discard" : "archive"),
+                 pg::text_param(key_in_words(work.policy))});
         if (work.policy.detaches())
             note_detached(spi, work, moved.target, leaf);
     }

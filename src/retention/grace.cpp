@@ -7,6 +7,7 @@
 #include "pg/lock.hpp"
 #include "pg/subxact.hpp"
 #include "retention/archive_check.hpp"
+#include "retention/archive_table.hpp"
 #include "retention/archive_window.hpp"
 
 extern "C" {
@@ -27,20 +28,20 @@ DetachedTable table_of(const pg::Rows &rows, std::size_t row)
             rows.boolean(row, 7), {}};
 }
 
-// $1 the root. Rows still there, by the ledger; names as they were when the rows came.
+// Rows still there, by the ledger; names as they were when the rows came.
 constexpr const char *standing =
     "SELECT a.id, to_regclass(d.leaf)::oid, a.source, d.target, d.leaf, a.rows, a.is_root"
     " FROM privacy_scan.detached_tables d CROSS JOIN LATERAL (SELECT min(id) AS id, min(source) AS source,"
     "   bool_or(relation = root) AS is_root,"
     "   sum(CASE action WHEN 'archive' THEN rows ELSE -rows END)::bigint AS rows"
     "  FROM privacy_scan.archive_ledger WHERE target = d.target AND leaf = d.leaf) AS a"
-    " WHERE d.root = $1 AND d.dropped_at IS NULL AND a.id IS NOT NULL";
+    " WHERE d.dropped_at IS NULL AND a.id IS NOT NULL";
 
 // The tables of the root's own rows that still stand.
 std::vector<DetachedTable> tables_of_root(pg::Spi &spi, Oid root)
 {
     pg::CatalogScope scope;
-    pg::Rows rows = spi.run(std::string(standing) + " AND a.is_root", {pg::regclass_param(root)});
+    pg::Rows rows = spi.run(std::string(standing) + " AND d.root = $1 AND a.is_root", {pg::regclass_param(root)});
     std::vector<DetachedTable> tables;
     for (std::size_t row = 0; row < rows.size(); ++row)
         tables.push_back(table_of(rows, row));
@@ -76,7 +77,7 @@ std::vector<DetachedTable> find_past_grace(pg::Spi &spi, Oid root, const Interva
 {
     pg::CatalogScope scope;
     pg::Rows rows = spi.run(std::string(standing) +
-                                " AND (d.detached_at AT TIME ZONE 'UTC' + $3) AT TIME ZONE 'UTC' <= $2"
+                                " AND d.root = $1 AND (d.detached_at AT TIME ZONE 'UTC' + $3) AT TIME ZONE 'UTC' <= $2"
                                 " ORDER BY a.is_root, a.id",
                             {pg::regclass_param(root), pg::timestamptz_param(at),
                              pg::datum_param(INTERVALOID, IntervalPGetDatum(&grace))});
@@ -110,6 +111,11 @@ void write_end(pg::Spi &spi, const DetachedTable &table, const RowTotal &total)
             " WHERE target = $1 AND leaf = $2",
             {pg::text_param(table.target), pg::text_param(table.leaf)});
     spi.run("DELETE FROM privacy_scan.archive_checks WHERE target = $1 AND leaf = $2",
+            {pg::text_param(table.target), pg::text_param(table.leaf)});
+    // A copy that was exported ends with the table: whoever empties the trash next removes it.
+    spi.run("WITH gone AS (DELETE FROM privacy_scan.archive_file_ledger WHERE target = $1 AND leaf = $2"
+            " RETURNING file, manifest) INSERT INTO privacy_scan.archive_file_trash (file)"
+            " SELECT unnest(ARRAY[file, manifest]) FROM gone ON CONFLICT DO NOTHING",
             {pg::text_param(table.target), pg::text_param(table.leaf)});
 }
 
@@ -202,6 +208,10 @@ void GraceRun::step(pg::Spi &spi, std::vector<std::string> &news)
         close_windows(spi, policy_.root);
         tables_ = find_past_grace(spi, policy_.root, grace_, at_);
         std::reverse(tables_.begin(), tables_.end());
+        if (only_)
+            tables_.erase(std::remove_if(tables_.begin(), tables_.end(),
+                                         [&](const DetachedTable &table) { return !only_->count(table.leaf); }),
+                          tables_.end());
     });
     if (failure && !failure_)
         failure_ = failure;
@@ -213,43 +223,56 @@ void GraceRun::step(pg::Spi &spi, std::vector<std::string> &news)
 namespace
 {
 
-// Columns that the archive has got since; they are NULL there, which no digest sees.
-void follow_archive(pg::Spi &spi, const DetachedTable &table)
+// Those of a relation that stand alone, whichever root's policy detached them.
+std::vector<DetachedTable> standing_alone(pg::Spi &spi, Oid relation)
 {
-    pg::Rows rows =
-        spi.run("SELECT quote_ident(a.attname), format_type(a.atttypid, a.atttypmod)"
-                " FROM pg_catalog.pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0"
-                " AND NOT a.attisdropped AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute l"
-                "  WHERE l.attrelid = $2 AND l.attname = a.attname AND NOT l.attisdropped)",
-                {pg::text_param(table.target), pg::oid_param(table.relid)});
+    pg::CatalogScope scope;
+    pg::Rows rows = spi.run(std::string(standing) +
+                                " AND EXISTS (SELECT FROM privacy_scan.archive_ledger l"
+                                "  WHERE l.target = d.target AND l.leaf = d.leaf AND l.relation = $1)"
+                                " AND to_regclass(d.leaf) IS NOT NULL AND NOT EXISTS (SELECT FROM"
+                                "  pg_catalog.pg_inherits i WHERE i.inhrelid = to_regclass(d.leaf))"
+                                " ORDER BY a.id",
+                            {pg::regclass_param(relation)});
+    std::vector<DetachedTable> tables;
     for (std::size_t row = 0; row < rows.size(); ++row)
-        spi.run("ALTER TABLE " + table.leaf + " ADD COLUMN " + rows.text(row, 1) + " " + rows.text(row, 2));
+        tables.push_back(table_of(rows, row));
+    return tables;
+}
+
+Oid archive_of(pg::Spi &spi, const DetachedTable &table)
+{
+    pg::CatalogScope scope;
+    pg::Rows archive = spi.run("SELECT to_regclass($1)::oid", {pg::text_param(table.target)});
+    if (archive.is_null(0, 1))
+        pg::fail(ERRCODE_UNDEFINED_TABLE, "archive " + table.target + " does not exist",
+                 table.leaf + ", which stands alone, is part of it.",
+                 "Make an empty one with the columns of that table, or bring it back.");
+    return archive.oid(0, 1);
+}
+
+// The archive may have got columns since; they are NULL here, which no digest sees.
+void join(pg::Spi &spi, const DetachedTable &table)
+{
+    const Oid archive = archive_of(spi, table);
+    const pg::OwnedTable owned = pg::require_owner(table.relid);
+    pg::lock_owned(owned, AccessExclusiveLock);
+    pg::OwnerScope owner(owned.owner);
+    follow_columns(spi, {archive, table.target}, {table.relid, table.leaf});
+    spi.run("ALTER TABLE " + table.leaf + " INHERIT " + table.target);
 }
 
 } // namespace
 
-std::vector<DetachedTable> join_detached(pg::Spi &spi, Oid root)
+std::vector<DetachedTable> join_detached(pg::Spi &spi, const Family &family)
 {
-    std::vector<DetachedTable> tables;
-    {
-        pg::CatalogScope scope;
-        pg::Rows rows = spi.run(std::string(standing) +
-                                    " AND to_regclass(d.leaf) IS NOT NULL AND NOT EXISTS (SELECT FROM"
-                                    "  pg_catalog.pg_inherits i WHERE i.inhrelid = to_regclass(d.leaf))"
-                                    " ORDER BY a.id",
-                                {pg::regclass_param(root)});
-        for (std::size_t row = 0; row < rows.size(); ++row)
-            tables.push_back(table_of(rows, row));
-    }
-    for (const DetachedTable &table : tables) {
-        const pg::OwnedTable owned = pg::require_owner(table.relid);
-        pg::LockWait wait;
-        pg::lock_in_tries(owned, AccessExclusiveLock, wait);
-        pg::OwnerScope owner(owned.owner);
-        follow_archive(spi, table);
-        spi.run("ALTER TABLE " + table.leaf + " INHERIT " + table.target);
-    }
-    return tables;
+    std::vector<DetachedTable> joined;
+    for (const Member &member : family.members)
+        for (const DetachedTable &table : standing_alone(spi, member.table.relid)) {
+            join(spi, table);
+            joined.push_back(table);
+        }
+    return joined;
 }
 
 void part_detached(pg::Spi &spi, const std::vector<DetachedTable> &joined)

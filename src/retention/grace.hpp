@@ -3,7 +3,10 @@
 #pragma once
 
 #include "pg/error.hpp"
+#include "retention/family.hpp"
 #include "retention/policy.hpp"
+
+#include <set>
 
 extern "C" {
 #include <datatype/timestamp.h>
@@ -31,6 +34,9 @@ class GraceRun
   public:
     GraceRun(const Policy &policy, std::int64_t at);
 
+    // Leaves, qualified and quoted: no other is dropped.
+    void limit_to(std::set<std::string> leaves) { only_ = std::move(leaves); }
+
     // The next part: the tables that take rows of batches are closed and the work is found, then a table is
     // dropped. Call while !is_done(), and commit after each. A table that fails does not stop the others,
     // but for those of the root; the first failure is raised by the last step. Locks: SHARE while the table
@@ -47,13 +53,15 @@ class GraceRun
     std::int64_t at_;
     bool is_done_, is_begun_ = false;
     std::vector<DetachedTable> tables_; // the next one last
+    std::optional<std::set<std::string>> only_;
     std::optional<pg::ErrorText> failure_;
 };
 
 // For who looks for archived rows: makes the partitions that stand alone children of their archives, for the
-// rest of the transaction or until they are parted again. As the owner. Locks: ACCESS EXCLUSIVE on them,
-// SHARE UPDATE EXCLUSIVE on the archives.
-std::vector<DetachedTable> join_detached(pg::Spi &spi, Oid root);
+// rest of the transaction or until they are parted again; those of any policy that took rows of the family. The
+// caller has locked the family, so that none is detached meanwhile, and does this in tries. As the owner.
+// Locks: ACCESS EXCLUSIVE on them, SHARE UPDATE EXCLUSIVE on the archives. Error also: 42P01 an archive is gone.
+std::vector<DetachedTable> join_detached(pg::Spi &spi, const Family &family);
 void part_detached(pg::Spi &spi, const std::vector<DetachedTable> &joined);
 
 } // namespace privacy_scan::retention

@@ -18,6 +18,9 @@ using namespace privacy_scan::retention;
 namespace
 {
 
+constexpr const char *reason_hint =
+    "Say why the rows are held, such as the name of a case.";
+
 std::optional<std::int64_t> until_argument(const pg::Arguments &args, int n)
 {
     if (args.is_null(n))
@@ -27,15 +30,6 @@ std::optional<std::int64_t> until_argument(const pg::Arguments &args, int n)
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"until\" lies in the past", {},
                  "Leave it out for a hold that lasts until it is released.");
     return until;
-}
-
-std::string reason_argument(const pg::Arguments &args, int n)
-{
-    std::string reason = args.text(n, "reason");
-    if (reason.find_first_not_of(' ') == std::string::npos)
-        pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "argument \"reason\" is empty", {},
-                 "Say why the rows are held, such as the name of a case.");
-    return reason;
 }
 
 std::string held_rows_in_words(pg::Spi &spi, const pg::OwnedTable &root, const std::string &condition)
@@ -70,7 +64,7 @@ PS_WRITING_FUNCTION(ps_hold)
 {
     pg::Arguments args(fcinfo);
     const pg::OwnedTable root = pg::require_owner(args.relation(0, "root"));
-    const std::string condition = args.text(1, "condition"), reason = reason_argument(args, 2);
+    const std::string condition = args.text(1, "condition"), reason = args.written_text(2, "reason", reason_hint);
     const std::optional<std::int64_t> until = until_argument(args, 3);
     pg::Spi spi;
     return Int64GetDatum(hold(spi, root, condition, reason, until));
@@ -84,7 +78,7 @@ PS_WRITING_FUNCTION(ps_hold_ids)
     pg::Arguments args(fcinfo);
     const pg::OwnedTable root = pg::require_owner(args.relation(0, "root"));
     const Datum ids = args.required(1, "ids");
-    const std::string reason = reason_argument(args, 2);
+    const std::string reason = args.written_text(2, "reason", reason_hint);
     const std::optional<std::int64_t> until = until_argument(args, 3);
     pg::Spi spi;
     return Int64GetDatum(hold(spi, root, condition_of_ids(spi, root, ids), reason, until));

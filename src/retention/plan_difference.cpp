@@ -72,6 +72,15 @@ std::vector<std::string> differences(const MadePlan &made, const MadePlan &now)
     return changes;
 }
 
+std::set<std::string> MadePlan::dropped() const
+{
+    std::set<std::string> names;
+    for (const PlannedAction &action : actions)
+        if (action.action == "drop")
+            names.insert(action.relation);
+    return names;
+}
+
 PlanBudget::PlanBudget(const MadePlan &plan) : id_(plan.id)
 {
     for (const PlannedAction &action : plan.actions) {

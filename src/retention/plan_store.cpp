@@ -186,6 +186,15 @@ void require_fits(pg::Spi &spi, const Work &work, const MadePlan &plan)
              "Nothing was done. Make a new plan, look at it, and apply that.");
 }
 
+void require_same_policy(pg::Spi &spi, const MadePlan &plan)
+{
+    if (policy_in_words(spi, plan.root) != plan.policy)
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                 "plan " + std::to_string(plan.id) + " does not fit any more",
+                 "The policy was changed meanwhile.",
+                 "Nothing was done. Make a new plan, look at it, and apply that.");
+}
+
 void begin_plan(pg::Spi &spi, std::int64_t id)
 {
     const std::string caller = pg::role_name(GetUserId());

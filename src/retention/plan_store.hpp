@@ -4,6 +4,8 @@
 
 #include "retention/family_move.hpp"
 
+#include <set>
+
 namespace privacy_scan::retention
 {
 
@@ -22,6 +24,9 @@ struct PlannedAction {
 };
 
 struct MadePlan {
+    // The names of what was detached, and is to be dropped.
+    std::set<std::string> dropped() const;
+
     std::int64_t id = 0;
     Oid root = InvalidOid;
     std::int64_t at = 0;       // the instant from which the cutoff is reckoned, for good
@@ -48,6 +53,9 @@ void end_plan(pg::Spi &spi, std::int64_t id, const std::optional<pg::ErrorText> 
 // What has changed between two plans for the same instant in a way that matters, a sentence each; none: the
 // one does what the other says. Pure.
 std::vector<std::string> differences(const MadePlan &made, const MadePlan &now);
+
+// Error 55000 where the policy isn't that of the plan, for a run that has read the policy and begins.
+void require_same_policy(pg::Spi &spi, const MadePlan &plan);
 
 // Error 55000, which names what has changed.
 void require_fits(pg::Spi &spi, const Work &work, const MadePlan &plan);

@@ -11,6 +11,7 @@
 
 extern "C" {
 #include <catalog/pg_class_d.h>
+#include <utils/builtins.h>
 #include <utils/date.h>
 #include <utils/datum.h>
 #include <utils/lsyscache.h>
@@ -225,6 +226,24 @@ std::string comparable_key(const Policy &policy)
     default:
         return {};
     }
+}
+
+std::string key_in_words(const Policy &policy)
+{
+    const Oid root = policy.root;
+    const char *name = policy.key.c_str();
+    const std::string type =
+        pg::guarded([=] { return format_type_be(get_atttype(root, get_attnum(root, name))); });
+    return pg::quote(policy.key) + " " + type;
+}
+
+std::string may_meet(const KeyRange &range)
+{
+    const std::string &type = range.type;
+    if (type.empty())
+        return "true OR $2 = $3 OR $4 = ''";
+    return "CASE WHEN a.key <> $4 THEN true ELSE a.key_from::" + type + " <= $3::" + type +
+           " AND a.key_to::" + type + " >= $2::" + type + " END";
 }
 
 } // namespace privacy_scan::retention

@@ -54,4 +54,16 @@ bool delete_policy(pg::Spi &spi, Oid root);
 // can be compared. Otherwise empty.
 std::string comparable_key(const Policy &policy);
 
+// The root's key, column and type, as the ledger notes by what a range was reckoned.
+std::string key_in_words(const Policy &policy);
+
+// Keys of roots. No type: any.
+struct KeyRange {
+    std::string key, type, least, greatest; // key: in words
+};
+
+// SQL: whether the rows of a row of the ledger, alias a, may be of roots in the range. True of those that were
+// written by another key, whose ranges say nothing of this one. Takes $2 least, $3 greatest, $4 key, as text.
+std::string may_meet(const KeyRange &range);
+
 } // namespace privacy_scan::retention

@@ -26,6 +26,7 @@ struct Archived {
     Policy policy;
     Family live, stored;
     std::vector<ArchiveTable> archives;
+    std::vector<DetachedTable> joined; // until they are parted again
 
     Archived(pg::Spi &spi, Oid root) : policy(require_policy(spi, root))
     {
@@ -35,6 +36,7 @@ struct Archived {
             archives.clear();
             for (const Member &member : live.members)
                 archives.push_back(open_archive(spi, member, policy.archive_schema));
+            joined = join_detached(spi, live);
         });
         if (failure)
             pg::raise(*failure);
@@ -78,19 +80,18 @@ Columns columns_of(pg::Spi &spi, Oid relid)
 // Ids of what a member's archive has as files alone, as a list; with rows picked, of their roots' keys.
 std::string archives_in_files(pg::Spi &spi, const Archived &family, const Picked &picked, std::size_t i)
 {
-    const std::string type = comparable_key(family.policy);
-    const std::string meets =
-        type.empty() || picked.count == 0
-            ? "true OR $2 = $3"
-            : "a.key_from::" + type + " <= $3::" + type + " AND a.key_to::" + type + " >= $2::" + type;
+    const KeyRange range = picked.count == 0
+                               ? KeyRange{}
+                               : KeyRange{key_in_words(family.policy), comparable_key(family.policy),
+                                          picked.row.text(0, 4), picked.row.text(0, 5)};
     pg::CatalogScope scope;
     return spi
         .run("SELECT string_agg(DISTINCT f.id::text, ', ') FROM privacy_scan.archive_file_ledger f"
              " JOIN privacy_scan.archive_ledger a ON a.target = f.target AND a.leaf = f.leaf"
              " WHERE f.target = $1 AND f.removed_at IS NOT NULL AND f.rows > 0 AND a.action = 'archive' AND (" +
-                 meets + ")",
-             {pg::text_param(family.archives[i].name), pg::text_param(picked.row.text(0, 4)),
-              pg::text_param(picked.row.text(0, 5))})
+                 may_meet(range) + ")",
+             {pg::text_param(family.archives[i].name), pg::text_or_null(range.least),
+              pg::text_or_null(range.greatest), pg::text_param(range.key)})
         .text(0, 1);
 }
 
@@ -220,7 +221,6 @@ std::vector<ActionRow> restore_families(pg::Spi &spi, Oid root, const std::strin
 {
     pg::require_read_committed("restore_archive()");
     const Archived family(spi, root);
-    const std::vector<DetachedTable> joined = join_detached(spi, root);
     const FamilySql sql(family.stored, family.policy);
     std::optional<Picked> picked;
     std::vector<ActionRow> rows;
@@ -232,7 +232,7 @@ std::vector<ActionRow> restore_families(pg::Spi &spi, Oid root, const std::strin
         if (picked->count > 0)
             rows = move_back(spi, family, sql, *picked, removed);
     }
-    part_detached(spi, joined);
+    part_detached(spi, family.joined);
     write_ledger(spi, family, *picked, removed);
     return rows;
 }

@@ -61,10 +61,11 @@ CREATE TABLE privacy_scan.archive_ledger (
     cutoff      timestamptz NOT NULL,
     leaf        text        NOT NULL DEFAULT '',
     action      text        NOT NULL DEFAULT 'archive' CHECK (action IN ('archive', 'restore', 'erase', 'drop', 'discard')),
-    bounds      text        NOT NULL DEFAULT ''
+    bounds      text        NOT NULL DEFAULT '',
+    key         text        NOT NULL DEFAULT ''
 );
 COMMENT ON TABLE privacy_scan.archive_ledger IS
-    'What was archived, restored, erased, dropped at the end of a grace period, or discarded (without target), one row a relation and batch, written in the transaction that moved the rows. What was erased has no range of keys. Read privacy_scan.archives instead.';
+    'What was archived, restored, erased, dropped at the end of a grace period, or discarded (without target), one row a relation and batch, written in the transaction that moved the rows. What was erased has no range of keys. key: the column, with its type, that the range is of. Read privacy_scan.archives instead.';
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_ledger', '');
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_ledger_id_seq', '');
 

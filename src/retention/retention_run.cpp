@@ -79,7 +79,9 @@ RootRun::RootRun(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows,
 RootRun::RootRun(pg::Spi &spi, const MadePlan &plan, std::int64_t max_rows, Said said)
     : RootRun(spi, plan.root, plan.at, max_rows, said)
 {
+    require_same_policy(spi, plan);
     budget_.emplace(plan);
+    grace_.limit_to(plan.dropped());
 }
 
 bool RootRun::is_full() const

@@ -63,7 +63,7 @@ SELECT is((SELECT array_agg(attname || ' ' || format_type(atttypid, NULL) ORDER 
   '{rows bigint,bytes bigint,digest text}', 'a row set''s columns');
 SELECT columns_are('privacy_scan', 'retention_rules', ARRAY['root', 'key_column', 'keep', 'condition', 'archive_schema', 'key_kind', 'archive', 'remove_after', 'grace']);
 SELECT col_is_pk('privacy_scan', 'retention_rules', 'root', 'one policy a root');
-SELECT columns_are('privacy_scan', 'archive_ledger', ARRAY['id', 'archived_at', 'root', 'relation', 'root_name', 'source', 'target', 'rows', 'bytes', 'digest', 'key_from', 'key_to', 'cutoff', 'leaf', 'action', 'bounds']);
+SELECT columns_are('privacy_scan', 'archive_ledger', ARRAY['id', 'archived_at', 'root', 'relation', 'root_name', 'source', 'target', 'rows', 'bytes', 'digest', 'key_from', 'key_to', 'cutoff', 'leaf', 'action', 'bounds', 'key']);
 SELECT columns_are('privacy_scan', 'retention_plans', ARRAY['id', 'root', 'made_at', 'made_by', 'at', 'cutoff', 'valid_until', 'state', 'rows', 'policy', 'holds', 'applied_at', 'applied_by', 'ended_at', 'detail']);
 SELECT columns_are('privacy_scan', 'plan_actions', ARRAY['plan', 'place', 'relation', 'action', 'target', 'rows', 'bytes', 'key_from', 'key_to', 'reason']);
 SELECT columns_are('privacy_scan', 'detached_leaves', ARRAY['id', 'root', 'relation', 'archive', 'leaf', 'rows', 'detached_at', 'drop_after']);

@@ -166,6 +166,51 @@ sql('SELECT privacy_scan.release_hold(id) FROM privacy_scan.holds');
 	is(sql('SELECT count(*) FROM privacy_scan.archive_file_trash'), 0, 'and forgotten');
 }
 
+# A file whose name another cluster gave: it goes as well.
+{
+	my ($id, $file, $manifest) = split /\|/, sql(q{SELECT id, file, manifest FROM privacy_scan.archive_files JOIN privacy_scan.archive_file_ledger USING (id, file) WHERE archive LIKE '%Scan%'});
+	rename "$files/$file", "$files/archive_1_1_1_1.csv.zst" or die;
+	rename "$files/$manifest", "$files/archive_1_1_1_1.json" or die;
+	sql("UPDATE privacy_scan.archive_file_ledger SET file = 'archive_1_1_1_1.csv.zst', manifest = 'archive_1_1_1_1.json' WHERE id = $id");
+	erased('id = 1110', 'false');
+	unlike(names(), qr/archive_1_1/, 'a file with the name of another cluster goes');
+	is_well('and all is well');
+}
+
+# Another key since the files were written: their ranges, and types, say nothing.
+sql(q{CREATE TABLE "Run" (id int PRIMARY KEY, made timestamp NOT NULL, ended timestamp NOT NULL);
+	CREATE TABLE "Line" (run int NOT NULL REFERENCES "Run" ON DELETE CASCADE);
+	INSERT INTO "Run" SELECT n, timestamp '2020-01-01' + n * interval '1 day', timestamp '2023-01-01' + n * interval '1 day' FROM generate_series(1, 9) n;
+	INSERT INTO "Line" SELECT id FROM "Run";
+	SELECT privacy_scan.set_retention('"Run"', '365 days', 'made', archive => 'file');
+	CALL privacy_scan.run_retention('"Run"', force => true, confirm => true);
+	UPDATE privacy_scan.archive_windows SET closed_at = now();
+	CALL privacy_scan.export_archives();
+	SELECT privacy_scan.confirm_archive(id) FROM privacy_scan.archive_files WHERE confirmed_at IS NULL;
+	CALL privacy_scan.export_archives();
+	SELECT privacy_scan.set_retention('"Run"', '365 days', 'ended', archive => 'file')});
+my $lines = q{SELECT string_agg(concat_ws(' ', place, relation, rows), ', ' ORDER BY relation::text, place) FROM privacy_scan.erase('"Run"', 'id = %d', 'x', %s) WHERE rows > 0};
+is(sql(sprintf $lines, 3, 'false'), 'file "Line" 1, file "Run" 1', 'a file of a former key is read');
+sql(q{UPDATE privacy_scan.archive_ledger SET key = 'id bigint', key_from = '1', key_to = '9' WHERE relation IN ('"Run"'::regclass, '"Line"'::regclass) AND action = 'archive'});
+is(sql(sprintf $lines, 4, 'false'), 'file "Line" 1, file "Run" 1', 'and one of another type of key');
+is_well('all is well');
+
+# What was detached and exported ends with its grace period, its file too.
+sql(q{CREATE TABLE "Trail" (id int PRIMARY KEY, at timestamp NOT NULL);
+	INSERT INTO "Trail" SELECT n, '2020-01-01' FROM generate_series(1, 9) n;
+	SELECT privacy_scan.set_retention('"Trail"', '365 days', 'at', archive => 'detach', grace => '10 days');
+	CALL privacy_scan.run_retention('"Trail"', force => true, confirm => true);
+	SELECT privacy_scan.export_archive(min(id)) FROM privacy_scan.archives WHERE relation ~ 'Trail'});
+my $trail = sql(q{SELECT file FROM privacy_scan.archive_files WHERE archive ~ 'Trail'});
+like(names(), qr/\Q$trail\E/, 'a detached table has a file');
+sql(q{UPDATE privacy_scan.detached_tables SET detached_at = now() - interval '11 days';
+	CALL privacy_scan.run_retention('"Trail"', force => true, confirm => true);
+	SELECT privacy_scan.erase('"Trail"', 'id = 1', 'x', false)});
+is_well('after the grace period all is well');
+unlike(names(), qr/\Q$trail\E/, 'and the file has gone with the table');
+sql('SELECT privacy_scan.drop_retention(root) FROM privacy_scan.retention_rules WHERE root <> \'"Scan"\'::regclass');
+my $others = scalar(split / /, names()) - 8;
+
 # Killed at random moments of an erasure of two sites: all of it or nothing.
 my ($whole, $none) = (0, 0);
 for my $round (1 .. 5)
@@ -175,7 +220,7 @@ for my $round (1 .. 5)
 	my $run = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c',
 		"SELECT count(*) FROM privacy_scan.erase('\"Scan\"', \$\$input ~ '^site ($sites)\$'\$\$, 'round $round', false)" ], '>', \$out, '2>&1');
 	# Odd rounds: within the writing of the files; even ones: when all are there, about the commit.
-	my $enough = $round % 2 ? 9 : 16;
+	my $enough = $others + ($round % 2 ? 9 : 16);
 	for (1 .. 4000)
 	{
 		last if (() = glob "$files/*") >= $enough || !$run->pumpable;
@@ -192,7 +237,7 @@ for my $round (1 .. 5)
 		'all of it is ' . ($is_done ? 'erased' : 'there'));
 	erased("input ~ '^site ($sites)\$'", 'false');
 	is_well('the next erasure converges');
-	is(scalar(split / /, names()), 8, 'and leaves no other file');
+	is(scalar(split / /, names()), 8 + $others, 'and leaves no other file');
 }
 note("erased by the one that was killed: $whole, not erased: $none");
 
