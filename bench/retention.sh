@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Retention of 12 of 24 months, ours against the usual plpgsql, in alternating rounds on fresh copies of one
-# store: time, CPU of the backend, WAL. Ours archives every row, partitions as a whole where there are any (rows: batch
-# by batch even so); the usual function archives the scans alone and lets the cascade delete the rest. Then once more
-# beside a client that reads and one that writes, each as fast as it can: the longest that either had to wait.
+# Retention of 12 of 24 months, ours against the usual plpgsql, DELETE in batches and pg_partman, in alternating rounds on
+# fresh copies of one store: time, CPU of the backend, WAL, dead rows left for VACUUM. Ours archives every row, partitions as
+# a whole where there are any (rows: batch by batch even so); the usual function archives the scans alone and lets the cascade
+# delete the rest; batches archive nothing; pg_partman drops the children's months (drop), after which the scans are deleted,
+# or detaches them (keep), and the scans stay. Then once more beside a client that reads and one that writes, each as fast as
+# it can: the longest that either had to wait.
 #
 #   bench/retention.sh [SCANS [ROUNDS]]      default 6000 scans with 50 evidence and 10 issues each, 3 rounds
 set -euo pipefail
@@ -12,15 +14,16 @@ set -euo pipefail
 SCANS=${1:-6000}
 ROUNDS=${2:-3}
 MONTH="(date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC')"
-need_packages "${PACKAGES_RUN[@]}"
+need_packages "${PACKAGES_RUN[@]}" postgresql-15-partman
 MAKE_ARGS=(with_llvm=no)
 quietly build_and_install
 cluster_start ps-bench 'autovacuum = off' 'shared_buffers = 1GB' 'checkpoint_timeout = 1h' 'max_wal_size = 16GB'
 
-# make_store NAME KEY TAIL: KEY is the primary key of the children, TAIL makes them partitioned or not.
+# make_store NAME KEY TAIL [BY]: KEY is the primary key of the children, TAIL makes them partitioned or not, BY is who
+# manages the partitions, if not we: partman.
 make_store() {
   psql_run -c "CREATE DATABASE $1"
-  psql_run -d "$1" -v key="$2" -v tail="$3" -v scans="$SCANS" <<'SQL'
+  psql_run -d "$1" -v key="$2" -v tail="$3" -v by="${4:-ours}" -v scans="$SCANS" <<'SQL'
 CREATE EXTENSION privacy_scan;
 CREATE TABLE "Scan" (id text PRIMARY KEY, status text NOT NULL, "createdAt" timestamp(3) NOT NULL, meta jsonb);
 CREATE TABLE "Evidence" (id text NOT NULL, "scanId" text NOT NULL REFERENCES "Scan" ON DELETE CASCADE, kind text,
@@ -30,9 +33,18 @@ CREATE TABLE "Issue" (id text NOT NULL, "scanId" text NOT NULL REFERENCES "Scan"
 CREATE INDEX ON "Scan" ("createdAt");
 CREATE INDEX ON "Evidence" ("scanId");
 CREATE INDEX ON "Issue" ("scanId");
+SELECT :'by' = 'partman' AS by_partman \gset
+\if :by_partman
+CREATE SCHEMA partman;
+CREATE EXTENSION pg_partman SCHEMA partman;
+SELECT count(partman.create_parent('public.' || name, 'createdAt', 'native', 'monthly', p_premake => 4,
+  p_start_partition => (now() - interval '25 months')::text)) AS partitions FROM unnest(ARRAY['Evidence', 'Issue']) AS name \gset
+UPDATE partman.part_config SET retention = '12 months', infinite_time_partitions = true;
+\else
 SELECT count(*) AS partitions FROM pg_class c,
   LATERAL privacy_scan.manage_partitions(c.oid::regclass, 'createdAt', '1 month', start => now() - interval '25 months')
 WHERE c.relname IN ('Evidence', 'Issue') AND c.relkind = 'p' \gset
+\endif
 INSERT INTO "Scan" SELECT 'c' || lpad(n::text, 10, '0'), 'done',
   (now() AT TIME ZONE 'UTC') - interval '24 months' + (n - 0.5) * (interval '24 months' / :scans), '{"depth": 2}'
 FROM generate_series(1, :scans) AS n;
@@ -56,22 +68,55 @@ BEGIN
   ANALYZE "Issue";
   RETURN gone;
 END $$;
+CREATE PROCEDURE delete_batches(before timestamp, scans integer) LANGUAGE plpgsql AS $$
+BEGIN
+  LOOP
+    DELETE FROM "Scan" WHERE id IN (SELECT id FROM "Scan" WHERE "createdAt" < before AND status IN ('done', 'failed')
+      ORDER BY "createdAt" LIMIT scans);
+    EXIT WHEN NOT FOUND;
+    COMMIT;
+  END LOOP;
+  ANALYZE "Scan", "Evidence", "Issue";
+END $$;
 SELECT privacy_scan.set_retention('"Scan"', '12 months', 'createdAt', $$status IN ('done', 'failed')$$) AS policy \gset
 VACUUM (FREEZE, ANALYZE);
 CHECKPOINT;
 SQL
 }
 
-# run_once STORE STATEMENT: on a fresh copy; prints "ms cpu_ms wal_mb".
+# statement WAY: what it runs.
+statement() {
+  local before="$MONTH::timestamp - interval '12 months'"
+  case $1 in
+    usual) echo "SELECT usual_cleanup($before) AS gone \\gset" ;;
+    batches) echo "CALL delete_batches($before, 200);" ;;
+    rows) echo "SET privacy_scan.retention_whole_rows = 0; CALL privacy_scan.run_retention('\"Scan\"', $MONTH, confirm => true);" ;;
+    ours) echo "CALL privacy_scan.run_retention('\"Scan\"', $MONTH, confirm => true);" ;;
+    drop | keep)
+      echo "UPDATE partman.part_config SET retention_keep_table = $([ "$1" = keep ] && echo true || echo false);"
+      echo "SELECT partman.run_maintenance('public.Evidence') AS gone \\gset"
+      echo "SELECT partman.run_maintenance('public.Issue') AS gone \\gset"
+      if [ "$1" = drop ]; then echo "DELETE FROM \"Scan\" WHERE \"createdAt\" < $before AND status IN ('done', 'failed');"; fi
+      echo 'ANALYZE "Scan", "Evidence", "Issue";'
+      ;;
+  esac
+}
+
+# store_of STORE WAY: where pg_partman works it needs a store of its own.
+store_of() { case $2 in drop | keep) echo partman ;; *) echo "$1" ;; esac; }
+
+# run_once STORE STATEMENT: on a fresh copy; prints "ms cpu_ms wal_mb dead_rows".
 run_once() {
   psql_run -c 'CREATE DATABASE bench_copy TEMPLATE '"$1" -c CHECKPOINT
   psql_run -At -F ' ' -d bench_copy <<SQL 2>/dev/null | tail -n 1
 SELECT count(*) FROM "Evidence" \gset warm_
 SELECT pg_current_wal_lsn() AS lsn, clock_timestamp() AS begun, split_part(pg_read_file('/proc/' || pg_backend_pid() || '/schedstat'), ' ', 1)::bigint AS cpu \gset
 $2
+SELECT pg_stat_force_next_flush() AS flushed \gset
 SELECT round(1000 * extract(epoch FROM clock_timestamp() - :'begun'::timestamptz)),
   round((split_part(pg_read_file('/proc/' || pg_backend_pid() || '/schedstat'), ' ', 1)::bigint - :cpu) / 1e6),
-  round(pg_wal_lsn_diff(pg_current_wal_lsn(), :'lsn') / 1e6);
+  round(pg_wal_lsn_diff(pg_current_wal_lsn(), :'lsn') / 1e6),
+  (SELECT sum(n_dead_tup) FROM pg_stat_user_tables WHERE schemaname = 'public');
 SQL
   psql_run -c 'DROP DATABASE bench_copy'
 }
@@ -79,19 +124,19 @@ SQL
 # median FIELD FILE
 median() { cut -d' ' -f"$1" "$2" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 
+# compare STORE WAY...: their medians, in rounds in which each has its turn.
 compare() {
-  local store=$1 results round
+  local store=$1 results round way
+  shift
   results=$(mktemp -d)
   at_exit rm -rf "$results"
   for ((round = 1; round <= ROUNDS; round++)); do
-    run_once "$store" "SELECT usual_cleanup($MONTH::timestamp - interval '12 months') AS gone \gset" >>"$results/usual"
-    run_once "$store" "CALL privacy_scan.run_retention('\"Scan\"', $MONTH, confirm => true);" >>"$results/ours"
-    run_once "$store" "SET privacy_scan.retention_whole_rows = 0; CALL privacy_scan.run_retention('\"Scan\"', $MONTH, confirm => true);" >>"$results/rows"
+    for way in "$@"; do run_once "$(store_of "$store" "$way")" "$(statement "$way")" >>"$results/$way"; done
   done
-  printf '%-12s %-7s %8s %8s %8s\n' "$store" way ms 'cpu ms' 'WAL MB'
-  for way in usual rows ours; do
-    printf '%-12s %-7s %8s %8s %8s\n' '' "$way" "$(median 1 "$results/$way")" "$(median 2 "$results/$way")" \
-      "$(median 3 "$results/$way")"
+  printf '%-12s %-7s %8s %8s %8s %10s\n' "$store" way ms 'cpu ms' 'WAL MB' 'dead rows'
+  for way in "$@"; do
+    printf '%-12s %-7s %8s %8s %8s %10s\n' '' "$way" "$(median 1 "$results/$way")" "$(median 2 "$results/$way")" \
+      "$(median 3 "$results/$way")" "$(median 4 "$results/$way")"
   done
   awk -v a="$(median 1 "$results/ours")" -v b="$(median 1 "$results/usual")" -v c="$(median 2 "$results/ours")" \
     -v d="$(median 2 "$results/usual")" \
@@ -101,12 +146,12 @@ compare() {
 # worst FILE...: the longest transaction of pgbench's logs, in ms.
 worst() { cat "$@" | sort -n -k 3 | awk 'END { printf "%.0f", $3 / 1000 }'; }
 
-# probe STORE WAY STATEMENT: on a fresh copy, beside a reader and a writer of scans that stay.
+# probe STORE WAY: on a fresh copy, beside a reader and a writer of scans that stay.
 probe() {
-  local logs
+  local logs locked
   logs=$(mktemp -d)
   at_exit rm -rf "$logs"
-  psql_run -c 'CREATE DATABASE bench_copy TEMPLATE '"$1" -c CHECKPOINT
+  psql_run -c "CREATE DATABASE bench_copy TEMPLATE $(store_of "$1" "$2")" -c CHECKPOINT
   cat >"$logs/read.sql" <<SQL
 \set n random($SCANS * 2 / 3, $SCANS)
 SELECT count(*) FROM "Scan" s JOIN "Evidence" e ON e."scanId" = s.id WHERE s.id = 'c' || lpad((:n)::text, 10, '0');
@@ -123,23 +168,24 @@ SQL
   psql_run -At -d bench_copy <<SQL >"$logs/out" 2>&1
 SELECT count(*) FROM "Evidence" \gset warm_
 SELECT clock_timestamp() AS begun \gset
-$3
+$(statement "$2")
 SELECT round(1000 * extract(epoch FROM clock_timestamp() - :'begun'::timestamptz));
 SQL
   kill "$(cat "$logs/read.pid")" "$(cat "$logs/write.pid")"
   wait
+  # What we say of our locks ourselves; the others don't.
+  locked=$(sed -n 's/.*locks held for \([0-9.]*\) ms/\1/p' "$logs/out" | sort -n | tail -n 1)
   printf '%-12s %-7s %8s ms, longest wait of the reader %s ms, of the writer %s ms, longest lock %s ms, whole %s\n' "$1" "$2" \
-    "$(tail -n 1 "$logs/out")" "$(worst "$logs"/read.*[0-9])" "$(worst "$logs"/write.*[0-9])" \
-    "$(sed -n 's/.*locks held for \([0-9.]*\) ms/\1/p' "$logs/out" | sort -n | tail -n 1)" \
+    "$(tail -n 1 "$logs/out")" "$(worst "$logs"/read.*[0-9])" "$(worst "$logs"/write.*[0-9])" "${locked:--}" \
     "$(grep -c 'archived whole' "$logs/out" || true)"
   psql_run -c 'DROP DATABASE bench_copy WITH (FORCE)'
 }
 
 make_store plain id ''
-compare plain
+compare plain usual batches ours
 make_store partitioned 'id, "createdAt"' 'PARTITION BY RANGE ("createdAt")'
-compare partitioned
+make_store partman 'id, "createdAt"' 'PARTITION BY RANGE ("createdAt")' partman
+compare partitioned usual batches rows ours drop keep
 for ((round = 1; round <= ROUNDS; round++)); do
-  probe partitioned usual "SELECT usual_cleanup($MONTH::timestamp - interval '12 months') AS gone \\gset"
-  probe partitioned ours "CALL privacy_scan.run_retention('\"Scan\"', $MONTH, confirm => true);"
+  for way in usual batches ours drop keep; do probe partitioned "$way"; done
 done

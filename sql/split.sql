@@ -61,6 +61,18 @@ ALTER TABLE "Evidence" ADD COLUMN more int;
 SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
 ROLLBACK;
 BEGIN;
+ALTER TABLE "Evidence" ALTER n SET NOT NULL;
+SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
+ROLLBACK;
+BEGIN;
+ALTER TABLE "Evidence" ADD CHECK (id >= 0) NOT VALID;
+SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
+ROLLBACK;
+BEGIN;
+GRANT SELECT (n) ON "Evidence" TO split_other;
+SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
+ROLLBACK;
+BEGIN;
 TRUNCATE "Evidence";
 SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
 ROLLBACK;
@@ -68,6 +80,41 @@ BEGIN;
 ALTER TABLE "Evidence_wide" DISABLE TRIGGER privacy_scan_split;
 SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
 ROLLBACK;
+
+-- Its source is dropped meanwhile: what was made stays to be seen, and goes with the next split, of whatever it is.
+CREATE VIEW leftovers AS SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '^lost' AND relnamespace = 'split_test'::regnamespace;
+CREATE TABLE lost (id bigint PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE lost_wide PARTITION OF lost FOR VALUES FROM (MINVALUE) TO (300);
+INSERT INTO lost SELECT generate_series(0, 299);
+DO $$ BEGIN PERFORM privacy_scan.manage_partitions('lost', 'id', 100::bigint, premake => 0); END $$;
+SELECT kind, message, detail, hint FROM privacy_scan.plan_split('lost_wide') WHERE message ~ 'DEFAULT';
+INSERT INTO lost VALUES (100000000);
+SELECT kind, message, detail, hint FROM privacy_scan.plan_split('lost_wide') WHERE message ~ 'DEFAULT';
+SELECT step FROM privacy_scan.split_partition('lost_wide');
+BEGIN;
+DROP TABLE lost_wide;
+SELECT step, pieces FROM privacy_scan.splits WHERE parent = 'lost'::regclass;
+DROP TABLE lost;
+SELECT step, pieces FROM privacy_scan.splits ORDER BY pieces;
+SELECT relname ~ '_changes' AS changes, count(*) FROM leftovers GROUP BY 1 ORDER BY 1;
+SELECT privacy_scan.cancel_split('"Evidence_wide"');
+SELECT step FROM privacy_scan.split_partition('"Evidence_wide"');
+SELECT partition, step FROM privacy_scan.splits;
+SELECT * FROM leftovers;
+ROLLBACK;
+-- Or taken out of the set, which is dropped, and given to somebody else.
+BEGIN;
+ALTER TABLE lost DETACH PARTITION lost_wide;
+DROP TABLE lost;
+ALTER TABLE lost_wide OWNER TO split_other;
+SELECT step, state, message FROM privacy_scan.split_partition('lost_wide');
+SELECT * FROM leftovers;
+SELECT count(*) FROM pg_trigger WHERE tgrelid = 'lost_wide'::regclass;
+ROLLBACK;
+SELECT privacy_scan.cancel_split('lost_wide');
+SELECT relname FROM leftovers ORDER BY 1;
+DO $$ BEGIN PERFORM privacy_scan.unmanage_partitions('lost'); END $$;
+DROP TABLE lost;
 
 -- Step by step. Writers before the copy, after it, and after the indexes; an index that came meanwhile; the notes
 -- of two changes of one key.
@@ -82,6 +129,9 @@ END $$;
 UPDATE "Evidence" SET n = 1000 WHERE id = 1;
 CALL until('build indexes');
 SELECT step, done = total AS whole, copied_rows FROM privacy_scan.splits;
+-- A piece is as old as the oldest rows that it takes in.
+SELECT bool_and(age(p.relfrozenxid) >= age(s.relfrozenxid) AND mxid_age(p.relminmxid) >= mxid_age(s.relminmxid)) AS old
+    FROM privacy_scan.split_pieces x JOIN pg_class p ON p.oid = x.piece, pg_class s WHERE s.oid = '"Evidence_wide"'::regclass;
 UPDATE "Evidence" SET n = 2000 WHERE id = 2;
 UPDATE "Evidence" SET n = 2001 WHERE id = 2;
 DELETE FROM "Evidence" WHERE id = 3;
@@ -95,7 +145,20 @@ BEGIN;
 UPDATE "Evidence" SET n = 0;
 ROLLBACK;
 CREATE INDEX ON "Evidence" (lower(added));
+CALL until('catch up');
+-- What the caller himself has changed cannot be brought over yet.
+BEGIN;
+INSERT INTO "Evidence" (id, "scanId", "createdAt") VALUES (502, 1, '2024-04-29');
+SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
+ROLLBACK;
 CALL until('wait for readers');
+CALL until('switch');
+BEGIN;
+SAVEPOINT one;
+UPDATE "Evidence" SET n = 2003 WHERE id = 2;
+RELEASE one;
+SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
+ROLLBACK;
 UPDATE "Evidence" SET n = 2002 WHERE id = 2;
 CREATE INDEX ON "Evidence" (n);
 CREATE TABLE expected_rows AS SELECT * FROM "Evidence";
@@ -109,6 +172,11 @@ SELECT * FROM privacy_scan.split_partition('"Evidence_wide"') \gset
 \echo :step :state
 SELECT privacy_scan.cancel_split('"Evidence_wide"');
 SELECT * FROM privacy_scan.split_partition('"Evidence_2024_02"');
+-- A wish that comes after the end.
+BEGIN;
+SELECT step, state, message FROM privacy_scan.split_partition('"Evidence_wide"', drop_sources => true);
+SELECT to_regclass('"Evidence_wide"');
+ROLLBACK;
 DROP TABLE "Evidence_wide";
 SELECT count(*) FROM privacy_scan.splits;
 
@@ -120,6 +188,26 @@ DO $$ BEGIN PERFORM privacy_scan.manage_partitions('numbers', 'id', 100::bigint,
 CALL privacy_scan.run_split('numbers_wide');
 SELECT tableoid::regclass, count(*), min(id), max(id) FROM numbers GROUP BY 1 ORDER BY 3;
 SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relispartition AND relkind = 'r' AND relname LIKE 'numbers%' ORDER BY 1;
+
+-- Blocks at the end that vacuum cuts off between two batches: where nobody keeps it from that.
+CREATE TABLE cut (id bigint PRIMARY KEY, pad text) PARTITION BY RANGE (id);
+CREATE TABLE cut_wide PARTITION OF cut FOR VALUES FROM (MINVALUE) TO (2000) WITH (autovacuum_enabled = off);
+ALTER TABLE cut_wide ALTER pad SET STORAGE PLAIN;
+INSERT INTO cut SELECT n, repeat('x', 5000) FROM generate_series(0, 1299) n;
+DO $$ BEGIN PERFORM privacy_scan.manage_partitions('cut', 'id', 1000::bigint, premake => 0); END $$;
+DO $$
+BEGIN
+    WHILE coalesce((SELECT done FROM privacy_scan.splits WHERE partition = 'cut_wide'::regclass), 0) = 0 LOOP
+        PERFORM privacy_scan.split_partition('cut_wide');
+        COMMIT;
+    END LOOP;
+END $$;
+SELECT step, done, total FROM privacy_scan.splits WHERE partition = 'cut_wide'::regclass;
+DELETE FROM cut WHERE id >= 800;
+VACUUM cut_wide;
+INSERT INTO cut VALUES (1500, 'anew');
+CALL privacy_scan.run_split('cut_wide');
+SELECT tableoid::regclass, count(*), sum(id) FROM cut GROUP BY 1 ORDER BY 1;
 
 DROP SCHEMA split_test CASCADE;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA privacy_scan FROM split_other;

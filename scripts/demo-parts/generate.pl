@@ -21,10 +21,7 @@ use constant {
 	BATCH => 200,         # scans in a transaction
 	EVIDENCE => 50,       # of a scan
 	ISSUES => 10,         # of a scan
-	STRAY_EVERY => 1000,  # one evidence row in so many was written with a time off the calendar
 	RECORDING_EVERY => 500,  # one evidence row in so many is a recording of all that a page loaded
-	FAR_OFF => 3,         # rows of a scanner that believes it is the year 2999
-	DAY => 86_400,
 };
 
 # --- numbers, times, ids --------------------------------------------------------------------------
@@ -192,15 +189,6 @@ sub has_evidence
 	return $status eq 'done' || $status eq 'failed' || $k % 4000 == 3;
 }
 
-# Strays: imported from before the first partition, or from a clock half a year ahead; and far off.
-sub evidence_time
-{
-	my ($t, $n) = @_;
-	return 32_472_144_000 + $n if $n < FAR_OFF;
-	return $t unless $n % STRAY_EVERY == 17;
-	return $n % (3 * STRAY_EVERY) == 17 ? $arg{now} + rand(30 * DAY) + 180 * DAY : $arg{start} - rand(75 * DAY) - DAY;
-}
-
 sub scan_row
 {
 	my ($id, $k, $t, $status) = @_;
@@ -223,7 +211,7 @@ sub evidence_rows
 		my ($title, $details) = $build->();
 		push @ids, cuid($at);
 		push @rows, join("\t", $ids[-1], $scan, $name, int(rand 5), $title, $details,
-			stamp(evidence_time($at, $k * EVIDENCE + $i))) . "\n";
+			stamp($at)) . "\n";
 	}
 }
 

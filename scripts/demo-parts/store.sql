@@ -1,6 +1,4 @@
--- The store as Prisma creates it, quoted names, UTC in timestamp(3), jsonb, with the two relations
--- that grow declared as partitioned by their operator: the key joins the primary key, nothing else
--- differs.
+-- The store as Prisma creates it: plain tables, quoted names, ids by cuid(), UTC in timestamp(3), jsonb.
 
 CREATE TABLE "Scan" (
     "id" TEXT NOT NULL,
@@ -22,8 +20,8 @@ CREATE TABLE "Evidence" (
     "details" JSONB NOT NULL,
     "createdAt" TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
-    CONSTRAINT "Evidence_pkey" PRIMARY KEY ("id", "createdAt")
-) PARTITION BY RANGE ("createdAt");
+    CONSTRAINT "Evidence_pkey" PRIMARY KEY ("id")
+);
 
 CREATE TABLE "Issue" (
     "id" TEXT NOT NULL,
@@ -33,8 +31,8 @@ CREATE TABLE "Issue" (
     "references" JSONB NOT NULL DEFAULT '[]',
     "createdAt" TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
-    CONSTRAINT "Issue_pkey" PRIMARY KEY ("id", "createdAt")
-) PARTITION BY RANGE ("createdAt");
+    CONSTRAINT "Issue_pkey" PRIMARY KEY ("id")
+);
 
 CREATE INDEX "Scan_createdAt_idx" ON "Scan"("createdAt");
 CREATE INDEX "Evidence_scanId_idx" ON "Evidence"("scanId");

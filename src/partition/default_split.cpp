@@ -5,6 +5,7 @@
 
 #include "pg/compat.hpp"
 #include "pg/ident.hpp"
+#include "pg/relation.hpp"
 
 extern "C" {
 #include <access/heapam.h>
@@ -160,26 +161,13 @@ void copy_versions(Split *split)
     MemoryContextDelete(per_tuple);
 }
 
-// A target was created by this transaction, so its relfrozenxid is younger than the versions it now holds.
-void inherit_frozen_horizon(Split *split, Oid relid)
-{
-    Relation catalog = table_open(RelationRelationId, RowExclusiveLock);
-    HeapTuple tuple = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(relid));
-    auto *form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
-    form->relfrozenxid = split->freeze_xid;
-    form->relminmxid = split->multi_cutoff;
-    CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
-    heap_freetuple(tuple);
-    table_close(catalog, RowExclusiveLock);
-}
-
 void finish(Split *split, Oid source, char persistence)
 {
     for (int i = 0; i <= split->targets; ++i) {
         end_heap_rewrite(split->outputs[i].state);
         table_close(split->outputs[i].rel, NoLock);
-        if (i < split->targets)
-            inherit_frozen_horizon(split, split->outputs[i].relid);
+        if (i < split->targets) // made by this transaction, younger than the versions that it now holds
+            pg::set_frozen_horizon(split->outputs[i].relid, {split->freeze_xid, split->multi_cutoff});
     }
     TransferPredicateLocksToHeapRelation(split->source);
     table_close(split->source, NoLock);

@@ -11,6 +11,16 @@ extern "C" {
 namespace privacy_scan::pg
 {
 
+// Before these no transaction and no multixact is in a table any more that vacuum still has to freeze.
+struct FrozenHorizon {
+    TransactionId xid;
+    MultiXactId multi;
+};
+
+// Red. The second for a table of the caller's own making that is given versions older than itself.
+FrozenHorizon frozen_horizon(Oid relid);
+void set_frozen_horizon(Oid relid, FrozenHorizon horizon);
+
 // An open relation. The lock stays until the end of the transaction; a user's table is locked before
 // (lock_owned(), within lock_timeout) and opened here with the same mode, which then never waits.
 class RelationScope

@@ -91,8 +91,8 @@ void revoke_all(pg::Spi &spi, Oid relid)
 }
 
 // What ties the detached leaf to others: foreign keys that would keep the roots in place, defaults that would
-// keep the sequences of the live relation. Each as a change of the table.
-std::vector<std::string> ties_of(pg::Spi &spi, Oid relid)
+// keep the sequences of the live relation. As changes of the table.
+std::string ties_of(pg::Spi &spi, Oid relid)
 {
     pg::Rows rows =
         spi.run("SELECT 'DROP CONSTRAINT ' || quote_ident(conname::text) FROM pg_catalog.pg_constraint"
@@ -101,9 +101,9 @@ std::vector<std::string> ties_of(pg::Spi &spi, Oid relid)
                 "pg_catalog.pg_attribute"
                 " WHERE attrelid = $1 AND attnum > 0 AND atthasdef AND NOT attisdropped",
                 {pg::oid_param(relid)});
-    std::vector<std::string> changes;
+    std::string changes;
     for (std::size_t row = 0; row < rows.size(); ++row)
-        changes.push_back(rows.text(row, 1));
+        changes += (row ? ", " : "") + rows.text(row, 1);
     return changes;
 }
 
@@ -149,11 +149,11 @@ std::string hand_over_one(pg::Spi &spi, const Work &work, const Member &member, 
         return name;
     }
     revoke_all(spi, relid);
-    std::vector<std::string> changes = ties_of(spi, relid);
+    std::string changes = ties_of(spi, relid);
     if (work.policy.keeps_leaves())
-        changes.push_back("INHERIT " + archive.name);
-    for (const std::string &change : changes)
-        spi.run("ALTER TABLE " + name + " " + change);
+        changes += (changes.empty() ? "" : ", ") + ("INHERIT " + archive.name);
+    if (!changes.empty())
+        spi.run("ALTER TABLE " + name + " " + changes);
     move_to_schema(spi, relid, pg::schema_name(archive.relid));
     return pg::qualified_name(relid);
 }

@@ -3,6 +3,9 @@
 #include "pg/postgres.hpp"
 
 #include "pg/entry.hpp"
+#include "split/split_pieces.hpp"
+
+#include <cstring>
 
 extern "C" {
 #include <access/heapam.h>
@@ -17,6 +20,8 @@ extern "C" {
 #include <utils/lsyscache.h>
 #include <utils/rel.h>
 }
+
+using namespace privacy_scan;
 
 namespace
 {
@@ -49,6 +54,15 @@ Oid find_changes(Relation partition, char **arguments, int count)
     return changes;
 }
 
+// Keys are written there past all but the heap: no index, no CHECK and no trigger of it would be heeded.
+bool can_keep(Relation changes, Relation partition)
+{
+    Form_pg_class form = changes->rd_rel;
+    return form->relkind == RELKIND_RELATION && form->relowner == partition->rd_rel->relowner &&
+           RelationGetDescr(changes)->natts <= most_columns && !form->relhasindex && form->relchecks == 0 &&
+           !form->relhastriggers;
+}
+
 CaptureSite *open_site(FunctionCallInfo fcinfo, Relation partition, Trigger *trigger)
 {
     auto *site =
@@ -56,13 +70,13 @@ CaptureSite *open_site(FunctionCallInfo fcinfo, Relation partition, Trigger *tri
     site->changes = find_changes(partition, trigger->tgargs, trigger->tgnargs);
     Relation changes = table_open(site->changes, RowExclusiveLock);
     TupleDesc desc = RelationGetDescr(changes);
-    if (changes->rd_rel->relkind != RELKIND_RELATION ||
-        changes->rd_rel->relowner != partition->rd_rel->relowner || desc->natts > most_columns)
-        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                        errmsg("relation \"%s\" cannot keep the changes of partition \"%s\"",
-                               RelationGetRelationName(changes), RelationGetRelationName(partition)),
-                        errdetail("It has another owner, or is no table for that."),
-                        errhint("The owner ends the split with privacy_scan.cancel_split().")));
+    if (!can_keep(changes, partition) || std::strcmp(trigger->tgname, split::object_name) != 0)
+        ereport(ERROR,
+                (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                 errmsg("relation \"%s\" cannot keep the changes of partition \"%s\"",
+                        RelationGetRelationName(changes), RelationGetRelationName(partition)),
+                 errdetail("It has another owner, or is no table for that, or the trigger is not a split's."),
+                 errhint("The owner ends the split with privacy_scan.cancel_split().")));
     site->columns = desc->natts;
     for (int i = 0; i < desc->natts; ++i) {
         Form_pg_attribute column = TupleDescAttr(desc, i);

@@ -21,33 +21,45 @@ namespace privacy_scan::split
 namespace
 {
 
-// Takes the page out of the visibility map, in which vacuum may have put it. The map's page is logged as a
-// whole: generic records know only pages with a hole in the middle, and this one has none.
-void forget_visible(Relation relation, Buffer buffer)
+// Locks the page. Where vacuum has put it in the visibility map, the map's page is pinned: before the lock,
+// since it may have to be read, and then once more where vacuum did so just before the lock.
+Buffer lock_page(Relation relation, Buffer buffer)
 {
     Buffer map = InvalidBuffer;
-    const BlockNumber block = BufferGetBlockNumber(buffer);
-    visibilitymap_pin(relation, block, &map);
+    Page page = BufferGetPage(buffer);
+    if (PageIsAllVisible(page))
+        visibilitymap_pin(relation, BufferGetBlockNumber(buffer), &map);
     LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-    if (visibilitymap_clear(relation, block, map, VISIBILITYMAP_VALID_BITS) && RelationNeedsWAL(relation)) {
-        LockBuffer(map, BUFFER_LOCK_EXCLUSIVE);
-        START_CRIT_SECTION();
-        MarkBufferDirty(map);
-        log_newpage_buffer(map, false);
-        END_CRIT_SECTION();
-        LockBuffer(map, BUFFER_LOCK_UNLOCK);
+    if (PageIsAllVisible(page) && !BufferIsValid(map)) {
+        LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+        visibilitymap_pin(relation, BufferGetBlockNumber(buffer), &map);
+        LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
     }
-    LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-    ReleaseBuffer(map);
+    return map;
+}
+
+// Takes the locked page out of the map, before the page itself says so. The map's page is logged as a whole:
+// generic records know only pages with a hole in the middle, and this one has none.
+void forget_visible(Relation relation, Buffer buffer, Buffer map)
+{
+    if (!visibilitymap_clear(relation, BufferGetBlockNumber(buffer), map, VISIBILITYMAP_VALID_BITS) ||
+        !RelationNeedsWAL(relation))
+        return;
+    LockBuffer(map, BUFFER_LOCK_EXCLUSIVE);
+    START_CRIT_SECTION();
+    MarkBufferDirty(map);
+    log_newpage_buffer(map, false);
+    END_CRIT_SECTION();
+    LockBuffer(map, BUFFER_LOCK_UNLOCK);
 }
 
 // Edits a version's header under a generic record.
 template <typename Edit> void edit_header(Relation relation, ItemPointer tid, Edit edit)
 {
     Buffer buffer = ReadBuffer(relation, ItemPointerGetBlockNumber(tid));
+    Buffer map = lock_page(relation, buffer);
     if (PageIsAllVisible(BufferGetPage(buffer)))
-        forget_visible(relation, buffer);
-    LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+        forget_visible(relation, buffer, map);
     GenericXLogState *record = GenericXLogStart(relation);
     Page page = GenericXLogRegisterBuffer(record, buffer, 0);
     PageClearAllVisible(page);
@@ -55,6 +67,8 @@ template <typename Edit> void edit_header(Relation relation, ItemPointer tid, Ed
                    PageGetItem(page, PageGetItemId(page, ItemPointerGetOffsetNumber(tid)))));
     GenericXLogFinish(record);
     UnlockReleaseBuffer(buffer);
+    if (BufferIsValid(map))
+        ReleaseBuffer(map);
 }
 
 } // namespace

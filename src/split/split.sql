@@ -172,10 +172,14 @@ SELECT s.partition, s.parent, o.sources, (SELECT count(*) FROM privacy_scan.spli
        CASE WHEN s.phase = 'copy' THEN s.copied_rows / nullif(extract(epoch FROM clock_timestamp() - s.started_at), 0) END AS rows_per_second,
        s.in_background, s.waiting, s.started_at AS since, s.switched_at, s.lock_held_ms, s.lock_tries, s.last_error, s.last_error_at
 FROM privacy_scan.split_states s
-JOIN pg_class r ON r.oid = s.parent AND pg_has_role(r.relowner, 'USAGE'),
+-- The owner of what is left of the set, or else of what was made.
+JOIN LATERAL (SELECT (array_agg(c.relowner ORDER BY m.place))[1] AS owner, bool_or(m.place > 1) AS is_made
+              FROM (SELECT s.parent::oid, 1 UNION ALL SELECT s.changes, 2
+                    UNION ALL SELECT p.piece, 3 FROM privacy_scan.split_pieces p WHERE p.partition = s.partition) m (relid, place)
+              JOIN pg_class c ON c.oid = m.relid) r ON pg_has_role(r.owner, 'USAGE'),
 LATERAL (SELECT count(*) AS sources, sum(b.copied_blocks)::bigint AS done, sum(b.blocks)::bigint AS total, bool_or(c.oid IS NOT NULL) AS is_there
          FROM privacy_scan.split_sources b LEFT JOIN pg_class c ON c.oid = b.source WHERE b.partition = s.partition) o
-WHERE o.is_there;
+WHERE o.is_there OR s.phase <> 'done' AND r.is_made;
 COMMENT ON VIEW privacy_scan.splits IS
     'The splits and merges of the reader''s own sets: the first source and how many, pieces, next step, blocks copied and of all, changes applied since, whom it waits for, last error, time that the switch held its strong locks. After the switch the sources are copies that nobody reads: drop them when you like.';
 GRANT SELECT ON privacy_scan.splits TO PUBLIC;

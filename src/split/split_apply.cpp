@@ -250,6 +250,19 @@ void mark_repeated(Change *changes, int count)
         changes[i].is_repeated = i > 0 && compare_keys(&changes[i - 1], &changes[i]) == 0;
 }
 
+// What the caller's own transaction has changed is not committed yet, so that no version of it would be
+// brought over, and the note of it would be gone.
+void require_not_own(const Apply *apply, const Change *change)
+{
+    if (!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(change->tuple->t_data)))
+        return;
+    Relation source = apply->sources[source_of(apply, change)].rel;
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("this transaction has itself changed rows of partition \"%s\"",
+                           RelationGetRelationName(source)),
+                    errhint("Commit first, then let the split or merge take its next step.")));
+}
+
 // Copies of the keys, in the current memory context.
 int read_changes(Apply *apply, Change *changes, std::int64_t most)
 {
@@ -263,6 +276,7 @@ int read_changes(Apply *apply, Change *changes, std::int64_t most)
         auto *nulls = static_cast<bool *>(palloc(sizeof(bool) * static_cast<std::size_t>(desc->natts)));
         change->values = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<std::size_t>(desc->natts)));
         heap_deform_tuple(change->tuple, desc, change->values, nulls);
+        require_not_own(apply, change);
     }
     table_endscan(scan);
     ExecDropSingleTupleTableSlot(slot);

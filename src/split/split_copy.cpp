@@ -3,6 +3,7 @@
 
 #include "split/split_copy.hpp"
 
+#include "pg/memory.hpp"
 #include "pg/snapshot.hpp"
 #include "split/split_plan.hpp"
 
@@ -150,6 +151,7 @@ std::int64_t copy_blocks(const partition::PartitionSet &set, const State &state,
     std::vector<Target *> targets(state.pieces.size(), nullptr);
     copy.targets = targets.data();
     const char *key_name = set.policy().key.c_str();
+    const pg::MemoryScope memory("split copy of blocks");
     const pg::SnapshotScope snapshot;
     pg::guarded([&] {
         copy.key_number = get_attnum(source, key_name);

@@ -8,10 +8,14 @@
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
 #include "pg/privileges.hpp"
+#include "pg/relation.hpp"
 #include "pg/strong_lock.hpp"
 
 extern "C" {
+#include <access/multixact.h>
 #include <access/transam.h>
+#include <access/xact.h>
+#include <miscadmin.h>
 #include <storage/lmgr.h>
 #include <utils/builtins.h>
 #include <utils/lsyscache.h>
@@ -102,6 +106,21 @@ void make_trigger(pg::Spi &spi, const Source &source, Oid changes)
     spi.run("ALTER TABLE " + source.name + " ENABLE ALWAYS TRIGGER " + object_name);
 }
 
+// Versions of the sources come to the piece as old as they are, older than the piece itself. Their horizons
+// stay: the sources are locked against vacuum.
+void lower_horizon(Oid piece, const std::vector<Oid> &sources)
+{
+    pg::FrozenHorizon least = pg::frozen_horizon(sources.front());
+    for (const Oid source : sources) {
+        const pg::FrozenHorizon horizon = pg::frozen_horizon(source);
+        if (TransactionIdPrecedes(horizon.xid, least.xid))
+            least.xid = horizon.xid;
+        if (MultiXactIdPrecedes(horizon.multi, least.multi))
+            least.multi = horizon.multi;
+    }
+    pg::set_frozen_horizon(piece, least);
+}
+
 Oid file_node_of(pg::Spi &spi, Oid relid)
 {
     return spi.run("SELECT pg_relation_filenode($1)", {pg::oid_param(relid)}).oid(0, 1);
@@ -151,6 +170,12 @@ State prepare(pg::Spi &spi, const Stretch &stretch, const std::vector<partition:
     capture(spi, stretch, state);
     for (const Source &source : stretch.sources)
         state.sources.push_back({source.relid, source.bounds, file_node_of(spi, source.relid)});
+    const std::vector<Oid> sources = stretch.relids();
+    pg::guarded([&] {
+        for (const Piece &piece : state.pieces)
+            lower_horizon(piece.relid, sources);
+        CommandCounterIncrement();
+    });
     return state;
 }
 
@@ -179,9 +204,44 @@ constexpr const char *changed_sources =
 
 } // namespace
 
+namespace
+{
+
+// $1 the parent, $2 a piece, dressed as the parent was when it was made.
+constexpr const char *changed_parent =
+    "WITH granted AS (SELECT c.oid AS relid, name '' AS attname, a.grantee, a.privilege_type, a.is_grantable"
+    "  FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a WHERE c.oid IN ($1, $2)"
+    "   AND a.grantee <> c.relowner"
+    "  UNION SELECT c.oid, t.attname, a.grantee, a.privilege_type, a.is_grantable"
+    "  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute t ON t.attrelid = c.oid AND NOT "
+    "t.attisdropped,"
+    "   pg_catalog.aclexplode(t.attacl) a WHERE c.oid IN ($1, $2) AND a.grantee <> c.relowner)"
+    " SELECT CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_attribute p JOIN pg_catalog.pg_attribute c"
+    "   ON c.attrelid = $2 AND c.attname = p.attname WHERE p.attrelid = $1 AND p.attnum > 0"
+    "   AND p.attnotnull AND NOT c.attnotnull) THEN 'A column of it has become NOT NULL.'"
+    "  WHEN EXISTS (SELECT FROM pg_catalog.pg_constraint p WHERE p.conrelid = $1 AND p.contype = 'c'"
+    "   AND NOT p.connoinherit AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.conrelid = $2"
+    "    AND c.contype = 'c' AND c.conname = p.conname AND pg_catalog.pg_get_expr(c.conbin, c.conrelid)"
+    "     = pg_catalog.pg_get_expr(p.conbin, p.conrelid))) THEN 'It has another CHECK constraint.'"
+    "  WHEN EXISTS (SELECT g.attname, g.grantee, g.privilege_type, g.is_grantable FROM granted g"
+    "   GROUP BY 1, 2, 3, 4 HAVING count(*) < 2) THEN 'Its privileges have changed.' END";
+
+void require_alike(pg::Spi &spi, const State &state)
+{
+    pg::Rows rows =
+        spi.run(changed_parent, {pg::oid_param(state.parent), pg::oid_param(state.pieces.front().relid)});
+    if (!rows.is_null(0, 1))
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                 "the pieces are not like relation \"" + pg::relation_name(state.parent) + "\" any more",
+                 rows.text(0, 1), "Undo it, or call privacy_scan.cancel_split() and begin again.");
+}
+
+} // namespace
+
 void require_intact(pg::Spi &spi, const State &state)
 {
     pg::CatalogScope scope;
+    require_alike(spi, state);
     pg::Rows rows =
         spi.run(changed_sources, {pg::regclass_param(state.relid), pg::text_param(object_name),
                                   pg::oid_param(state.changes), pg::oid_param(state.pieces.front().relid)});
@@ -236,70 +296,140 @@ bool exists(Oid relid)
     return pg::guarded([=] { return get_rel_relkind(relid) != '\0'; });
 }
 
-void run_patiently(pg::Spi &spi, Oid relid, const std::string &sql)
-{
-    pg::GucScope settings;
-    pg::ask_patiently(settings);
-    pg::run_in_tries(spi, relid, sql);
-}
-
 bool has_check(pg::Spi &spi, Oid relid)
 {
+    const pg::CatalogPath path;
     return !spi.run("SELECT FROM pg_catalog.pg_constraint WHERE conrelid = $1 AND conname = $2::name",
                     {pg::oid_param(relid), pg::text_param(object_name)})
                 .empty();
 }
 
-} // namespace
+// A statement about one table.
+struct Chore {
+    Oid relid;
+    std::string sql;
+};
+using Chores = std::vector<Chore>;
 
-namespace
+// All of them in one try, or none: whoever waits for one of the tables waits for a moment, however many they
+// are. Each with the rights of whose the table is now.
+std::optional<pg::ErrorText> try_chores(pg::Spi &spi, const Chores &chores)
 {
-
-void drop_triggers(pg::Spi &spi, const State &state)
-{
-    for (const Origin &source : state.sources)
-        if (exists(source.relid))
-            run_patiently(spi, source.relid,
-                          "DROP TRIGGER IF EXISTS " + std::string(object_name) + " ON " +
-                              pg::qualified_name(source.relid));
+    std::vector<Oid> relids;
+    for (const Chore &chore : chores)
+        relids.push_back(chore.relid);
+    pg::GucScope settings;
+    pg::ask_patiently(settings);
+    pg::LockWait wait;
+    return pg::try_with_locks(relids, wait, [&] {
+        for (const Chore &chore : chores) {
+            pg::OwnerScope owner(pg::require_owner(chore.relid).owner);
+            pg::GucScope patience; // the owner's scope has put back what is set above
+            pg::ask_patiently(patience);
+            spi.run(chore.sql);
+        }
+    });
 }
 
-void drop_if_exists(pg::Spi &spi, Oid relid)
+bool has_trigger(pg::Spi &spi, Oid relid)
 {
-    if (exists(relid))
-        spi.run("DROP TABLE " + pg::qualified_name(relid));
+    const pg::CatalogPath path;
+    return !spi.run("SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND tgname = $2::name",
+                    {pg::oid_param(relid), pg::text_param(object_name)})
+                .empty();
 }
 
-void drop_sources(pg::Spi &spi, const State &state)
+void add_triggers(pg::Spi &spi, const State &state, Chores &chores)
 {
     for (const Origin &source : state.sources)
-        if (exists(source.relid) && !pg::guarded([&] { return get_rel_relispartition(source.relid); }))
-            run_patiently(spi, source.relid, "DROP TABLE " + pg::qualified_name(source.relid));
+        if (exists(source.relid) && has_trigger(spi, source.relid))
+            chores.push_back({source.relid, "DROP TRIGGER " + std::string(object_name) + " ON " +
+                                                pg::qualified_name(source.relid)});
+}
+
+// Not what somebody has made a partition by hand.
+void add_drop(Oid relid, Chores &chores)
+{
+    if (exists(relid) && !pg::guarded([=] { return get_rel_relispartition(relid); }))
+        chores.push_back({relid, "DROP TABLE " + pg::qualified_name(relid)});
+}
+
+// What is in use comes last, so that it is locked for the shortest.
+Chores tidying(pg::Spi &spi, const State &state)
+{
+    Chores chores;
+    add_triggers(spi, state, chores);
+    add_drop(state.changes, chores);
+    if (state.drops_sources)
+        for (const Origin &source : state.sources)
+            add_drop(source.relid, chores);
+    for (const Piece &piece : state.pieces)
+        if (exists(piece.relid) && has_check(spi, piece.relid))
+            chores.push_back({piece.relid, "ALTER TABLE " + pg::qualified_name(piece.relid) +
+                                               " DROP CONSTRAINT " + object_name});
+    return chores;
+}
+
+// The triggers first: who writes to a source holds the notes, too.
+Chores dropping(pg::Spi &spi, const State &state)
+{
+    Chores chores;
+    add_triggers(spi, state, chores);
+    for (const Piece &piece : state.pieces)
+        add_drop(piece.relid, chores);
+    add_drop(state.changes, chores);
+    return chores;
+}
+
+void do_chores(pg::Spi &spi, const Chores &chores)
+{
+    if (const auto failure = try_chores(spi, chores))
+        pg::raise(*failure);
+}
+
+// The caller's own splits whose sources all are gone: nothing is left by which they could be cancelled.
+std::vector<Oid> find_orphans(pg::Spi &spi)
+{
+    const Oid caller = GetUserId();
+    pg::CatalogScope scope;
+    pg::Rows rows = spi.run(
+        "SELECT s.partition::oid FROM privacy_scan.split_states s WHERE NOT EXISTS"
+        "  (SELECT FROM privacy_scan.split_sources o, pg_catalog.pg_class c WHERE o.partition = s.partition"
+        "   AND c.oid = o.source)"
+        " AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE (c.oid = s.changes OR c.oid IN (SELECT "
+        "p.piece"
+        "   FROM privacy_scan.split_pieces p WHERE p.partition = s.partition))"
+        "  AND NOT pg_catalog.pg_has_role($1, c.relowner, 'USAGE')) FOR UPDATE OF s SKIP LOCKED",
+        {pg::oid_param(caller)});
+    std::vector<Oid> relids;
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        relids.push_back(rows.oid(row, 1));
+    return relids;
 }
 
 } // namespace
 
 void tidy(pg::Spi &spi, const State &state)
 {
-    pg::OwnerScope owner(pg::require_owner(state.parent).owner);
-    for (const Piece &piece : state.pieces)
-        if (exists(piece.relid) && has_check(spi, piece.relid))
-            run_patiently(spi, piece.relid,
-                          "ALTER TABLE " + pg::qualified_name(piece.relid) + " DROP CONSTRAINT " +
-                              object_name);
-    drop_triggers(spi, state);
-    drop_if_exists(spi, state.changes);
-    if (state.drops_sources)
-        drop_sources(spi, state);
+    do_chores(spi, tidying(spi, state));
 }
 
 void drop_all(pg::Spi &spi, const State &state)
 {
-    pg::OwnerScope owner(pg::require_owner(state.parent).owner);
-    drop_triggers(spi, state);
-    for (const Piece &piece : state.pieces)
-        drop_if_exists(spi, piece.relid);
-    drop_if_exists(spi, state.changes);
+    do_chores(spi, dropping(spi, state));
+}
+
+void clear_orphans(pg::Spi &spi)
+{
+    for (const Oid relid : find_orphans(spi)) {
+        const State state = require_state(spi, relid);
+        const auto failure =
+            try_chores(spi, state.phase < Phase::tidy ? dropping(spi, state) : tidying(spi, state));
+        if (failure)
+            store_error(spi, relid, *failure);
+        else
+            delete_state(spi, relid);
+    }
 }
 
 } // namespace privacy_scan::split

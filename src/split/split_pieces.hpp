@@ -14,7 +14,8 @@ constexpr const char *object_name = "privacy_scan_split";
 // ROW EXCLUSIVE, in tries. From its commit on, every change is captured.
 State prepare(pg::Spi &spi, const Stretch &stretch, const std::vector<partition::Cell> &cells);
 
-// Errors 55000 where what it rests on is not there any more: a trigger, the columns, a file.
+// Errors 55000 where what it rests on is not there any more: a trigger, the columns, a file; or where the pieces are
+// not what partitions of the parent must be any more.
 void require_intact(pg::Spi &spi, const State &state);
 
 // The parent's indexes as a text that is another one whenever they are.
@@ -30,5 +31,9 @@ void tidy(pg::Spi &spi, const State &state);
 
 // Drops everything that prepare() made.
 void drop_all(pg::Spi &spi, const State &state);
+
+// Does so, or tidies up after the switch, for the caller's splits whose sources have been dropped, and
+// forgets them. What cannot be done now stays, with its error.
+void clear_orphans(pg::Spi &spi);
 
 } // namespace privacy_scan::split

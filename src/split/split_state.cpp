@@ -114,8 +114,9 @@ void insert_state(pg::Spi &spi, const State &state)
 {
     pg::CatalogScope scope;
     spi.run(
-        "DELETE FROM privacy_scan.split_states s WHERE NOT EXISTS (SELECT FROM privacy_scan.split_sources o,"
-        " pg_catalog.pg_class c WHERE o.partition = s.partition AND c.oid = o.source)");
+        "DELETE FROM privacy_scan.split_states s WHERE s.phase = 'done' AND NOT EXISTS"
+        " (SELECT FROM privacy_scan.split_sources o, pg_catalog.pg_class c WHERE o.partition = s.partition"
+        " AND c.oid = o.source)");
     const pg::Param relid = pg::regclass_param(state.relid);
     spi.run(
         "INSERT INTO privacy_scan.split_states (partition, parent, changes, first_xid, phase, in_background,"

@@ -60,7 +60,7 @@ struct State {
 std::optional<State> find_state(pg::Spi &spi, Oid relid);
 State require_state(pg::Spi &spi, Oid relid); // error 42704 where there is none
 
-void insert_state(pg::Spi &spi, const State &state); // forgets those of dropped partitions, too
+void insert_state(pg::Spi &spi, const State &state); // forgets those done whose partitions are dropped
 void delete_state(pg::Spi &spi, Oid relid);
 
 // Writes down what has changed of the numbers, the phase, and which pieces have their indexes.

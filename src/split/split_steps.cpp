@@ -110,12 +110,21 @@ StepRow wait_for_writers(pg::Spi &spi, State &state)
     return row;
 }
 
+// Vacuum may have cut off empty blocks at the end; what lies there anew is captured. Not while a step has its
+// lock.
+void forget_cut_blocks(Origin &source)
+{
+    source.blocks = std::min(source.blocks, blocks_of(source.relid));
+    source.copied_blocks = std::min(source.copied_blocks, source.blocks);
+}
+
 // Of one source after the other, up to a batch. Returns the number of blocks.
 std::int64_t copy_batch(const Stretch &stretch, State &state)
 {
     std::int64_t left = batch_blocks;
     pg::OwnerScope owner(stretch.owner());
     for (Origin &source : state.sources) {
+        forget_cut_blocks(source);
         const std::int64_t count = std::min(left, source.blocks - source.copied_blocks);
         if (count <= 0)
             continue;
@@ -254,13 +263,18 @@ Oid lost_source(pg::Spi &spi, const State &state)
     return InvalidOid;
 }
 
+std::string name_or(Oid relid, const char *otherwise)
+{
+    return pg::guarded([=] { return get_rel_relkind(relid) != '\0'; }) ? pg::qualified_name(relid)
+                                                                       : std::string(otherwise);
+}
+
 // Drops what was made, and forgets it: the rest is as it was.
 StepRow abandon(pg::Spi &spi, const State &state, Oid lost)
 {
     StepRow row = row_of(state, "ended", 0, 0);
-    row.message = (pg::guarded([=] { return get_rel_relkind(lost) != '\0'; }) ? pg::qualified_name(lost)
-                                                                              : std::string("one of them")) +
-                  " is no partition of " + pg::qualified_name(state.parent) + " any more";
+    row.message = name_or(lost, "one of them") + " is no partition of " + name_or(state.parent, "its set") +
+                  " any more";
     row.more = false;
     drop_all(spi, state);
     delete_state(spi, state.relid);
@@ -330,6 +344,7 @@ StepRow begin(pg::Spi &spi, const Stretch &stretch, const std::vector<partition:
                  refusals.front().detail, refusals.front().hint);
     if (const std::optional<Refusal> refusal = refuse_many(stretch, cells))
         pg::fail(ERRCODE_PROGRAM_LIMIT_EXCEEDED, refusal->message, refusal->detail, refusal->hint);
+    clear_orphans(spi);
     State state = prepare(spi, stretch, cells);
     state.in_background = wishes.in_background;
     state.drops_sources = wishes.drops_sources;
@@ -366,7 +381,9 @@ void wish(pg::Spi &spi, Oid relid, Wishes wishes)
 {
     State state = lock_state(spi, relid);
     state.in_background = wishes.in_background;
-    state.drops_sources = wishes.drops_sources;
+    if (wishes.drops_sources && !state.drops_sources && state.phase == Phase::done)
+        state.phase = Phase::tidy; // once more
+    state.drops_sources = state.drops_sources || wishes.drops_sources;
     store_state(spi, state);
 }
 

@@ -29,7 +29,8 @@ StepRow begin(pg::Spi &spi, const Stretch &stretch, const std::vector<partition:
 // is forgotten: state "ended".
 StepRow advance(pg::Spi &spi, Oid relid);
 
-// Changes one's mind.
+// Leaves it to the set's job, or takes it back. That the sources are dropped can be wished later, also after
+// the end, and stays wished.
 void wish(pg::Spi &spi, Oid relid, Wishes wishes);
 
 // Between two transactions, holding nothing.

@@ -17,6 +17,7 @@ extern "C" {
 #include <catalog/dependency.h>
 #include <catalog/indexing.h>
 #include <catalog/objectaddress.h>
+#include <catalog/partition.h>
 #include <catalog/pg_constraint.h>
 #include <storage/lmgr.h>
 #include <utils/syscache.h>
@@ -94,6 +95,15 @@ void require_ready(pg::Spi &spi, const State &state)
                  "It is tried again when less is written.");
     for (const Origin &source : state.sources)
         pg::require_no_serializable_readers(source.relid);
+}
+
+// It is locked before it could be known for sure.
+void require_same_default(Oid parent, Oid locked)
+{
+    if (pg::guarded([=] { return get_default_partition_oid(parent); }) != locked)
+        pg::fail(ERRCODE_OBJECT_IN_USE,
+                 "the DEFAULT partition of relation \"" + pg::relation_name(parent) + "\" changed meanwhile",
+                 {}, "It is tried again.");
 }
 
 // A foreign key's share in one source: the constraint by which PostgreSQL keeps another relation's rows that
@@ -175,7 +185,7 @@ Switched switch_pieces(pg::Spi &spi, const Stretch &stretch, const State &state)
     const partition::Layout layout = stretch.set.layout();
     const partition::Blueprint blueprint =
         partition::read_blueprint(spi, state.parent, stretch.sources.back().relid);
-    const std::vector<ForeignKey> keys = foreign_keys_of(spi, state.parent);
+    std::vector<ForeignKey> keys;
     pg::GucScope settings;
     pg::ask_patiently(settings);
     Switched switched{};
@@ -183,8 +193,10 @@ Switched switch_pieces(pg::Spi &spi, const Stretch &stretch, const State &state)
     partition::lock_for_attach(stretch.set, blueprint, AccessExclusiveLock, layout.default_partition,
                                switched.wait, [&] {
                                    begun = GetCurrentTimestamp();
+                                   keys = foreign_keys_of(spi, state.parent); // nobody changes them any more
                                    lock_rest(spi, keys, state);
                                    require_ready(spi, state);
+                                   require_same_default(state.parent, layout.default_partition);
                                });
     switched.applied = apply_changes(stretch.set, state, most_changes);
     for (const Reference &reference : references_to(spi, state))
