@@ -13,9 +13,7 @@ use Test::More;
 use Time::HiRes qw(usleep);
 
 my $rounds = 9;
-my $seed = $ENV{PS_SEED} // time;
-srand($seed);
-note("PS_SEED=$seed");
+take_seed();
 
 my $node = new_server('main', 'autovacuum_naptime = 1s', 'restart_after_crash = on');
 $node->safe_psql('postgres', q{

@@ -12,9 +12,7 @@ use PrivacyScanTest;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-my $seed = $ENV{PS_SEED} // time;
-srand($seed);
-note("PS_SEED=$seed");
+take_seed();
 
 my $node = new_server('main', 'restart_after_crash = on', 'privacy_scan.retention_whole_rows = 100');
 $node->safe_psql('postgres', q{

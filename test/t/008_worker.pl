@@ -9,9 +9,7 @@ use PrivacyScanTest;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-my $seed = $ENV{PS_SEED} // time;
-srand($seed);
-note("PS_SEED=$seed");
+take_seed();
 
 my $node = new_server('main', q{shared_preload_libraries = 'privacy_scan'}, 'privacy_scan.worker_naptime = 1s',
 	'restart_after_crash = on', 'max_worker_processes = 12', 'wal_level = replica', 'hot_standby = on',

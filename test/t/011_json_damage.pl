@@ -8,9 +8,7 @@ use PostgreSQL::Test::Utils;
 use PrivacyScanTest;
 use Test::More;
 
-my $seed = $ENV{PS_SEED} // time;
-srand($seed);
-note("PS_SEED=$seed");
+take_seed();
 
 my $node = new_server('json', 'autovacuum = off', 'restart_after_crash = off');
 

@@ -17,18 +17,7 @@ my @databases = ('a', 'b', 'Shop 1');
 for my $database (@databases)
 {
 	$node->safe_psql('postgres', qq{CREATE DATABASE "$database"});
-	$node->safe_psql($database, q{
-		CREATE EXTENSION privacy_scan;
-		CREATE TABLE gates AS SELECT false AS shut;
-		CREATE TABLE scan (id int PRIMARY KEY, at timestamptz NOT NULL);
-		CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$
-		BEGIN
-			WHILE (SELECT shut FROM gates) LOOP PERFORM pg_sleep(0.01); END LOOP;
-			RETURN old;
-		END $$;
-		CREATE TRIGGER gate BEFORE DELETE ON scan FOR EACH ROW EXECUTE FUNCTION gate();
-		SELECT privacy_scan.set_retention('scan', '1 year', 'at');
-		SELECT privacy_scan.schedule_job('retention scan', '1 second')});
+	make_gated_job($node, $database);
 }
 
 sub set

@@ -12,9 +12,7 @@ use Test::More;
 use Time::HiRes qw(usleep);
 
 my $moments = $ENV{PS_MOMENTS} // 50; # scripts/kills takes more
-my $seed = $ENV{PS_SEED} // time;
-srand($seed);
-note("PS_SEED=$seed");
+take_seed();
 
 my $node = new_server('main', q{shared_preload_libraries = 'privacy_scan'}, 'privacy_scan.worker_naptime = 1s',
 	'restart_after_crash = on', 'max_worker_processes = 12', 'fsync = off', 'log_statement = none',

@@ -14,9 +14,7 @@ use Test::More;
 use Time::HiRes qw(usleep);
 
 my $rounds = 3;
-my $seed = $ENV{PS_SEED} // time;
-srand($seed);
-note("PS_SEED=$seed");
+take_seed();
 
 my $node = new_server('main', q{shared_preload_libraries = 'privacy_scan'}, 'privacy_scan.worker_naptime = 1s', 'fsync = off',
 	'max_worker_processes = 12', 'log_statement = none', 'deadlock_timeout = 100ms', q{log_line_prefix = '%n %b '});
@@ -164,18 +162,7 @@ ok($node->poll_query_until('postgres', qq{SELECT last_start BETWEEN '$back' AND 
 
 # Databases under the worker: copied, renamed, dropped.
 $node->safe_psql('postgres', 'DROP DATABASE broken; CREATE DATABASE busy');
-$node->safe_psql('busy', q{
-	CREATE EXTENSION privacy_scan;
-	CREATE TABLE gates AS SELECT false AS shut;
-	CREATE TABLE scan (id int PRIMARY KEY, at timestamptz NOT NULL);
-	CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$
-	BEGIN
-		WHILE (SELECT shut FROM gates) LOOP PERFORM pg_sleep(0.01); END LOOP;
-		RETURN old;
-	END $$;
-	CREATE TRIGGER gate BEFORE DELETE ON scan FOR EACH ROW EXECUTE FUNCTION gate();
-	SELECT privacy_scan.set_retention('scan', '1 year', 'at');
-	SELECT privacy_scan.schedule_job('retention scan', '1 second')});
+make_gated_job($node, 'busy');
 $node->poll_query_until('busy', q{SELECT last_outcome = 'done' FROM privacy_scan.jobs WHERE kind = 'retention'}) or die 'no run';
 for my $sql ('CREATE DATABASE copy TEMPLATE busy', 'ALTER DATABASE busy RENAME TO other', 'ALTER DATABASE other RENAME TO busy')
 {

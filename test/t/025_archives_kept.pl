@@ -11,24 +11,13 @@ use PrivacyScanTest;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-my $seed = $ENV{PS_SEED} // time;
-srand($seed);
-note("PS_SEED=$seed");
+take_seed();
 
-my $files = PostgreSQL::Test::Utils::tempdir();
-chmod 0700, $files;
-my $node = new_server('main', "privacy_scan.archive_directory = '$files'", 'privacy_scan.retention_whole_rows = 1',
-	'privacy_scan.retention_keep_partitions = 1');
+my ($node, $files) = new_archive_server();
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 
-# The error of a statement that must fail.
-sub failure
-{
-	my ($statement) = @_;
-	my ($code, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n$statement");
-	return $code == 0 ? "no error: $out" : $err;
-}
+sub failure { return failure_of($node, $_[0]) }
 
 sub job { return "CALL privacy_scan.run_job('$_[0] privacy_scan.archive_ledger')" }
 

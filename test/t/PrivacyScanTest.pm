@@ -10,7 +10,16 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_server await_recovery make_store advance_clock write_rows is_writing check_ledger check_layout converge);
+our @EXPORT = qw(take_seed new_server new_archive_server failure_of make_gated_job await_recovery make_store advance_clock write_rows is_writing check_ledger check_layout converge);
+
+# What is left to chance can be had again with PS_SEED.
+sub take_seed
+{
+	my $seed = $ENV{PS_SEED} // time;
+	srand($seed);
+	note("PS_SEED=$seed");
+	return;
+}
 
 # A running server, to which years are near, and stores quiet for years no reason to stop; settings are lines for its postgresql.conf.
 sub new_server
@@ -24,6 +33,43 @@ sub new_server
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION privacy_scan');
 	return $node;
+}
+
+# The same with a directory for archive files, which is returned too, and partitions that go whole whatever they hold.
+sub new_archive_server
+{
+	my $files = PostgreSQL::Test::Utils::tempdir();
+	chmod 0700, $files;
+	my $node = new_server('main', "privacy_scan.archive_directory = '$files'", 'privacy_scan.retention_whole_rows = 1',
+		'privacy_scan.retention_keep_partitions = 1');
+	return ($node, $files);
+}
+
+# The error of a statement that must fail.
+sub failure_of
+{
+	my ($node, $statement) = @_;
+	my ($code, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n$statement");
+	return $code == 0 ? "no error: $out" : $err;
+}
+
+# A retention job, due each second, that stays at work for as long as gates says shut and a scan has expired.
+sub make_gated_job
+{
+	my ($node, $database) = @_;
+	$node->safe_psql($database, q{
+		CREATE EXTENSION privacy_scan;
+		CREATE TABLE gates AS SELECT false AS shut;
+		CREATE TABLE scan (id int PRIMARY KEY, at timestamptz NOT NULL);
+		CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$
+		BEGIN
+			WHILE (SELECT shut FROM gates) LOOP PERFORM pg_sleep(0.01); END LOOP;
+			RETURN old;
+		END $$;
+		CREATE TRIGGER gate BEFORE DELETE ON scan FOR EACH ROW EXECUTE FUNCTION gate();
+		SELECT privacy_scan.set_retention('scan', '1 year', 'at');
+		SELECT privacy_scan.schedule_job('retention scan', '1 second')});
+	return;
 }
 
 # Returns once the server takes queries after a crash. The query is an argument: a session that is refused closes its
