@@ -22,11 +22,12 @@ struct Match {
     std::uint32_t length, distance, tag_size;
 };
 
-inline Match read_match(const std::uint8_t *tag)
+// third: the byte behind the first two, which counts only where the match is a long one.
+inline Match read_match(const std::uint8_t *tag, std::uint32_t third)
 {
     Match match{(tag[0] & 0x0Fu) + 3, (tag[0] & 0xF0u) << 4 | tag[1], 2};
     const std::uint32_t is_long = match.length == 18; // every fourth or so: a branch would be mispredicted
-    match.length += tag[2] & (0u - is_long);
+    match.length += third & (0u - is_long);
     match.tag_size += is_long;
     return match;
 }
@@ -58,7 +59,7 @@ void decode_groups(Decoding &state, std::uint32_t wanted)
             control >>= literals;
             if (control == 1)
                 break;
-            const Match match = read_match(in);
+            const Match match = read_match(in, in[2]);
             in += match.tag_size;
             if (match.distance == 0 || match.distance > static_cast<std::size_t>(out - state.output)) {
                 sound = false;
@@ -91,9 +92,10 @@ bool decode_group(Decoding &state)
             *out++ = *in++;
             continue;
         }
-        if (in_end - in < 2 || ((in[0] & 0x0F) == 0x0F && in_end - in < 3))
+        const bool is_long = (in[0] & 0x0F) == 0x0F;
+        if (in_end - in < 2 + is_long)
             return false;
-        const Match match = read_match(in);
+        const Match match = read_match(in, is_long ? in[2] : 0);
         in += match.tag_size;
         if (match.distance == 0 || match.distance > static_cast<std::size_t>(out - state.output))
             return false;
