@@ -45,7 +45,7 @@ void decode_groups(Decoding &state, std::uint32_t wanted)
         const std::uint8_t *const group = in;
         std::uint8_t *const group_out = out;
         std::uint32_t control = *in++ | 0x100u; // the bit behind the eighth ends the group
-        if (control == 0x100u) {
+        if (control == 0x100u && out_end - out >= 8) {
             std::memcpy(out, in, 8);
             out += 8;
             in += 8;

@@ -228,7 +228,7 @@ TEST(Copies, RepeatAtEveryDistance)
 {
     for (std::size_t distance = 1; distance <= 40; ++distance) {
         for (std::size_t length = 1; length <= 300; ++length) {
-            Bytes buffer(distance + length + 16, 0);
+            Bytes buffer(distance + length + match_overrun, 0);
             for (std::size_t i = 0; i < distance; ++i)
                 buffer[i] = static_cast<std::uint8_t>(i * 7 + 1);
             copy_match(buffer.data() + distance, distance, length);
