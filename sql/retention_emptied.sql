@@ -22,6 +22,7 @@ CREATE FUNCTION old_partitions() RETURNS text LANGUAGE sql AS $$
   SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid WHERE inhparent = 'event'::regclass AND relname ~ '2020' $$;
 
 -- The first month still has the page that its row was on; the fourth is looked at by a view.
+SELECT relation, lock, reason FROM privacy_scan.plan_retention('scan') WHERE action = 'drop' AND relation::text ~ '2020_0[1-4]';
 SET client_min_messages = warning; -- manage_partitions() has closed the gap up to today
 CALL privacy_scan.run_retention('scan');
 RESET client_min_messages;

@@ -230,22 +230,13 @@ void write_file(pg::Spi &spi, const Entry &entry, Oid relid, int directory, Expo
                  read_back(relid, directory, exported.file));
 }
 
-// Of the table's own rows. As the owner.
-retention::RowTotal read_table(pg::Spi &spi, const Entry &entry)
-{
-    pg::Rows rows = spi.run("SELECT (d).rows, (d).bytes, (d).digest FROM (SELECT privacy_scan.row_digest(t.*)"
-                            " AS d FROM ONLY " +
-                            entry.leaf + " AS t) AS r");
-    return {rows.int8(0, 1), rows.int8(0, 2), retention::digest_of(rows.text(0, 3))};
-}
-
 void require_proven(pg::Spi &spi, const Entry &entry, const ListedFile &listed, int directory)
 {
     const retention::RowTotal expected = retention::expected_rows(spi, entry.target, entry.leaf);
     if (!retention::same_rows(listed.total, expected))
         pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "the file of " + entry.leaf + " is out of date",
                  {}, "export_archive() makes a new one.");
-    if (!retention::same_rows(read_table(spi, entry), expected))
+    if (!retention::same_rows(retention::total_of(spi, "ONLY " + entry.leaf), expected))
         pg::fail(ERRCODE_DATA_CORRUPTED, entry.leaf + " does not hold what the ledger says", {},
                  "verify_archive() says more.");
     if (facts_of(directory, listed.name).sha256 != listed.facts.sha256)

@@ -60,14 +60,6 @@ class Scratch
     Oid relid_ = InvalidOid;
 };
 
-retention::RowTotal total_of(pg::Spi &spi, const std::string &from)
-{
-    pg::Rows rows = spi.run("SELECT (d).rows, (d).bytes, (d).digest FROM"
-                            " (SELECT privacy_scan.row_digest(t.*) AS d FROM " +
-                            from + " AS t) AS r");
-    return {rows.int8(0, 1), rows.int8(0, 2), retention::digest_of(rows.text(0, 3))};
-}
-
 pg::OwnedTable require_archive(pg::Spi &spi, const std::string &name)
 {
     const Oid relid = relation_named(spi, name);
@@ -87,7 +79,7 @@ retention::RowTotal restore_from_table(pg::Spi &spi, const Entry &entry)
     Scratch scratch(spi, relid, entry.id);
     spi.run("INSERT INTO " + scratch.name() + " SELECT * FROM " + (has_partitions ? "" : "ONLY ") +
             pg::qualified_name(relid));
-    const retention::RowTotal total = total_of(spi, scratch.name());
+    const retention::RowTotal total = retention::total_of(spi, scratch.name());
     scratch.drop(spi);
     return total;
 }
@@ -99,7 +91,7 @@ retention::RowTotal restore_from_file(pg::Spi &spi, const Entry &entry, const Li
     pg::OwnerScope owner(archive.owner);
     Scratch scratch(spi, archive.relid, entry.id);
     fill_from_file(spi, scratch.relid(), file);
-    const retention::RowTotal total = total_of(spi, scratch.name());
+    const retention::RowTotal total = retention::total_of(spi, scratch.name());
     scratch.drop(spi);
     return total;
 }

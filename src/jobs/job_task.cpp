@@ -84,7 +84,7 @@ class RetentionTask : public Task
         run_.step(spi);
         tally_.rows = run_.rows();
         if (run_.is_done())
-            vacuum_.emplace(run_.thinned());
+            vacuum_.emplace(run_.thinned(), run_.emptied());
         return true;
     }
 

@@ -87,10 +87,7 @@ RowTotal read_archive(pg::Spi &spi, Oid relid)
     pg::OwnerScope owner(table.owner);
     const bool has_partitions =
         pg::guarded([=] { return get_rel_relkind(relid); }) == RELKIND_PARTITIONED_TABLE;
-    pg::Rows rows = spi.run(
-        "SELECT (d).rows, (d).bytes, (d).digest FROM (SELECT privacy_scan.row_digest(t.*) AS d FROM " +
-        std::string(has_partitions ? "" : "ONLY ") + pg::qualified_name(relid) + " AS t) AS r");
-    return {rows.int8(0, 1), rows.int8(0, 2), digest_of(rows.text(0, 3))};
+    return total_of(spi, (has_partitions ? "" : "ONLY ") + pg::qualified_name(relid));
 }
 
 void judge(ArchiveCheck &check, const RowTotal &expected, const RowTotal &found)
@@ -150,6 +147,14 @@ std::vector<ArchiveCheck> check_archives(pg::Spi &spi, std::optional<std::int64_
         note(spi, check);
     }
     return checks;
+}
+
+RowTotal total_of(pg::Spi &spi, const std::string &from)
+{
+    pg::Rows rows = spi.run("SELECT (d).rows, (d).bytes, (d).digest FROM"
+                            " (SELECT privacy_scan.row_digest(t.*) AS d FROM " +
+                            from + " AS t) AS r");
+    return {rows.int8(0, 1), rows.int8(0, 2), digest_of(rows.text(0, 3))};
 }
 
 RowTotal expected_rows(pg::Spi &spi, const std::string &target, const std::string &leaf)

@@ -20,6 +20,9 @@ struct ArchiveCheck {
 // owns, and notes what was found. Locks: ACCESS SHARE. Errors: 42704 no such row, 42501.
 std::vector<ArchiveCheck> check_archives(pg::Spi &spi, std::optional<std::int64_t> id);
 
+// What lies in a source of rows, as FROM names it. The caller acts as its owner.
+RowTotal total_of(pg::Spi &spi, const std::string &from);
+
 // What the ledger adds up to for an archive table, or for a partition that went whole.
 RowTotal expected_rows(pg::Spi &spi, const std::string &target, const std::string &leaf);
 

@@ -10,14 +10,24 @@
 
 extern "C" {
 #include <catalog/partition.h>
+#include <catalog/pg_class_d.h>
 #include <utils/lsyscache.h>
 }
 
 namespace privacy_scan::retention
 {
 
-// An integer key knows no time. What an older partition of a set is left with stays on its own.
-void EmptiedRun::find_in(pg::Spi &spi, const Member &member)
+namespace
+{
+
+bool is_empty(pg::Spi &spi, Oid relid)
+{
+    return pg::guarded([=] { return get_rel_relkind(relid); }) == RELKIND_RELATION &&
+           spi.run("SELECT FROM ONLY " + pg::qualified_name(relid) + " LIMIT 1").empty();
+}
+
+// An integer key knows no time.
+void find_in(pg::Spi &spi, const Work &work, const Member &member, std::vector<Emptied> &found)
 {
     const std::optional<partition::Policy> policy = partition::find_policy(spi, member.table.relid);
     if (!policy)
@@ -26,18 +36,34 @@ void EmptiedRun::find_in(pg::Spi &spi, const Member &member)
     if (!set.key().is_temporal())
         return;
     pg::OwnerScope owner(member.table.owner);
-    const std::int64_t end = set.key().axis_of_instant(work_.cutoff.instant);
+    const std::int64_t end = set.key().axis_of_instant(work.cutoff.instant);
     const partition::Layout layout = set.layout();
-    for (std::size_t i = 0; i < layout.taken.size() && layout.taken[i].upper <= end; ++i)
-        if (partition::has_no_blocks(layout.partitions[i]))
-            partitions_.push_back({member.table, pg::require_owner(layout.partitions[i])});
+    for (std::size_t i = 0; i < layout.taken.size() && layout.taken[i].upper <= end; ++i) {
+        const Oid relid = layout.partitions[i];
+        if (is_empty(spi, relid))
+            found.push_back({member.table, pg::require_owner(relid), !partition::has_no_blocks(relid)});
+    }
+}
+
+} // namespace
+
+std::vector<Emptied> find_emptied(pg::Spi &spi, const Work &work)
+{
+    std::vector<Emptied> found;
+    for (const Member &member : work.family.members)
+        if (!member.has_children && !member.has_spared)
+            find_in(spi, work, member, found);
+    return found;
 }
 
 void EmptiedRun::find(pg::Spi &spi)
 {
-    for (const Member &member : work_.family.members)
-        if (!member.has_children && !member.has_spared)
-            find_in(spi, member);
+    for (const Emptied &emptied : find_emptied(spi, work_)) {
+        if (emptied.has_pages)
+            with_pages_.push_back(emptied.table.relid);
+        else
+            partitions_.push_back(emptied);
+    }
     std::reverse(partitions_.begin(), partitions_.end());
 }
 
@@ -53,6 +79,14 @@ bool EmptiedRun::drop(pg::Spi &spi, const Emptied &emptied) const
     if (is_emptied)
         spi.run("DROP TABLE " + pg::qualified_name(relid));
     return is_emptied;
+}
+
+std::string EmptiedRun::dropped_in_words() const
+{
+    if (dropped_.size() == 1)
+        return "empty partition " + dropped_.front() + " dropped";
+    return std::to_string(dropped_.size()) + " empty partitions dropped, " + dropped_.front() + " to " +
+           dropped_.back();
 }
 
 void EmptiedRun::step(pg::Spi &spi, std::vector<std::string> &news)
@@ -74,11 +108,14 @@ void EmptiedRun::step(pg::Spi &spi, std::vector<std::string> &news)
                                             [&] { is_dropped = drop(spi, emptied); });
     if (failure)
         news.push_back(name + " is empty and stays: " + failure->message);
-    else if (is_dropped)
+    if (is_dropped) {
         dropped_.push_back(name);
+        pg::guarded([text = name.c_str()] {
+            ereport(LOG, (errmsg("retention dropped empty partition %s", text)));
+        });
+    }
     if (partitions_.empty() && !dropped_.empty())
-        news.push_back(work_.family.root().name + ": " + std::to_string(dropped_.size()) +
-                       " empty partitions dropped, " + dropped_.front() + " to " + dropped_.back());
+        news.push_back(work_.family.root().name + ": " + dropped_in_words());
 }
 
 } // namespace privacy_scan::retention

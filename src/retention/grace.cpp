@@ -87,15 +87,6 @@ std::vector<DetachedTable> find_past_grace(pg::Spi &spi, Oid root, const Interva
     return tables;
 }
 
-// Its own rows.
-RowTotal total_of(pg::Spi &spi, const DetachedTable &table)
-{
-    pg::Rows rows = spi.run("SELECT (d).rows, (d).bytes, (d).digest FROM (SELECT privacy_scan.row_digest(t.*)"
-                            " AS d FROM ONLY " +
-                            table.leaf + " AS t) AS r");
-    return {rows.int8(0, 1), rows.int8(0, 2), digest_of(rows.text(0, 3))};
-}
-
 void write_end(pg::Spi &spi, const DetachedTable &table, const RowTotal &total)
 {
     pg::CatalogScope scope;
@@ -133,7 +124,7 @@ RowTotal drop(pg::Spi &spi, const DetachedTable &table)
     pg::LockWait wait;
     pg::lock_in_tries(owned, ShareLock, wait);
     pg::OwnerScope owner(owned.owner);
-    const RowTotal found = total_of(spi, table);
+    const RowTotal found = total_of(spi, "ONLY " + table.leaf);
     if (!same_rows(found, expected_rows(spi, table.target, table.leaf)))
         pg::fail(ERRCODE_DATA_CORRUPTED, table.leaf + " does not hold what the ledger says",
                  "Its grace period has ended; it was not dropped.",

@@ -46,30 +46,51 @@ bool is_worth_it(const pg::OwnedTable &table)
 
 } // namespace
 
+// In both, what is gone, or locked by somebody, is passed over.
+bool LeafVacuum::choose_emptied()
+{
+    while (!chosen_ && !emptied_.empty()) {
+        const Oid relid = emptied_.back();
+        emptied_.pop_back();
+        if (settings::retention_vacuum_percent() > 0)
+            (void)pg::try_in_subtransaction([&] {
+                chosen_ = Choice{pg::require_owner(relid), pg::qualified_name(relid), true};
+            });
+    }
+    return chosen_.has_value();
+}
+
+bool LeafVacuum::choose_thinned()
+{
+    while (!chosen_ && !relids_.empty()) {
+        const Oid relid = relids_.back();
+        relids_.pop_back();
+        (void)pg::try_in_subtransaction([&] {
+            const pg::OwnedTable table = pg::require_owner(relid);
+            if (is_worth_it(table))
+                chosen_ = Choice{table, pg::qualified_name(relid), false};
+        });
+    }
+    return chosen_.has_value();
+}
+
 bool LeafVacuum::step(pg::Spi &)
 {
     if (chosen_) {
         vacuum(*std::exchange(chosen_, std::nullopt));
         return true;
     }
-    while (!chosen_ && !relids_.empty()) {
-        const Oid relid = relids_.back();
-        relids_.pop_back();
-        // One that is gone, or locked by somebody, is passed over.
-        (void)pg::try_in_subtransaction([&] {
-            const pg::OwnedTable table = pg::require_owner(relid);
-            if (is_worth_it(table))
-                chosen_ = Choice{table, pg::qualified_name(relid)};
-        });
-    }
-    return chosen_.has_value();
+    return choose_emptied() || choose_thinned();
 }
 
-// Without the lock for which others would have to wait while it gives space at the end back.
+// Where rows are left, without the lock for which others would have to wait while it gives space at the end
+// back. In one that is empty nobody has much to look for; VACUUM doesn't queue for that lock, and gives it up for
+// whoever waits.
 void LeafVacuum::vacuum(const Choice &choice)
 {
     try {
-        pg::run_top_level(choice.table, "VACUUM (TRUNCATE false) " + choice.name,
+        pg::run_top_level(choice.table,
+                          (choice.is_emptied ? "VACUUM " : "VACUUM (TRUNCATE false) ") + choice.name,
                           settings::lock_timeout_ms());
     } catch (const pg::Error &error) {
         const pg::ErrorText text = pg::text_of(error);

@@ -12,7 +12,11 @@ namespace privacy_scan::retention
 class LeafVacuum
 {
   public:
-    explicit LeafVacuum(std::vector<Oid> relids) : relids_(std::move(relids)) {}
+    // emptied: of those that are left empty the space is given back, too, however few their pages are.
+    LeafVacuum(std::vector<Oid> thinned, std::vector<Oid> emptied)
+        : relids_(std::move(thinned)), emptied_(std::move(emptied))
+    {
+    }
 
     // Chooses the next relation, or, as the first act of a fresh transaction, has the chosen one vacuumed by
     // a process of its own; the caller commits. A relation is worth it from
@@ -26,11 +30,14 @@ class LeafVacuum
     struct Choice {
         pg::OwnedTable table;
         std::string name;
+        bool is_emptied;
     };
 
+    bool choose_emptied();
+    bool choose_thinned();
     static void vacuum(const Choice &choice);
 
-    std::vector<Oid> relids_;
+    std::vector<Oid> relids_, emptied_;
     std::optional<Choice> chosen_;
 };
 

@@ -185,7 +185,10 @@ PS_FUNCTION(ps_plan_retention)
     const std::int64_t at = instant_argument(args, 1);
     pg::Spi spi;
     const Work work(spi, policy_of_caller(spi, root), at);
-    put_all(fcinfo, plan_rows(spi, work));
+    std::vector<ActionRow> rows = plan_rows(spi, work);
+    for (ActionRow &row : emptied_rows(spi, work))
+        rows.push_back(std::move(row));
+    put_all(fcinfo, rows);
     return Datum(0);
 }
 

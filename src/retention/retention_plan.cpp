@@ -6,6 +6,7 @@
 #include "pg/analyze.hpp"
 #include "pg/ident.hpp"
 #include "pg/subxact.hpp"
+#include "retention/emptied.hpp"
 #include "retention/grace.hpp"
 
 extern "C" {
@@ -203,6 +204,16 @@ std::vector<ActionRow> plan_rows(pg::Spi &spi, const Work &work)
         rows.push_back(std::move(row));
     for (ActionRow &row : spared_rows(work))
         rows.push_back(std::move(row));
+    return rows;
+}
+
+std::vector<ActionRow> emptied_rows(pg::Spi &spi, const Work &work)
+{
+    std::vector<ActionRow> rows;
+    for (const Emptied &emptied : find_emptied(spi, work))
+        if (!emptied.has_pages)
+            rows.push_back(
+                {emptied.table.relid, "drop", {}, 0, 0, {}, {}, "it is empty, and older than the cutoff", 0});
     return rows;
 }
 

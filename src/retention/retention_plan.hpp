@@ -24,6 +24,9 @@ struct ActionRow {
 // member's row.
 std::vector<ActionRow> plan_rows(pg::Spi &spi, const Work &work);
 
+// The partitions that are empty by now, which a run drops; one that follows a plan doesn't.
+std::vector<ActionRow> emptied_rows(pg::Spi &spi, const Work &work);
+
 // What batches moved, added up by relation, in the same order.
 class Summary
 {

@@ -48,6 +48,9 @@ class RootRun
     // known.
     std::vector<Oid> thinned() const;
 
+    // The partitions that are empty but for pages, which VACUUM has to give back before they can be dropped.
+    const std::vector<Oid> &emptied() const { return emptied_.with_pages(); }
+
     std::int64_t rows() const { return rows_; }
     std::vector<Oid> relations() const; // of the family
 

@@ -59,7 +59,7 @@ PS_FUNCTION(ps_plan_reshape)
 
 // privacy_scan.reshape_partitions(relation regclass, drop_sources boolean): leaves it to the set's job to
 // bring all partitions to the grid; the number of stretches that don't fit now. VOLATILE. Errors as
-// plan_reshape(), 25001, 25006.
+// plan_reshape(), 25006.
 PS_WRITING_FUNCTION(ps_reshape_partitions)
 {
     const pg::Arguments args(fcinfo);

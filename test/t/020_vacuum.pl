@@ -86,4 +86,25 @@ check_archived('in the way');
 is(thin(), 'evidence_new f, evidence_old f, scan t', 'in the way: the others are vacuumed');
 $holder->quit;
 
+# A partition that nothing is left in gives all of its space back, though its pages are few, and the next run drops it.
+$node->safe_psql('postgres', q{
+	SET ROLE keeper;
+	CREATE TABLE store.visit (id int PRIMARY KEY, at timestamp NOT NULL);
+	CREATE TABLE store.trace (visit int NOT NULL REFERENCES store.visit, at timestamp NOT NULL) PARTITION BY RANGE (at);
+	CREATE TABLE store.trace_gone PARTITION OF store.trace FOR VALUES FROM ('2020-01-01') TO ('2020-02-01');
+	CREATE TABLE store.trace_late PARTITION OF store.trace FOR VALUES FROM ('2020-02-01') TO ('2020-03-01');
+	RESET ROLE;
+	INSERT INTO store.visit VALUES (1, '2020-01-10'), (2, now());
+	INSERT INTO store.trace VALUES (1, '2020-01-10'), (2, '2020-02-10'), (1, '2020-02-10');
+	SELECT count(*) FROM privacy_scan.manage_partitions('store.trace', 'at', '1 month');
+	SELECT privacy_scan.set_retention('store.visit', '1 year', 'at')});
+my $traces = q{SELECT string_agg(concat_ws(' ', relname, pg_relation_size(c.oid) > 0), ', ' ORDER BY relname)
+	FROM pg_class c WHERE relname IN ('trace_gone', 'trace_late')};
+my $size = -s $node->logfile;
+$node->safe_psql('postgres', q{CALL privacy_scan.run_job('retention store.visit')});
+is($node->safe_psql('postgres', $traces), 'trace_gone f, trace_late t', 'emptied: its pages are given back, another keeps its own');
+$node->safe_psql('postgres', q{CALL privacy_scan.run_job('retention store.visit')});
+is($node->safe_psql('postgres', $traces), 'trace_late t', 'and the next run drops it');
+like(slurp_file($node->logfile, $size), qr/LOG:  retention dropped empty partition "store"."trace_gone"/, 'which the log says');
+
 done_testing();
