@@ -50,21 +50,6 @@ bool is_retained(pg::Spi &spi, Oid relid)
                 .empty();
 }
 
-// Attaching a partition has PostgreSQL look whether rows of it lie in DEFAULT.
-void put_default(pg::Spi &spi, pg::RowSink &sink, const Stretch &stretch)
-{
-    const Oid relid = stretch.set.layout().default_partition;
-    const std::int64_t bytes =
-        OidIsValid(relid)
-            ? spi.run("SELECT pg_catalog.pg_relation_size($1)", {pg::oid_param(relid)}).int8(0, 1)
-            : 0;
-    if (bytes > 0)
-        put_line(sink, "note", "the DEFAULT partition is not empty",
-                 "The switch reads its " + megabytes(bytes) +
-                     " once for each piece, while everybody is kept out.",
-                 "Call privacy_scan.run_drain() before.");
-}
-
 void put_notes(pg::Spi &spi, pg::RowSink &sink, const Stretch &stretch)
 {
     std::int64_t bytes = 0;
@@ -75,7 +60,6 @@ void put_notes(pg::Spi &spi, pg::RowSink &sink, const Stretch &stretch)
              is_one ? "a second copy of the partition is made, and the first stays"
                     : "a second copy of the partitions is made, and the first ones stay",
              "It takes about " + megabytes(bytes) + " of disk until one of them is dropped.", {});
-    put_default(spi, sink, stretch);
     if (is_one && is_retained(spi, stretch.parent()))
         put_line(sink, "note", "retention rules the relation",
                  "Where all of the partition expires soon, doing nothing is best: it ages out as a whole.",

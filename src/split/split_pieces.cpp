@@ -24,9 +24,6 @@ extern "C" {
 namespace privacy_scan::split
 {
 
-namespace
-{
-
 std::string bound_check(const partition::PartitionSet &set, const partition::Cell &cell)
 {
     const Oid type = set.key().type();
@@ -40,6 +37,9 @@ std::string bound_check(const partition::PartitionSet &set, const partition::Cel
         check += " AND " + key + " < " + literal(cell.upper);
     return check;
 }
+
+namespace
+{
 
 // The suffix of a name for the piece: of the widest unit of the calendar that it fills, else the grid's.
 std::string suffix_of(const partition::PartitionSet &set, const partition::Cell &cell)

@@ -20,6 +20,7 @@ extern "C" {
 #include <catalog/partition.h>
 #include <catalog/pg_constraint.h>
 #include <storage/lmgr.h>
+#include <utils/inval.h>
 #include <utils/syscache.h>
 #include <utils/timestamp.h>
 }
@@ -50,26 +51,25 @@ std::vector<ForeignKey> foreign_keys_of(pg::Spi &spi, Oid parent)
     return keys;
 }
 
-// Red. What was proven for the partition's rows holds for the same rows in the pieces.
-void mark_validated(Oid constraint)
+// Red. Of a constraint for whose rows it was proven in another way.
+void mark_validated(Oid relid, const char *name)
 {
+    const Oid constraint = get_relation_constraint_oid(relid, name, false);
     Relation catalog = table_open(ConstraintRelationId, RowExclusiveLock);
     HeapTuple tuple = SearchSysCacheCopy1(CONSTROID, ObjectIdGetDatum(constraint));
     reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple))->convalidated = true;
     CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
+    CacheInvalidateRelcacheByRelid(relid);
     heap_freetuple(tuple);
     table_close(catalog, RowExclusiveLock);
 }
 
+// What was proven for the partition's rows holds for the same rows in the pieces.
 void add_foreign_key(pg::Spi &spi, Oid piece, const ForeignKey &key)
 {
     spi.run("ALTER TABLE " + pg::qualified_name(piece) + " ADD CONSTRAINT " + pg::quote(key.name) + " " +
             key.definition + " NOT VALID");
-    const Oid constraint =
-        spi.run("SELECT oid FROM pg_catalog.pg_constraint WHERE conrelid = $1 AND conname = $2::name",
-                {pg::oid_param(piece), pg::text_param(key.name)})
-            .oid(0, 1);
-    pg::guarded([=] { mark_validated(constraint); });
+    pg::guarded([&] { mark_validated(piece, key.name.c_str()); });
 }
 
 // What would tie the copy that is left to the relations that its foreign keys refer to.
@@ -104,6 +104,15 @@ void require_same_default(Oid parent, Oid locked)
         pg::fail(ERRCODE_OBJECT_IN_USE,
                  "the DEFAULT partition of relation \"" + pg::relation_name(parent) + "\" changed meanwhile",
                  {}, "It is tried again.");
+}
+
+// PostgreSQL looks through DEFAULT for rows of each partition that comes in, unless a CHECK says that there
+// are none. As long as the sources are partitions there can be none.
+void prove_default(pg::Spi &spi, const Stretch &stretch, Oid default_partition)
+{
+    spi.run("ALTER TABLE " + pg::qualified_name(default_partition) + " ADD CONSTRAINT " + object_name +
+            " CHECK (NOT (" + bound_check(stretch.set, stretch.bounds()) + ")) NOT VALID");
+    pg::guarded([=] { mark_validated(default_partition, object_name); });
 }
 
 // A foreign key's share in one source: the constraint by which PostgreSQL keeps another relation's rows that
@@ -201,6 +210,9 @@ Switched switch_pieces(pg::Spi &spi, const Stretch &stretch, const State &state)
     switched.applied = apply_changes(stretch.set, state, most_changes);
     for (const Reference &reference : references_to(spi, state))
         pg::guarded([&] { drop_reference(reference.constraint); });
+    const Oid default_partition = layout.default_partition;
+    if (OidIsValid(default_partition))
+        prove_default(spi, stretch, default_partition);
     for (const Source &source : stretch.sources) {
         spi.run("ALTER TABLE " + stretch.set.name() + " DETACH PARTITION " + source.name);
         drop_foreign_keys(spi, source);
@@ -210,6 +222,8 @@ Switched switch_pieces(pg::Spi &spi, const Stretch &stretch, const State &state)
             add_foreign_key(spi, piece.relid, key);
         partition::attach_table(spi, stretch.set, blueprint, piece.relid, piece.bounds);
     }
+    if (OidIsValid(default_partition))
+        spi.run("ALTER TABLE " + pg::qualified_name(default_partition) + " DROP CONSTRAINT " + object_name);
     require_in_place(spi, stretch, state);
     switched.lock_held_ms = pg::ms_since(begun);
     return switched;
