@@ -16,6 +16,7 @@ CREATE TABLE "Evidence_wide" PARTITION OF "Evidence" FOR VALUES FROM (MINVALUE) 
 ALTER TABLE "Evidence" DROP COLUMN dropped;
 INSERT INTO "Evidence" (id, "scanId", "createdAt", n, details)
     SELECT n, 1 + n % 10, timestamp '2024-01-20' + n * interval '1 day', n, jsonb_build_object('n', repeat('x', n)) FROM generate_series(0, 99) n;
+CREATE POLICY early ON "Evidence" TO pg_monitor, pg_read_all_data USING (n IS NOT NULL);
 ALTER TABLE "Evidence" ADD COLUMN added text DEFAULT 'later';
 DO $$ BEGIN PERFORM privacy_scan.manage_partitions('"Evidence"', 'createdAt', interval '1 month'); END $$;
 
@@ -70,6 +71,18 @@ SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
 ROLLBACK;
 BEGIN;
 GRANT SELECT (n) ON "Evidence" TO split_other;
+SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
+ROLLBACK;
+BEGIN;
+CREATE POLICY late ON "Evidence" USING (n > 0);
+SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
+ROLLBACK;
+BEGIN;
+ALTER POLICY early ON "Evidence" USING (n > 1);
+SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
+ROLLBACK;
+BEGIN;
+ALTER TABLE "Evidence" ENABLE ROW LEVEL SECURITY;
 SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
 ROLLBACK;
 BEGIN;
