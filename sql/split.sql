@@ -43,6 +43,14 @@ SET ROLE split_other;
 SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
 RESET ROLE;
 
+-- A disk that has too little room.
+SET privacy_scan.split_disk_reserve = '1000 TB';
+SELECT message, regexp_replace(detail, '\d+ MB', 'n MB', 'g') AS detail, hint FROM privacy_scan.plan_split('"Evidence_wide"') WHERE kind = 'refusal';
+\set VERBOSITY sqlstate
+SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
+\set VERBOSITY default
+RESET privacy_scan.split_disk_reserve;
+
 -- The plan.
 SELECT kind, lower, upper, message FROM privacy_scan.plan_split('"Evidence_wide"') WHERE kind <> 'note';
 
@@ -137,6 +145,13 @@ BEGIN
     END LOOP;
 END $$;
 UPDATE "Evidence" SET n = 1000 WHERE id = 1;
+CALL until('copy');
+-- Others have filled the disk.
+SET privacy_scan.split_disk_reserve = '1000 TB';
+\set VERBOSITY sqlstate
+SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
+\set VERBOSITY default
+RESET privacy_scan.split_disk_reserve;
 CALL until('build indexes');
 SELECT step, done = total AS whole, copied_rows FROM privacy_scan.splits;
 -- A piece is as old as the oldest rows that it takes in.
@@ -197,12 +212,16 @@ ROLLBACK;
 DROP TABLE "Evidence_wide";
 SELECT count(*) FROM privacy_scan.splits;
 
--- Of a whole number key, up to MAXVALUE.
+-- Of a whole number key, up to MAXVALUE; the pieces come to another volume.
+SET allow_in_place_tablespaces = true;
+CREATE TABLESPACE split_elsewhere LOCATION '';
 CREATE TABLE numbers (id bigint PRIMARY KEY, payload text) PARTITION BY RANGE (id);
 CREATE TABLE numbers_wide PARTITION OF numbers FOR VALUES FROM (MINVALUE) TO (MAXVALUE);
 INSERT INTO numbers SELECT n, n FROM generate_series(-150, 250, 10) n;
 DO $$ BEGIN PERFORM privacy_scan.manage_partitions('numbers', 'id', 100::bigint, premake => 0); END $$;
+ALTER TABLE numbers SET TABLESPACE split_elsewhere;
 CALL privacy_scan.run_split('numbers_wide');
+SELECT relname, reltablespace = (SELECT oid FROM pg_tablespace WHERE spcname = 'split_elsewhere') AS elsewhere FROM pg_class WHERE relname ~ '^numbers_[0-9w]' AND relkind = 'r' ORDER BY 1;
 SELECT tableoid::regclass, count(*), min(id), max(id) FROM numbers GROUP BY 1 ORDER BY 3;
 SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relispartition AND relkind = 'r' AND relname LIKE 'numbers%' ORDER BY 1;
 
@@ -227,5 +246,6 @@ CALL privacy_scan.run_split('cut_wide');
 SELECT tableoid::regclass, count(*), sum(id) FROM cut GROUP BY 1 ORDER BY 1;
 
 DROP SCHEMA split_test CASCADE;
+DROP TABLESPACE split_elsewhere;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA privacy_scan FROM split_other;
 DROP ROLE split_other;
