@@ -21,7 +21,7 @@ namespace privacy_scan::split
 namespace
 {
 
-// Red. What an unprivileged process may still write; nothing where the system doesn't say.
+// Red. What an unprivileged process may still write.
 std::int64_t free_bytes(Oid tablespace)
 {
     char path[64];
@@ -45,13 +45,15 @@ Oid tablespace_of(pg::Spi &spi, Oid parent)
     return OidIsValid(own) ? own : MyDatabaseTableSpace;
 }
 
-std::int64_t size_of(pg::Spi &spi, const std::vector<Piece> &pieces)
+// 0 before they are made.
+std::int64_t size_of_pieces(pg::Spi &spi, const Stretch &stretch)
 {
-    std::int64_t bytes = 0;
-    for (const Piece &piece : pieces)
-        bytes +=
-            spi.run("SELECT pg_catalog.pg_total_relation_size($1)", {pg::oid_param(piece.relid)}).int8(0, 1);
-    return bytes;
+    pg::CatalogScope scope;
+    return spi
+        .run("SELECT coalesce(sum(pg_catalog.pg_total_relation_size(piece)), 0)::bigint"
+             " FROM privacy_scan.split_pieces WHERE partition = $1",
+             {pg::regclass_param(stretch.sources.front().relid)})
+        .int8(0, 1);
 }
 
 } // namespace
@@ -61,9 +63,9 @@ std::string megabytes(std::int64_t bytes)
     return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MB";
 }
 
-std::optional<Refusal> refuse_for_disk(pg::Spi &spi, const Stretch &stretch, const std::vector<Piece> &pieces)
+std::optional<Refusal> refuse_for_disk(pg::Spi &spi, const Stretch &stretch)
 {
-    const std::int64_t left = std::max<std::int64_t>(stretch.all_bytes() - size_of(spi, pieces), 0);
+    const std::int64_t left = std::max<std::int64_t>(stretch.all_bytes() - size_of_pieces(spi, stretch), 0);
     const std::int64_t reserve = std::int64_t{settings::split_disk_reserve_mb()} << 20;
     const Oid tablespace = tablespace_of(spi, stretch.parent());
     const std::int64_t free = pg::guarded([=] { return free_bytes(tablespace); });
@@ -76,9 +78,9 @@ std::optional<Refusal> refuse_for_disk(pg::Spi &spi, const Stretch &stretch, con
                        stretch.set.name() + " SET TABLESPACE."};
 }
 
-void require_disk(pg::Spi &spi, const Stretch &stretch, const std::vector<Piece> &pieces)
+void require_disk(pg::Spi &spi, const Stretch &stretch)
 {
-    if (const std::optional<Refusal> refusal = refuse_for_disk(spi, stretch, pieces))
+    if (const std::optional<Refusal> refusal = refuse_for_disk(spi, stretch))
         pg::fail(ERRCODE_DISK_FULL, refusal->message, refusal->detail, refusal->hint);
 }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "split/split_source.hpp"
-#include "split/split_state.hpp"
 
 namespace privacy_scan::split
 {
@@ -10,11 +9,10 @@ namespace privacy_scan::split
 std::string megabytes(std::int64_t bytes);
 
 // About what the pieces take, less what they take already, and privacy_scan.split_disk_reserve, must be free
-// on the volume of their tablespace. Why not, where it isn't. pieces: none before they are made.
-std::optional<Refusal> refuse_for_disk(pg::Spi &spi, const Stretch &stretch,
-                                       const std::vector<Piece> &pieces = {});
+// on the volume of their tablespace. Why not, where it isn't.
+std::optional<Refusal> refuse_for_disk(pg::Spi &spi, const Stretch &stretch);
 
 // Error 53100.
-void require_disk(pg::Spi &spi, const Stretch &stretch, const std::vector<Piece> &pieces = {});
+void require_disk(pg::Spi &spi, const Stretch &stretch);
 
 } // namespace privacy_scan::split

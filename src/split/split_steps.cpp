@@ -140,7 +140,7 @@ std::int64_t copy_batch(const Stretch &stretch, State &state)
 
 StepRow copy(pg::Spi &spi, const Stretch &stretch, State &state)
 {
-    require_disk(spi, stretch, state.pieces);
+    require_disk(spi, stretch);
     const std::int64_t count = copy_batch(stretch, state);
     std::int64_t done = 0, total = 0;
     for (const Origin &source : state.sources) {
@@ -159,7 +159,7 @@ StepRow copy(pg::Spi &spi, const Stretch &stretch, State &state)
 
 StepRow build_indexes(pg::Spi &spi, const Stretch &stretch, State &state)
 {
-    require_disk(spi, stretch, state.pieces);
+    require_disk(spi, stretch);
     const std::string indexes = indexes_of(spi, state.parent);
     if (indexes != state.indexes) {
         state.indexes = indexes;
