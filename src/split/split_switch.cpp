@@ -6,6 +6,7 @@
 #include "partition/partition_create.hpp"
 #include "pg/clock.hpp"
 #include "pg/ident.hpp"
+#include "pg/kept_plans.hpp"
 #include "pg/strong_lock.hpp"
 #include "split/split_apply.hpp"
 #include "split/split_pieces.hpp"
@@ -161,9 +162,9 @@ void lock_rest(pg::Spi &spi, const std::vector<ForeignKey> &keys, const State &s
         pg::guarded([&] { LockRelationOid(source.relid, AccessExclusiveLock); });
 }
 
-// Every piece is a partition, with a match for each index and foreign key of the parent, and its share of
-// those that refer to it.
-void require_in_place(pg::Spi &spi, const Stretch &stretch, const State &state)
+// How many pieces are a partition, with a match for each index and foreign key of the parent, and its share
+// of those that refer to it.
+std::int64_t count_in_place(pg::Spi &spi, const State &state)
 {
     pg::CatalogScope scope;
     pg::Rows rows = spi.run(
@@ -181,9 +182,24 @@ void require_in_place(pg::Spi &spi, const Stretch &stretch, const State &state)
         "  c.conparentid = 0 AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o"
         "   WHERE o.confrelid = s.piece AND o.conparentid = c.oid))",
         {pg::oid_param(state.parent), pg::regclass_param(state.relid)});
-    if (rows.int8(0, 1) != static_cast<std::int64_t>(state.pieces.size()))
+    return rows.int8(0, 1);
+}
+
+void require_in_place(pg::Spi &spi, const Stretch &stretch, const State &state)
+{
+    if (count_in_place(spi, state) != static_cast<std::int64_t>(state.pieces.size()))
         pg::fail(ERRCODE_INTERNAL_ERROR,
                  "the switch of " + stretch.in_words() + " did not leave everything in place");
+}
+
+// What is asked under the locks.
+void rehearse(pg::Spi &spi, const State &state)
+{
+    foreign_keys_of(spi, state.parent);
+    references_to(spi, state);
+    require_intact(spi, state);
+    indexes_of(spi, state.parent);
+    count_in_place(spi, state);
 }
 
 } // namespace
@@ -194,6 +210,8 @@ Switched switch_pieces(pg::Spi &spi, const Stretch &stretch, const State &state)
     const partition::Layout layout = stretch.set.layout();
     const partition::Blueprint blueprint =
         partition::read_blueprint(spi, state.parent, stretch.sources.back().relid);
+    const pg::KeptPlans plans(spi);
+    rehearse(spi, state);
     std::vector<ForeignKey> keys;
     pg::GucScope settings;
     pg::ask_patiently(settings);
