@@ -62,6 +62,16 @@ class FamilySql
     std::string sample_leaf(const Member &member, const std::string &leaf) const;
     std::string count_leaf(const Member &member, const std::string &leaf) const;
 
+    // For a leaf of the root, parameter $1 cutoff: have all of its roots expired; counts of all and of those
+    // that have, least and greatest key as text; the row of pick_roots() for those that have, locked as there.
+    std::string has_only_expired(const std::string &leaf) const;
+    std::string count_roots(const std::string &leaf) const;
+    std::string pick_leaf(const std::string &leaf) const;
+
+    // Counts the rows of a member's leaf whose parent, through the only link, is not in that leaf of the
+    // parent.
+    std::string count_strays(const Member &member, const std::string &leaf, const std::string &parent_leaf) const;
+
     // For the plan, parameter $1 cutoff: count of a member's rows under expired roots; for the root also
     // least and greatest key as text.
     std::string count_expired(const Member &member) const;
@@ -77,7 +87,7 @@ class FamilySql
     std::string expired_but_for_holds() const;
     std::string expired() const;
     std::string extremes(const std::string &key) const;
-    std::string pick(const std::string &condition, const std::string &limit) const;
+    std::string pick(const std::string &from, const std::string &condition, const std::string &limit = {}) const;
     std::string number(const std::string &root_column) const;
     std::string through(const Link &link, const std::string &alias, Roots roots) const;
     std::string belongs(const Member &member, const std::string &alias, Roots roots) const;

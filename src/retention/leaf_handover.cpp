@@ -3,6 +3,7 @@
 
 #include "retention/leaf_handover.hpp"
 
+#include "partition/foreign_key.hpp"
 #include "pg/clock.hpp"
 #include "pg/guc.hpp"
 #include "pg/ident.hpp"
@@ -44,7 +45,8 @@ constexpr const char *referenced_by =
     " SELECT c.oid, c.relowner FROM pg_catalog.pg_class c WHERE c.oid IN (SELECT confrelid FROM referenced"
     "  UNION SELECT t.relid FROM referenced, LATERAL pg_partition_tree(confrelid) t) ORDER BY c.oid";
 
-// In the order in which they are locked: children, their leaves and archives, then what they refer to.
+// In the order in which they are locked: children, their leaves and archives, the root with its own, then who
+// refers to the leaves, and what these refer to.
 std::vector<pg::OwnedTable> tables_to_lock(pg::Spi &spi, const Work &work,
                                            const std::vector<ArchiveTable> &archives,
                                            const std::vector<CheckedLeaf> &leaves)
@@ -58,6 +60,9 @@ std::vector<pg::OwnedTable> tables_to_lock(pg::Spi &spi, const Work &work,
         if (work.policy.keeps_leaves())
             add_once(tables, {archives[checked.leaf->member].relid, member.table.owner});
     }
+    for (const CheckedLeaf &checked : leaves)
+        for (const partition::Share &share : partition::shares_in(spi, checked.leaf->table.relid))
+            add_once(tables, share.referring);
     for (const CheckedLeaf &checked : leaves)
         add_all(tables, spi.run(referenced_by, {pg::oid_param(checked.leaf->table.relid)}));
     return tables;
@@ -137,13 +142,21 @@ void move_to_schema(pg::Spi &spi, Oid relid, const std::string &schema)
     spi.run("ALTER TABLE " + pg::qualified_name(relid) + " SET SCHEMA " + pg::quote(schema));
 }
 
+// Nobody refers to the leaf's rows any more: who did has gone before, in this transaction.
+void detach(pg::Spi &spi, const Member &member, Oid relid)
+{
+    for (const partition::Share &share : partition::shares_in(spi, relid))
+        pg::guarded([&] { partition::drop_share(share.constraint); });
+    spi.run("ALTER TABLE " + member.name + " DETACH PARTITION " + pg::qualified_name(relid));
+}
+
 // To its archive, as a child of it, or, of a policy that detaches, to stand alone beside it. One that is
 // discarded is dropped.
 std::string hand_over_one(pg::Spi &spi, const Work &work, const Member &member, Oid relid,
                           const ArchiveTable &archive)
 {
     const std::string name = pg::qualified_name(relid);
-    spi.run("ALTER TABLE " + member.name + " DETACH PARTITION " + name);
+    detach(spi, member, relid);
     if (work.policy.discards()) {
         spi.run("DROP TABLE " + name);
         return name;
@@ -182,8 +195,10 @@ std::vector<std::string> hand_over(pg::Spi &spi, const Work &work, const std::ve
         for (const CheckedLeaf &checked : leaves)
             require_unchanged(checked);
         for (const CheckedLeaf &checked : leaves)
-            names.push_back(hand_over_one(spi, work, work.family.members[checked.leaf->member],
-                                          checked.leaf->table.relid, archives[checked.leaf->member]));
+            names.push_back(checked.total.rows == 0
+                                ? std::string() // it stays, until it is dropped as all that are empty
+                                : hand_over_one(spi, work, work.family.members[checked.leaf->member],
+                                                checked.leaf->table.relid, archives[checked.leaf->member]));
     });
     if (failure)
         pg::raise(*failure);

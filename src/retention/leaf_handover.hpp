@@ -15,8 +15,9 @@ struct CheckedLeaf {
     RowTotal total;
 };
 
-// Locks, compares, detaches, attaches. Returns the leaves' names in the archive; locked_ms: how long the
-// strong locks were held until then. As the owner. Error: 55P03 where the locks could not be had in a few
+// Locks, compares, detaches, attaches, in the order given: children before what they refer to. Returns the
+// leaves' names in the archive, empty for one without rows, which stays; locked_ms: how long the strong locks
+// were held until then. As the owner. Error: 55P03 where the locks could not be had in a few
 // short tries, or where a leaf has changed.
 std::vector<std::string> hand_over(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives,
                                    const std::vector<CheckedLeaf> &leaves, double &locked_ms);

@@ -3,6 +3,7 @@
 
 #include "split/split_switch.hpp"
 
+#include "partition/foreign_key.hpp"
 #include "partition/partition_create.hpp"
 #include "pg/clock.hpp"
 #include "pg/ident.hpp"
@@ -13,10 +14,7 @@
 extern "C" {
 #include <access/htup_details.h>
 #include <access/table.h>
-#include <access/xact.h>
-#include <catalog/dependency.h>
 #include <catalog/indexing.h>
-#include <catalog/objectaddress.h>
 #include <catalog/partition.h>
 #include <catalog/pg_constraint.h>
 #include <storage/lmgr.h>
@@ -106,46 +104,23 @@ void require_same_default(Oid parent, Oid locked)
                  {}, "It is tried again.");
 }
 
-// A foreign key's share in one source: the constraint by which PostgreSQL keeps another relation's rows that
-// refer to rows there.
-struct Reference {
-    Oid constraint, referring;
-};
-
-std::vector<Reference> references_to(pg::Spi &spi, const State &state)
+// Here some rows refer to the sources: they are in a piece, which takes over the foreign key's share as it is
+// attached, in the same transaction.
+std::vector<partition::Share> shares_in_sources(pg::Spi &spi, const State &state)
 {
-    std::vector<Reference> references;
-    pg::CatalogScope scope;
-    pg::Rows rows =
-        spi.run("SELECT c.oid, c.conrelid FROM pg_catalog.pg_constraint c"
-                " JOIN privacy_scan.split_sources s ON s.source = c.confrelid WHERE s.partition = $1"
-                " AND c.contype = 'f' AND c.conparentid <> 0 ORDER BY c.oid",
-                {pg::regclass_param(state.relid)});
-    for (std::size_t row = 0; row < rows.size(); ++row)
-        references.push_back({rows.oid(row, 1), rows.oid(row, 2)});
-    return references;
-}
-
-// Red. What DETACH PARTITION does itself, but only where no row refers to the partition any more. Here some
-// do, and their rows are in a piece, which takes over the foreign key's share as it is attached, in the same
-// transaction.
-void drop_reference(Oid constraint)
-{
-    ObjectAddress address;
-    ObjectAddressSet(address, ConstraintRelationId, constraint);
-    ConstraintSetParentConstraint(constraint, InvalidOid, InvalidOid);
-    deleteDependencyRecordsForClass(ConstraintRelationId, constraint, ConstraintRelationId,
-                                    DEPENDENCY_INTERNAL);
-    CommandCounterIncrement();
-    performDeletion(&address, DROP_RESTRICT, 0);
+    std::vector<partition::Share> shares;
+    for (const Origin &source : state.sources)
+        for (const partition::Share &share : partition::shares_in(spi, source.relid))
+            shares.push_back(share);
+    return shares;
 }
 
 // Beside those of attaching: what foreign keys refer to, which loses those of the sources; who refers to the
 // sources, likewise; and the sources.
 void lock_rest(pg::Spi &spi, const std::vector<ForeignKey> &keys, const State &state)
 {
-    for (const Reference &reference : references_to(spi, state))
-        pg::guarded([&] { LockRelationOid(reference.referring, AccessExclusiveLock); });
+    for (const partition::Share &share : shares_in_sources(spi, state))
+        pg::guarded([&] { LockRelationOid(share.referring.relid, AccessExclusiveLock); });
     for (const ForeignKey &key : keys)
         pg::guarded([&] { LockRelationOid(key.referenced, AccessExclusiveLock); });
     for (const Origin &source : state.sources)
@@ -199,8 +174,8 @@ Switched switch_pieces(pg::Spi &spi, const Stretch &stretch, const State &state)
                                    require_same_default(state.parent, layout.default_partition);
                                });
     switched.applied = apply_changes(stretch.set, state, most_changes);
-    for (const Reference &reference : references_to(spi, state))
-        pg::guarded([&] { drop_reference(reference.constraint); });
+    for (const partition::Share &share : shares_in_sources(spi, state))
+        pg::guarded([&] { partition::drop_share(share.constraint); });
     for (const Source &source : stretch.sources) {
         spi.run("ALTER TABLE " + stretch.set.name() + " DETACH PARTITION " + source.name);
         drop_foreign_keys(spi, source);

@@ -1,0 +1,25 @@
+// Foreign keys to a partition set, in their shares of one partition.
+#pragma once
+
+#include "pg/owner.hpp"
+#include "pg/spi.hpp"
+
+namespace privacy_scan::partition
+{
+
+// A foreign key's share in one partition: the constraint by which PostgreSQL keeps another relation's rows
+// that refer to rows there.
+struct Share {
+    Oid constraint;
+    pg::OwnedTable referring;
+};
+
+// Those of foreign keys to the set that the partition belongs to, by OID.
+std::vector<Share> shares_in(pg::Spi &spi, Oid partition);
+
+// Red. What DETACH PARTITION does itself, but without its search through all rows of who refers to the set,
+// under strong locks, for such as refer to the partition. The caller, who holds ACCESS EXCLUSIVE on both, has
+// seen to that: either none does, or they will refer to another partition by the end of the transaction.
+void drop_share(Oid constraint);
+
+} // namespace privacy_scan::partition
