@@ -1,4 +1,5 @@
-// Foreign keys to a partition set, in their shares of one partition.
+// Foreign keys to a partition set, in their shares of one partition, and of a set, for a table that becomes a
+// partition of it.
 #pragma once
 
 #include "pg/owner.hpp"
@@ -21,5 +22,16 @@ std::vector<Share> shares_in(pg::Spi &spi, Oid partition);
 // under strong locks, for such as refer to the partition. The caller, who holds ACCESS EXCLUSIVE on both, has
 // seen to that: either none does, or they will refer to another partition by the end of the transaction.
 void drop_share(Oid constraint);
+
+// A foreign key that is declared on the set itself.
+struct ForeignKey {
+    std::string name, definition;
+    Oid referenced;
+};
+std::vector<ForeignKey> foreign_keys_of(pg::Spi &spi, Oid set);
+
+// Gives it to a table that is to be attached, as proven: the caller knows that it held for the same rows in
+// the partition whose place the table takes.
+void add_proven_key(pg::Spi &spi, Oid table, const ForeignKey &key);
 
 } // namespace privacy_scan::partition

@@ -109,18 +109,17 @@ std::string FamilySql::has_only_expired(const std::string &leaf) const
 
 std::string FamilySql::count_roots(const std::string &leaf) const
 {
-    return "SELECT count(*), count(*) FILTER (WHERE " + expired() + "), " + extremes(key_) + " FROM ONLY " +
-           leaf + " AS t";
+    const std::string source = " FROM ONLY " + leaf;
+    return "SELECT (SELECT count(*)" + source + "), count(*), " + extremes(key_) + source + " AS t WHERE " +
+           expired();
 }
 
-std::string FamilySql::count_strays(const Member &member, const std::string &leaf,
-                                    const std::string &parent_leaf) const
+std::string FamilySql::has_parent_in(const Member &member, const std::string &source) const
 {
     std::vector<std::string> equal;
     for (const Link::Column &pair : member.links.front().columns)
         equal.push_back(column("t", pair.child) + " " + pair.equals + " " + column("p", pair.parent));
-    return "SELECT count(*) FROM ONLY " + leaf + " AS t WHERE NOT EXISTS (SELECT FROM ONLY " + parent_leaf +
-           " AS p WHERE " + join(equal, " AND ") + ")";
+    return "EXISTS (SELECT FROM " + source + " AS p WHERE " + join(equal, " AND ") + ")";
 }
 
 std::string FamilySql::count_where(const std::string &condition) const

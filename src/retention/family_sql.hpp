@@ -63,14 +63,15 @@ class FamilySql
     std::string count_leaf(const Member &member, const std::string &leaf) const;
 
     // For a leaf of the root, parameter $1 cutoff: have all of its roots expired; counts of all and of those
-    // that have, least and greatest key as text; the row of pick_roots() for those that have, locked as there.
+    // that have, least and greatest key of these as text; the row of pick_roots() for these, locked as there.
     std::string has_only_expired(const std::string &leaf) const;
     std::string count_roots(const std::string &leaf) const;
     std::string pick_leaf(const std::string &leaf) const;
 
-    // Counts the rows of a member's leaf whose parent, through the only link, is not in that leaf of the
-    // parent.
-    std::string count_strays(const Member &member, const std::string &leaf, const std::string &parent_leaf) const;
+    // True of the alias t's row: of the root, that has expired (parameter $1 cutoff); of a member, that has its
+    // parent, through the only link, in a source of rows.
+    std::string has_expired() const { return expired(); }
+    std::string has_parent_in(const Member &member, const std::string &source) const;
 
     // For the plan, parameter $1 cutoff: count of a member's rows under expired roots; for the root also
     // least and greatest key as text.

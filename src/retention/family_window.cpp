@@ -20,18 +20,6 @@ const Leaf &leaf_of_root(const Window &window)
     return window.leaves.back();
 }
 
-bool holds(const Window &window, std::size_t member)
-{
-    return std::any_of(window.leaves.begin(), window.leaves.end(),
-                       [=](const Leaf &leaf) { return leaf.member == member; });
-}
-
-const Leaf &leaf_of(const Window &window, std::size_t member)
-{
-    return *std::find_if(window.leaves.begin(), window.leaves.end(),
-                         [=](const Leaf &leaf) { return leaf.member == member; });
-}
-
 // Partitions come, go and change their bounds between the choice and the lock, which keeps them as they are.
 void require_in_place(pg::Spi &spi, const Work &work, const Window &window)
 {
@@ -51,33 +39,48 @@ void read_rows(std::vector<CheckedLeaf> &leaves)
     for (CheckedLeaf &checked : leaves) {
         const pg::RelationScope relation(checked.leaf->table.relid, NoLock);
         checked.total = pg::guarded([&] { return scan_leaf(relation.get(), 0, nullptr); });
+        checked.stays = checked.total.rows == 0;
     }
 }
 
-void require_expired(pg::Spi &spi, const Work &work, const Leaf &of_root, Batch &batch)
+// True of a row of the leaf, alias t, that goes with its root: the root's leaf has it, by way of the others.
+std::string goes_in(const Work &work, const Window &window, const Leaf &leaf)
 {
-    pg::Rows row =
-        spi.run(work.sql.count_roots(of_root.name), {pg::datum_param(work.cutoff.type, work.cutoff.value)});
-    batch.roots = row.int8(0, 1);
-    batch.key_from = row.text(0, 3);
-    batch.key_to = row.text(0, 4);
-    if (batch.roots == 0)
-        by_rows("it has no rows");
-    if (row.int8(0, 2) < batch.roots)
-        by_rows(std::to_string(batch.roots - row.int8(0, 2)) + " of the roots in " + of_root.name + " stay");
+    if (leaf.member == 0)
+        return work.sql.has_expired();
+    const Member &member = work.family.members[leaf.member];
+    const Leaf &parent = *window.find(member.links.front().parent);
+    return work.sql.has_parent_in(member, "(SELECT t.* FROM ONLY " + parent.name + " AS t WHERE " +
+                                              goes_in(work, window, parent) + ")");
 }
 
-void require_no_strays(pg::Spi &spi, const Work &work, const Window &window)
+std::vector<LeafCount> count_going(pg::Spi &spi, const Work &work, const Window &window,
+                                   const std::vector<CheckedLeaf> &leaves)
 {
-    for (const Leaf &leaf : window.leaves) {
-        if (leaf.member == 0)
-            continue;
-        const Member &member = work.family.members[leaf.member];
-        const Leaf &parent = leaf_of(window, member.links.front().parent);
-        const std::int64_t strays =
-            spi.run(work.sql.count_strays(member, leaf.name, parent.name)).int8(0, 1);
-        if (strays > 0)
-            by_rows(std::to_string(strays) + " rows of " + leaf.name + " refer to no row of " + parent.name);
+    std::vector<LeafCount> counts;
+    for (const CheckedLeaf &checked : leaves) {
+        const std::string sql = "SELECT count(*) FROM ONLY " + checked.leaf->name + " AS t WHERE " +
+                                goes_in(work, window, *checked.leaf);
+        pg::Rows row = spi.run(sql, {pg::datum_param(work.cutoff.type, work.cutoff.value)});
+        counts.push_back({checked.total.rows, row.int8(0, 1)});
+    }
+    return counts;
+}
+
+// Few rows that stay are moved out of the way.
+void make_refuges(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives, const Window &window,
+                  std::vector<CheckedLeaf> &leaves)
+{
+    const std::vector<LeafCount> counts = count_going(spi, work, window, leaves);
+    const Verdict verdict = judge(spi, work, window, counts);
+    if (!verdict.goes)
+        by_rows(verdict.why.empty() ? "none of its rows goes" : "rows of its window stay, " + verdict.why);
+    for (std::size_t i = 0; i < leaves.size(); ++i) {
+        CheckedLeaf &checked = leaves[i];
+        checked.stays = counts[i].expired == 0;
+        if (!checked.stays && counts[i].expired < counts[i].rows)
+            checked.refuge = make_refuge(spi, work, *checked.leaf, archives[checked.leaf->member].columns,
+                                         "(" + goes_in(work, window, *checked.leaf) + ") IS NOT TRUE");
     }
 }
 
@@ -121,17 +124,26 @@ void require_none_outside(pg::Spi &spi, const Work &work, const Window &window)
     }
 }
 
-// The roots, all of them, locked.
-Picked pick_roots(pg::Spi &spi, const Work &work, const Leaf &of_root)
+// The roots that go, as they are locked, or counted.
+std::optional<Picked> pick_roots(pg::Spi &spi, const Work &work, const Window &window)
 {
-    Picked picked(
-        spi.run(work.sql.pick_leaf(of_root.name), {pg::datum_param(work.cutoff.type, work.cutoff.value)}),
-        work.sql.columns());
-    const std::int64_t all = spi.run("SELECT count(*) FROM ONLY " + of_root.name).int8(0, 1);
-    if (picked.count < all)
-        by_rows(std::to_string(all - picked.count) + " of the roots in " + of_root.name +
-                " stay, or are in use");
-    return picked;
+    if (window.leaves.size() == work.family.members.size())
+        return std::nullopt; // nothing else belongs to them
+    return std::make_optional<Picked>(spi.run(work.sql.pick_leaf(leaf_of_root(window).name),
+                                              {pg::datum_param(work.cutoff.type, work.cutoff.value)}),
+                                      work.sql.columns());
+}
+
+void count_roots(pg::Spi &spi, const Work &work, const Window &window, const std::optional<Picked> &picked,
+                 Batch &batch)
+{
+    pg::Rows row = spi.run(work.sql.count_roots(leaf_of_root(window).name),
+                           {pg::datum_param(work.cutoff.type, work.cutoff.value)});
+    batch.roots = row.int8(0, 2);
+    batch.key_from = row.text(0, 3);
+    batch.key_to = row.text(0, 4);
+    if (picked && picked->count < batch.roots)
+        by_rows(std::to_string(batch.roots - picked->count) + " of its roots are in use");
 }
 
 // Rows that one transaction moves one by one at most.
@@ -147,7 +159,7 @@ void move_rest(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &
     ToSpare spared;
     std::int64_t rows = 0;
     for (std::size_t i = 0; i < work.family.members.size(); ++i) {
-        if (holds(window, i))
+        if (window.find(i))
             spared.members.push_back(i);
         else
             rows += count_rows(spi, work, picked, work.family.members[i]);
@@ -162,16 +174,13 @@ void move_rest(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &
 std::vector<CheckedLeaf> check_family(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives,
                                       const Window &window, Batch &batch)
 {
-    const Leaf &of_root = leaf_of_root(window);
-    std::optional<Picked> picked;
-    if (window.leaves.size() < work.family.members.size())
-        picked.emplace(pick_roots(spi, work, of_root)); // its locks are marks on the root's pages
+    const std::optional<Picked> picked = pick_roots(spi, work, window); // the locks are marks on pages
     std::vector<CheckedLeaf> leaves = lock_leaves(window);
     require_in_place(spi, work, window);
     read_rows(leaves);
-    require_expired(spi, work, of_root, batch);
-    require_no_strays(spi, work, window);
+    count_roots(spi, work, window, picked, batch);
     require_none_outside(spi, work, window);
+    make_refuges(spi, work, archives, window, leaves);
     if (picked)
         move_rest(spi, work, archives, window, *picked, batch);
     return leaves;

@@ -14,8 +14,9 @@ namespace privacy_scan::retention
 // 1. SHARE UPDATE EXCLUSIVE on the leaves keeps VACUUM and DDL out; their pages are remembered. Whatever is read
 //    from then on is what is handed over, or the comparison of pages under the strong locks fails: a root that is
 //    changed, a row that comes to a root, a row that goes, shows in a leaf of the window.
-// 2. Every root of the leaf must have expired, unheld (no hold is placed before the transaction ends); every row
-//    of the other leaves must have its root in it, or its parent, which has.
+// 2. Roots go that have expired, unheld (no hold is placed before the transaction ends), with the rows of the other
+//    leaves whose root, or whose parent that goes with it, is in the window. The rest stays: where it is little, it
+//    is moved out of the way (refuge.hpp).
 // 3. No row outside the window refers to one inside: those of the members that line up cannot, by their bounds.
 //    Their other partitions are probed for the range of the roots' keys all the same: where the order of a
 //    collation has changed, PostgreSQL finds rows in partitions where they don't belong.

@@ -55,7 +55,7 @@ std::vector<CheckedLeaf> lock_leaves(const Window &window)
     std::vector<CheckedLeaf> leaves;
     for (const Leaf &leaf : window.leaves) {
         pg::lock_owned(leaf.table, ShareUpdateExclusiveLock);
-        leaves.push_back({&leaf, pages_of(leaf), {}});
+        leaves.push_back({&leaf, pages_of(leaf), {}, {}, false});
     }
     return leaves;
 }

@@ -8,6 +8,7 @@
 #include "pg/relation.hpp"
 #include "retention/alignment.hpp"
 #include "retention/leaf_pages.hpp"
+#include "retention/refuge.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
@@ -233,6 +234,13 @@ std::vector<Leaf> choose_leaves(pg::Spi &spi, const Work &work)
     return leaves;
 }
 
+const Leaf *Window::find(std::size_t member) const
+{
+    auto found = std::find_if(leaves.begin(), leaves.end(),
+                              [=](const Leaf &leaf) { return leaf.member == member; });
+    return found == leaves.end() ? nullptr : &*found;
+}
+
 std::vector<Window> family_windows(const std::vector<Leaf> &leaves)
 {
     std::vector<Window> windows;
@@ -280,6 +288,23 @@ LeafCount count_leaf(pg::Spi &spi, const Work &work, const Leaf &leaf)
                                 : work.sql.count_leaf(work.family.members[leaf.member], leaf.name);
     pg::Rows row = spi.run(sql, {pg::datum_param(work.cutoff.type, work.cutoff.value)});
     return {row.int8(0, 1), row.int8(0, 2)};
+}
+
+Verdict judge(pg::Spi &spi, const Work &work, const Window &window, const std::vector<LeafCount> &counts)
+{
+    LeafCount all{0, 0};
+    for (const LeafCount &count : counts)
+        all = {all.rows + count.rows, all.expired + count.expired};
+    if (all.expired == all.rows || all.expired == 0)
+        return {all.expired > 0, {}};
+    if (!are_few(all.rows - all.expired, all.expired))
+        return {false, "too many to be moved out of the way"};
+    for (const Leaf &leaf : window.leaves) {
+        const std::string obstacle = obstacle_to_refuge(spi, work.family.members[leaf.member], leaf);
+        if (!obstacle.empty())
+            return {false, obstacle};
+    }
+    return {true, {}};
 }
 
 } // namespace privacy_scan::retention

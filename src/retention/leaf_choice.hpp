@@ -23,6 +23,7 @@ struct Leaf {
 struct Window {
     std::vector<Leaf> leaves;
     bool has_root() const { return leaves.back().member == 0; }
+    const Leaf *find(std::size_t member) const; // null where there is none
 };
 
 // The leaves that have, with those of the same bounds, at least privacy_scan.retention_whole_rows rows,
@@ -44,6 +45,14 @@ struct LeafCount {
     std::int64_t rows, expired;
 };
 LeafCount count_leaf(pg::Spi &spi, const Work &work, const Leaf &leaf);
+
+// Does a window of whole families with so many rows, a count for each leaf, go whole? Where rows stay, which the
+// why says, they must be few enough to be moved out of the way (refuge.hpp). As the owner.
+struct Verdict {
+    bool goes;
+    std::string why; // not; empty where no row stays
+};
+Verdict judge(pg::Spi &spi, const Work &work, const Window &window, const std::vector<LeafCount> &counts);
 
 // Why the rows of a member, or of the root, cannot be left to whole leaves; empty: they can. Asked again once
 // the archives are there and locked.

@@ -45,13 +45,16 @@ constexpr const char *referenced_by =
     " SELECT c.oid, c.relowner FROM pg_catalog.pg_class c WHERE c.oid IN (SELECT confrelid FROM referenced"
     "  UNION SELECT t.relid FROM referenced, LATERAL pg_partition_tree(confrelid) t) ORDER BY c.oid";
 
-// In the order in which they are locked: children, their leaves and archives, the root with its own, then who
-// refers to the leaves, and what these refer to.
+// In the order in which they are locked: who refers to the leaves, children with their leaves and archives, the root
+// with its own, then what the leaves refer to.
 std::vector<pg::OwnedTable> tables_to_lock(pg::Spi &spi, const Work &work,
                                            const std::vector<ArchiveTable> &archives,
                                            const std::vector<CheckedLeaf> &leaves)
 {
     std::vector<pg::OwnedTable> tables;
+    for (const CheckedLeaf &checked : leaves)
+        for (const partition::Share &share : partition::shares_in(spi, checked.leaf->table.relid))
+            add_once(tables, share.referring);
     for (const CheckedLeaf &checked : leaves) {
         const Member &member = work.family.members[checked.leaf->member];
         add_once(tables, member.table);
@@ -60,9 +63,6 @@ std::vector<pg::OwnedTable> tables_to_lock(pg::Spi &spi, const Work &work,
         if (work.policy.keeps_leaves())
             add_once(tables, {archives[checked.leaf->member].relid, member.table.owner});
     }
-    for (const CheckedLeaf &checked : leaves)
-        for (const partition::Share &share : partition::shares_in(spi, checked.leaf->table.relid))
-            add_once(tables, share.referring);
     for (const CheckedLeaf &checked : leaves)
         add_all(tables, spi.run(referenced_by, {pg::oid_param(checked.leaf->table.relid)}));
     return tables;
@@ -171,6 +171,16 @@ std::string hand_over_one(pg::Spi &spi, const Work &work, const Member &member, 
     return pg::qualified_name(relid);
 }
 
+// Parents first: the foreign keys of the others look for them.
+void settle_all(pg::Spi &spi, const Work &work, const std::vector<CheckedLeaf> &leaves,
+                const std::vector<std::string> &names)
+{
+    for (std::size_t i = leaves.size(); i-- > 0;)
+        if (leaves[i].refuge && !names[i].empty())
+            settle(spi, *leaves[i].refuge, *leaves[i].leaf, work.family.members[leaves[i].leaf->member].table.relid,
+                   work.policy.discards() ? std::string() : names[i]);
+}
+
 } // namespace
 
 std::vector<std::string> hand_over(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives,
@@ -195,10 +205,10 @@ std::vector<std::string> hand_over(pg::Spi &spi, const Work &work, const std::ve
         for (const CheckedLeaf &checked : leaves)
             require_unchanged(checked);
         for (const CheckedLeaf &checked : leaves)
-            names.push_back(checked.total.rows == 0
-                                ? std::string() // it stays, until it is dropped as all that are empty
-                                : hand_over_one(spi, work, work.family.members[checked.leaf->member],
+            names.push_back(checked.stays ? std::string()
+                                          : hand_over_one(spi, work, work.family.members[checked.leaf->member],
                                                 checked.leaf->table.relid, archives[checked.leaf->member]));
+        settle_all(spi, work, leaves, names);
     });
     if (failure)
         pg::raise(*failure);

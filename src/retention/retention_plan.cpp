@@ -144,23 +144,24 @@ namespace
 struct CountedLeaf {
     const Leaf *leaf;
     LeafCount count;
-    bool with_root; // in a window of whole families of which every row goes
+    bool with_root;     // goes with its window of whole families
+    std::string because; // rows of the window stay, and it doesn't go whole
 };
 
-// The windows of whole families in which no row stays.
-void mark_families(const std::vector<Leaf> &leaves, std::vector<CountedLeaf> &counted)
+void judge_family(pg::Spi &spi, const Work &work, const Window &window, std::vector<CountedLeaf> &counted)
 {
-    for (const Window &window : family_windows(leaves)) {
-        std::vector<CountedLeaf *> parts;
-        for (CountedLeaf &part : counted)
-            for (const Leaf &leaf : window.leaves)
-                if (leaf.table.relid == part.leaf->table.relid)
-                    parts.push_back(&part);
-        const bool goes = std::all_of(parts.begin(), parts.end(), [](const CountedLeaf *part) {
-            return part->count.expired == part->count.rows;
-        });
-        for (CountedLeaf *part : parts)
-            part->with_root = goes;
+    std::vector<LeafCount> counts;
+    std::vector<CountedLeaf *> parts;
+    for (CountedLeaf &part : counted)
+        for (const Leaf &leaf : window.leaves)
+            if (leaf.table.relid == part.leaf->table.relid) {
+                parts.push_back(&part);
+                counts.push_back(part.count);
+            }
+    const Verdict verdict = judge(spi, work, window, counts);
+    for (CountedLeaf *part : parts) {
+        part->with_root = verdict.goes;
+        part->because = verdict.why;
     }
 }
 
@@ -168,21 +169,34 @@ std::vector<CountedLeaf> count_leaves(pg::Spi &spi, const Work &work, const std:
 {
     std::vector<CountedLeaf> counted;
     for (const Leaf &leaf : leaves)
-        counted.push_back({&leaf, count_leaf(spi, work, leaf), false});
-    mark_families(leaves, counted);
+        counted.push_back({&leaf, count_leaf(spi, work, leaf), false, {}});
+    for (const Window &window : family_windows(leaves))
+        judge_family(spi, work, window, counted);
     return counted;
 }
 
 // Why a leaf goes row by row; empty: it goes whole.
 std::string why_by_rows(const CountedLeaf &counted)
 {
+    const std::int64_t staying = counted.count.rows - counted.count.expired;
     if (!counted.leaf->obstacle.empty())
         return "row by row: " + counted.leaf->obstacle;
-    if (counted.count.expired < counted.count.rows)
-        return "row by row: " + std::to_string(counted.count.rows - counted.count.expired) + " of its rows stay";
-    if (!counted.with_root && !counted.leaf->alone)
-        return "row by row: rows of the partitions that it belongs together with stay";
-    return {};
+    if (counted.with_root)
+        return {};
+    if (staying > 0)
+        return "row by row: " + std::to_string(staying) + " of its rows stay" +
+               (counted.because.empty() ? "" : ", " + counted.because);
+    return counted.leaf->alone ? "" : "row by row: rows of the partitions that it belongs together with stay";
+}
+
+std::string why_whole(const CountedLeaf &counted)
+{
+    const std::int64_t staying = counted.count.rows - counted.count.expired;
+    if (!counted.with_root)
+        return "all of its rows belong to roots that go";
+    return staying == 0 ? "its whole window of families goes"
+                        : "its window of families goes, but for " + std::to_string(staying) +
+                              " of its rows, so few that they are moved out of the way";
 }
 
 // The member's leaves that could go whole, and how many of its expired rows are in them.
@@ -201,9 +215,7 @@ std::int64_t add_leaves(pg::Spi &spi, const Work &work, const std::vector<Counte
         row.action = reason.empty() ? action_whole(work) : action_by_rows(work);
         row.rows = going;
         row.bytes = estimate_bytes(spi, row.relid, going);
-        row.reason = !reason.empty()     ? reason
-                     : counted.with_root ? "its whole window of families goes: all of their roots have expired"
-                                         : "all of its rows belong to roots that go";
+        row.reason = reason.empty() ? why_whole(counted) : reason;
         rows.push_back(std::move(row));
     }
     return expired;

@@ -40,13 +40,29 @@ bool may_go(pg::Spi &spi, const Work &work, const Leaf &leaf, const std::optiona
     return budget ? budget->goes_whole(pg::qualified_name(leaf.table.relid)) : seems_expired(spi, work, leaf);
 }
 
-// The windows of whole families of which all roots have expired; their leaves are taken out of the others.
+// All of its roots have expired, or, where they are counted, nearly all of its rows go.
+bool may_go(pg::Spi &spi, const Work &work, const Window &window, const std::optional<PlanBudget> &budget)
+{
+    const Leaf &of_root = window.leaves.back();
+    if (budget)
+        return may_go(spi, work, of_root, budget);
+    if (seems_expired(spi, work, of_root))
+        return true;
+    if (count_leaf(spi, work, of_root).expired == 0)
+        return false;
+    std::vector<LeafCount> counts;
+    for (const Leaf &leaf : window.leaves)
+        counts.push_back(count_leaf(spi, work, leaf));
+    return judge(spi, work, window, counts).goes;
+}
+
+// The windows of whole families that may go; their leaves are taken out of the others.
 std::vector<Window> find_families(pg::Spi &spi, const Work &work, std::vector<Leaf> &leaves,
                                   const std::optional<PlanBudget> &budget)
 {
     std::vector<Window> expired;
     for (Window &window : family_windows(leaves)) {
-        if (!may_go(spi, work, window.leaves.back(), budget))
+        if (!may_go(spi, work, window, budget))
             continue;
         auto is_taken = [&](const Leaf &leaf) {
             return !leaf.key.empty() && leaf.bounds == window.leaves.back().bounds;

@@ -83,7 +83,7 @@ void add_whole(const Work &work, const std::vector<ArchiveTable> &archives,
         if (names[i].empty())
             continue; // it stays
         const std::size_t member = leaves[i].leaf->member;
-        const RowTotal &total = leaves[i].total;
+        const RowTotal total = leaves[i].going();
         batch.moved.push_back({work.family.members[member].table.relid,
                                archives[member].name,
                                total.rows,

@@ -12,13 +12,8 @@
 #include "split/split_pieces.hpp"
 
 extern "C" {
-#include <access/htup_details.h>
-#include <access/table.h>
-#include <catalog/indexing.h>
 #include <catalog/partition.h>
-#include <catalog/pg_constraint.h>
 #include <storage/lmgr.h>
-#include <utils/syscache.h>
 #include <utils/timestamp.h>
 }
 
@@ -30,45 +25,6 @@ namespace
 
 // More would keep others waiting: they are applied before, without a lock.
 constexpr std::int64_t most_changes = 200;
-
-struct ForeignKey {
-    std::string name, definition;
-    Oid referenced;
-};
-
-std::vector<ForeignKey> foreign_keys_of(pg::Spi &spi, Oid parent)
-{
-    std::vector<ForeignKey> keys;
-    pg::Rows rows = spi.run("SELECT conname::text, pg_get_constraintdef(oid), confrelid FROM"
-                            " pg_catalog.pg_constraint"
-                            " WHERE conrelid = $1 AND contype = 'f' AND conparentid = 0 ORDER BY oid",
-                            {pg::oid_param(parent)});
-    for (std::size_t row = 0; row < rows.size(); ++row)
-        keys.push_back({rows.text(row, 1), rows.text(row, 2), rows.oid(row, 3)});
-    return keys;
-}
-
-// Red. What was proven for the partition's rows holds for the same rows in the pieces.
-void mark_validated(Oid constraint)
-{
-    Relation catalog = table_open(ConstraintRelationId, RowExclusiveLock);
-    HeapTuple tuple = SearchSysCacheCopy1(CONSTROID, ObjectIdGetDatum(constraint));
-    reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple))->convalidated = true;
-    CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
-    heap_freetuple(tuple);
-    table_close(catalog, RowExclusiveLock);
-}
-
-void add_foreign_key(pg::Spi &spi, Oid piece, const ForeignKey &key)
-{
-    spi.run("ALTER TABLE " + pg::qualified_name(piece) + " ADD CONSTRAINT " + pg::quote(key.name) + " " +
-            key.definition + " NOT VALID");
-    const Oid constraint =
-        spi.run("SELECT oid FROM pg_catalog.pg_constraint WHERE conrelid = $1 AND conname = $2::name",
-                {pg::oid_param(piece), pg::text_param(key.name)})
-            .oid(0, 1);
-    pg::guarded([=] { mark_validated(constraint); });
-}
 
 // What would tie the copy that is left to the relations that its foreign keys refer to.
 void drop_foreign_keys(pg::Spi &spi, const Source &source)
@@ -117,11 +73,11 @@ std::vector<partition::Share> shares_in_sources(pg::Spi &spi, const State &state
 
 // Beside those of attaching: what foreign keys refer to, which loses those of the sources; who refers to the
 // sources, likewise; and the sources.
-void lock_rest(pg::Spi &spi, const std::vector<ForeignKey> &keys, const State &state)
+void lock_rest(pg::Spi &spi, const std::vector<partition::ForeignKey> &keys, const State &state)
 {
     for (const partition::Share &share : shares_in_sources(spi, state))
         pg::guarded([&] { LockRelationOid(share.referring.relid, AccessExclusiveLock); });
-    for (const ForeignKey &key : keys)
+    for (const partition::ForeignKey &key : keys)
         pg::guarded([&] { LockRelationOid(key.referenced, AccessExclusiveLock); });
     for (const Origin &source : state.sources)
         pg::guarded([&] { LockRelationOid(source.relid, AccessExclusiveLock); });
@@ -160,7 +116,7 @@ Switched switch_pieces(pg::Spi &spi, const Stretch &stretch, const State &state)
     const partition::Layout layout = stretch.set.layout();
     const partition::Blueprint blueprint =
         partition::read_blueprint(spi, state.parent, stretch.sources.back().relid);
-    std::vector<ForeignKey> keys;
+    std::vector<partition::ForeignKey> keys;
     pg::GucScope settings;
     pg::ask_patiently(settings);
     Switched switched{};
@@ -168,7 +124,7 @@ Switched switch_pieces(pg::Spi &spi, const Stretch &stretch, const State &state)
     partition::lock_for_attach(stretch.set, blueprint, AccessExclusiveLock, layout.default_partition,
                                switched.wait, [&] {
                                    begun = GetCurrentTimestamp();
-                                   keys = foreign_keys_of(spi, state.parent); // nobody changes them any more
+                                   keys = partition::foreign_keys_of(spi, state.parent); // nobody changes them any more
                                    lock_rest(spi, keys, state);
                                    require_ready(spi, state);
                                    require_same_default(state.parent, layout.default_partition);
@@ -181,8 +137,8 @@ Switched switch_pieces(pg::Spi &spi, const Stretch &stretch, const State &state)
         drop_foreign_keys(spi, source);
     }
     for (const Piece &piece : state.pieces) {
-        for (const ForeignKey &key : keys)
-            add_foreign_key(spi, piece.relid, key);
+        for (const partition::ForeignKey &key : keys)
+            partition::add_proven_key(spi, piece.relid, key);
         partition::attach_table(spi, stretch.set, blueprint, piece.relid, piece.bounds);
     }
     require_in_place(spi, stretch, state);
