@@ -3,6 +3,7 @@
 
 #include "partition/foreign_key.hpp"
 
+#include "pg/compat.hpp"
 #include "pg/ident.hpp"
 
 extern "C" {
@@ -13,6 +14,7 @@ extern "C" {
 #include <catalog/indexing.h>
 #include <catalog/objectaddress.h>
 #include <catalog/pg_constraint.h>
+#include <catalog/pg_trigger.h>
 #include <utils/syscache.h>
 }
 
@@ -42,6 +44,45 @@ void drop_share(Oid constraint)
                                     DEPENDENCY_INTERNAL);
     CommandCounterIncrement();
     performDeletion(&address, DROP_RESTRICT, 0);
+}
+
+namespace
+{
+
+// Red. As DETACH PARTITION parts a key and its triggers from those of the set.
+void part_trigger(Oid trigger, Oid partition)
+{
+    Relation catalog = table_open(TriggerRelationId, RowExclusiveLock);
+    pg::compat::forget_parent_trigger(catalog, trigger, partition);
+    table_close(catalog, RowExclusiveLock);
+}
+
+void drop_inherited_key(Oid constraint)
+{
+    ObjectAddress address;
+    ObjectAddressSet(address, ConstraintRelationId, constraint);
+    ConstraintSetParentConstraint(constraint, InvalidOid, InvalidOid);
+    CommandCounterIncrement();
+    performDeletion(&address, DROP_RESTRICT, 0);
+}
+
+} // namespace
+
+void drop_inherited_keys(pg::Spi &spi, Oid partition)
+{
+    pg::CatalogScope scope;
+    pg::Rows triggers = spi.run("SELECT t.oid FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_constraint k"
+                                " ON k.oid = t.tgconstraint AND k.contype = 'f' AND k.conrelid = $1"
+                                " WHERE t.tgrelid = $1 AND t.tgparentid <> 0",
+                                {pg::oid_param(partition)});
+    for (std::size_t row = 0; row < triggers.size(); ++row)
+        pg::guarded([&, trigger = triggers.oid(row, 1)] { part_trigger(trigger, partition); });
+    pg::Rows keys = spi.run("SELECT k.oid FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_constraint p"
+                            " ON p.oid = k.conparentid AND p.conrelid <> k.conrelid"
+                            " WHERE k.conrelid = $1 AND k.contype = 'f'",
+                            {pg::oid_param(partition)});
+    for (std::size_t row = 0; row < keys.size(); ++row)
+        pg::guarded([key = keys.oid(row, 1)] { drop_inherited_key(key); });
 }
 
 std::vector<ForeignKey> foreign_keys_of(pg::Spi &spi, Oid set)

@@ -23,6 +23,11 @@ std::vector<Share> shares_in(pg::Spi &spi, Oid partition);
 // seen to that: either none does, or they will refer to another partition by the end of the transaction.
 void drop_share(Oid constraint);
 
+// Takes the foreign keys away that a partition has from its set, before it is detached: it would be given ones of its
+// own, with a share and triggers for each partition that they refer to, which a table that nobody writes to any more
+// has then to lose one by one. ACCESS EXCLUSIVE as above.
+void drop_inherited_keys(pg::Spi &spi, Oid partition);
+
 // A foreign key that is declared on the set itself.
 struct ForeignKey {
     std::string name, definition;

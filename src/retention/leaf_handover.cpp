@@ -147,6 +147,7 @@ void detach(pg::Spi &spi, const Member &member, Oid relid)
 {
     for (const partition::Share &share : partition::shares_in(spi, relid))
         pg::guarded([&] { partition::drop_share(share.constraint); });
+    partition::drop_inherited_keys(spi, relid);
     spi.run("ALTER TABLE " + member.name + " DETACH PARTITION " + pg::qualified_name(relid));
 }
 
