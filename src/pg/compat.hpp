@@ -49,6 +49,16 @@ extern "C" {
 namespace privacy_scan::pg::compat
 {
 
+// From 15 on the triggers of a foreign key have parents, in those of the key that it is a part of.
+inline void forget_parent_trigger(Relation catalog, Oid trigger, Oid partition)
+{
+#if PG_VERSION_NUM >= 150000
+    TriggerSetParentTrigger(catalog, trigger, InvalidOid, partition);
+#else
+    (void)catalog, (void)trigger, (void)partition;
+#endif
+}
+
 // object_ownercheck() replaced the functions per kind in 16.
 inline bool owns_relation(Oid relid, Oid role)
 {

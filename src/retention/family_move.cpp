@@ -67,13 +67,20 @@ std::int64_t count_rows(pg::Spi &spi, const Work &work, const Picked &picked, co
 namespace
 {
 
-// Rows that others may refer to, and rows to which several links lead, from the root down.
-void lock_members(pg::Spi &spi, const Work &work, const Picked &picked)
+bool spares(const ToSpare &spared, std::size_t member)
 {
-    for (const Member &member : work.family.members)
-        if (!member.links.empty() && (member.has_children || member.links.size() > 1))
+    return std::find(spared.members.begin(), spared.members.end(), member) != spared.members.end();
+}
+
+// Rows that others may refer to, and rows to which several links lead, from the root down.
+void lock_members(pg::Spi &spi, const Work &work, const Picked &picked, const ToSpare &spared)
+{
+    for (std::size_t i = 1; i < work.family.members.size(); ++i) {
+        const Member &member = work.family.members[i];
+        if (!spares(spared, i) && (member.has_children || member.links.size() > 1))
             for (const std::string &statement : work.sql.lock_rows(member))
                 spi.run_generic(statement, picked.params);
+    }
 }
 
 // What was deleted, and what the archive has of it now.
@@ -254,18 +261,20 @@ void check_no_children(pg::Spi &spi, const Work &work, const Picked &picked, std
 } // namespace
 
 void move_picked(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives,
-                 const Picked &picked, const std::vector<std::string> &spared_leaves, Batch &batch)
+                 const Picked &picked, const ToSpare &spared, Batch &batch)
 {
     batch.roots = picked.count;
     batch.key_from = picked.row.text(0, 4);
     batch.key_to = picked.row.text(0, 5);
-    lock_members(spi, work, picked);
+    lock_members(spi, work, picked, spared);
     const bool triggers = has_user_triggers(spi, work, archives);
     for (std::size_t i = work.family.members.size(); i-- > 0;) {
+        if (spares(spared, i))
+            continue;
         if (triggers)
             check_no_children(spi, work, picked, i);
         batch.moved.push_back(
-            move_member(spi, work, picked, work.family.members[i], archives[i], spared_leaves));
+            move_member(spi, work, picked, work.family.members[i], archives[i], spared.leaves));
         batch.rows += batch.moved.back().rows;
     }
 }

@@ -289,7 +289,7 @@ void index_pieces(pg::Spi &spi, const partition::PartitionSet &set, State &state
         if (piece.is_indexed)
             continue;
         const std::string name = pg::qualified_name(piece.relid);
-        spi.run("ALTER TABLE " + twin + " ATTACH PARTITION " + name +
+        spi.run("ALTER TABLE " + twin + " ATTACH PARTITION " + name + " " +
                 partition::bounds_clause(set.key(), piece.bounds));
         spi.run("ALTER TABLE " + twin + " DETACH PARTITION " + name);
         spi.run("ANALYZE " + name);
