@@ -12,6 +12,7 @@ PG_CONFIG ?= pg_config
 ROOM_SQL = \
 	src/schema/schema.sql \
 	src/partition/partition.sql \
+	src/unique/unique.sql \
 	src/retention/retention.sql \
 	src/retention/hold.sql \
 	src/retention/archive.sql \

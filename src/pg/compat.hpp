@@ -6,6 +6,7 @@
 
 extern "C" {
 #include <access/attmap.h>
+#include <access/genam.h>
 #include <access/toast_internals.h>
 #include <catalog/pg_class.h>
 #include <commands/cluster.h>
@@ -247,6 +248,16 @@ inline void insert_index_entries(ResultRelInfo *into, TupleTableSlot *slot, ESta
 #else
     executor->es_result_relation_info = into;
     list_free(ExecInsertIndexTuples(slot, executor, false, nullptr, NIL));
+#endif
+}
+
+// A scan of an index for rows. 18 can count what it does.
+inline IndexScanDesc begin_index_scan(Relation table, Relation index, Snapshot snapshot, int keys)
+{
+#if PG_VERSION_NUM >= 180000
+    return index_beginscan(table, index, snapshot, nullptr, keys, 0);
+#else
+    return index_beginscan(table, index, snapshot, keys, 0);
 #endif
 }
 

@@ -122,13 +122,14 @@ void check_nothing_left(pg::Spi &spi, const Work &work, const Picked &picked, co
 // Triggers or rules of a user's on a relation or a partition of it.
 //
 // What takes note of changes for a split is none of theirs: it fires whatever the role is, and a partition
-// that goes as a whole ends its split.
+// that goes as a whole ends its split. Nor is a unique check, which looks at what is written alone.
 bool has_user_triggers(pg::Spi &spi, Oid relid)
 {
     return spi
         .run("SELECT EXISTS (SELECT FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_trigger t"
              "  ON t.tgrelid = c.oid AND NOT t.tgisinternal"
-             "  AND t.tgfoid <> 'privacy_scan.capture_change'::pg_catalog.regproc"
+             "  AND t.tgfoid NOT IN ('privacy_scan.capture_change'::pg_catalog.regproc,"
+             "   'privacy_scan.check_unique'::pg_catalog.regproc)"
              " WHERE (t.oid IS NOT NULL OR c.relhasrules)"
              "  AND (c.oid = $1 OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1))))",
              {pg::regclass_param(relid)})
