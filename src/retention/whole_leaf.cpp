@@ -3,6 +3,7 @@
 
 #include "retention/whole_leaf.hpp"
 
+#include "pg/failpoint.hpp"
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
 #include "pg/memory.hpp"
@@ -162,12 +163,16 @@ Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> 
         std::vector<std::string> spared;
         for (const Leaf &leaf : window.leaves)
             spared.push_back(leaf.name);
+        PS_FAILPOINT("whole.picked");
         move_picked(spi, work, archives, picked, spared, batch);
+        PS_FAILPOINT("whole.moved");
         pg::wait_for_older_snapshots(settings::lock_timeout_ms());
         add_whole(work, archives, leaves, hand_over(spi, work, archives, leaves, locked_ms), batch);
     }
     batch.last = false;
+    PS_FAILPOINT("whole.handed_over");
     write_ledger(spi, work, batch);
+    PS_FAILPOINT("whole.noted");
     return batch;
 }
 
