@@ -245,6 +245,7 @@ std::int64_t restore_compiled(pg::Spi &spi, const Entry &entry, Oid relid, const
     const pg::OwnedTable into = require_target(spi, relid);
     const ListedFile file = require_file(spi, entry);
     require_intact(file);
+    require_erased(file);
     pg::lock_owned(into, RowExclusiveLock);
     pg::OwnerScope owner(into.owner);
     return fill(spi, relid, file, condition);
@@ -295,6 +296,7 @@ std::int64_t restore_table(pg::Spi &spi, const Entry &entry)
                  "It is " + entry.leaf + ".", "Give restore_file() a table of yours to restore into.");
     const pg::OwnedTable archive = pg::require_owner(relation_named(spi, entry.target));
     require_intact(file);
+    require_erased(file);
     std::int64_t rows = 0;
     {
         pg::OwnerScope owner(archive.owner);
