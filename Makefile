@@ -39,6 +39,11 @@ PG_CPPFLAGS = -Isrc -DPS_VERSION='"$(EXTVERSION)"'
 PG_CXXFLAGS = $(CXX_DIALECT)
 SHLIB_LINK = -lstdc++ -llz4 -lzstd -lcrypto -Wl,--version-script=src/exports.map
 
+# PS_FAILPOINTS=1 is the build of scripts/failpoints: points at which it ends, fails or waits.
+ifdef PS_FAILPOINTS
+PG_CPPFLAGS += -DPS_FAILPOINTS
+endif
+
 # PS_STRICT=1 is how the tests build: a warning is an error, of g++ and of the clang that makes the bitcode.
 ifdef PS_STRICT
 STRICT = -Wall -Wextra -Werror

@@ -29,8 +29,10 @@ std::optional<ListedFile> find_file(pg::Spi &spi, const Entry &entry)
 {
     pg::CatalogScope scope;
     pg::Rows rows = spi.run("SELECT file, manifest, encoding, file_bytes, sha256, rows, digest,"
-                            " confirmed_at IS NOT NULL, removed_at IS NOT NULL, recalled_at IS NOT NULL"
-                            " FROM privacy_scan.archive_file_ledger WHERE target = $1 AND leaf = $2",
+                            " confirmed_at IS NOT NULL, removed_at IS NOT NULL, recalled_at IS NOT NULL,"
+                            " coalesce((SELECT min(m.erasure) FROM privacy_scan.erasure_missing m"
+                            "  WHERE m.target = f.target AND m.leaf = f.leaf AND m.erased_at IS NULL), 0)"
+                            " FROM privacy_scan.archive_file_ledger f WHERE target = $1 AND leaf = $2",
                             {pg::text_param(entry.target), pg::text_param(entry.leaf)});
     if (rows.empty())
         return std::nullopt;
@@ -41,7 +43,8 @@ std::optional<ListedFile> find_file(pg::Spi &spi, const Entry &entry)
                       {rows.int8(0, 6), 0, retention::digest_of(rows.text(0, 7))},
                       rows.boolean(0, 8),
                       rows.boolean(0, 9),
-                      rows.boolean(0, 10)};
+                      rows.boolean(0, 10),
+                      rows.int8(0, 11)};
 }
 
 ListedFile require_file(pg::Spi &spi, const Entry &entry)
@@ -51,6 +54,15 @@ ListedFile require_file(pg::Spi &spi, const Entry &entry)
         pg::fail(ERRCODE_UNDEFINED_OBJECT, "archive " + std::to_string(entry.id) + " has no file", {},
                  "export_archive() makes one; the view privacy_scan.archive_files shows them.");
     return *std::move(file);
+}
+
+void require_erased(const ListedFile &file)
+{
+    if (file.unerased > 0)
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                 "archive file \"" + file.name + "\" holds rows that were to be erased",
+                 "Erasure " + std::to_string(file.unerased) + " passed it over when it was missing.",
+                 "Call erase() for the same root, dry_run => false: whatever it is asked for, it takes these rows, too.");
 }
 
 Oid relation_named(pg::Spi &spi, const std::string &name)

@@ -26,10 +26,14 @@ struct ListedFile {
     FileFacts facts;
     retention::RowTotal total{};
     bool is_confirmed, is_removed, is_recalled; // the file was copied; its table is gone; was brought back
+    std::int64_t unerased = 0; // the erasure that passed it over when it was missing; 0: none
 };
 
 std::optional<ListedFile> find_file(pg::Spi &spi, const Entry &entry);
 ListedFile require_file(pg::Spi &spi, const Entry &entry); // error 42704
+
+// What was to be erased does not come back. Error: 55000.
+void require_erased(const ListedFile &file);
 
 // The table of that name, or InvalidOid.
 Oid relation_named(pg::Spi &spi, const std::string &name);

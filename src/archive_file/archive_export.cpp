@@ -4,7 +4,10 @@
 #include "archive_file/archive_export.hpp"
 
 #include "archive_file/file_trash.hpp"
+#include "archive_file/manifest.hpp"
+#include "archive_file/read_back.hpp"
 #include "archive_file/row_text.hpp"
+#include "pg/failpoint.hpp"
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
 #include "pg/memory.hpp"
@@ -24,16 +27,6 @@ namespace privacy_scan::archive_file
 
 namespace
 {
-
-// The names of the files of one entry begin like this, whatever cluster and database share the directory.
-std::string file_prefix(std::int64_t id)
-{
-    char text[64];
-    snprintf(text, sizeof text, "archive_%016llx_%u_%lld_",
-             static_cast<unsigned long long>(GetSystemIdentifier()), MyDatabaseId,
-             static_cast<long long>(id));
-    return text;
-}
 
 pg::OwnedTable require_table(pg::Spi &spi, const Entry &entry)
 {
@@ -61,12 +54,6 @@ void lock_entry(pg::Spi &spi, const Entry &entry)
     spi.run("UPDATE privacy_scan.archive_windows SET closed_at = clock_timestamp()"
             " WHERE leaf = $1 AND closed_at IS NULL",
             {pg::text_param(entry.leaf)});
-}
-
-bool is_there(int directory, const std::string &name)
-{
-    const std::vector<std::string> names = list_names(directory, name);
-    return std::find(names.begin(), names.end(), name) != names.end();
 }
 
 // Files of the entry that nobody needs: all but the ledger's. The entry is locked.
@@ -115,9 +102,9 @@ class Unlisted
     bool is_kept_ = false;
 };
 
+// By the active snapshot.
 retention::RowTotal write_rows(Oid relid, FileWriter &writer)
 {
-    const pg::SnapshotScope snapshot;
     const pg::RelationScope table(relid, NoLock);
     std::string text;
     RowReader *reader = pg::guarded([&] { return open_rows(table.get()); });
@@ -128,18 +115,6 @@ retention::RowTotal write_rows(Oid relid, FileWriter &writer)
     } while (pg::guarded([&] { return append_rows(reader, &text); }));
     pg::guarded([=] { close_rows(reader); });
     return reader->total;
-}
-
-retention::RowTotal read_back(Oid relid, int directory, const std::string &name)
-{
-    const pg::RelationScope table(relid, NoLock);
-    FileReader reader(directory, name);
-    CsvRow row;
-    reader.next(row);
-    RowParser *parser = pg::guarded([&] { return make_parser(RelationGetDescr(table.get()), &row); });
-    while (reader.next(row))
-        pg::guarded([&] { parse_row(parser, &row); });
-    return parser->total;
 }
 
 void require_same(const Entry &entry, const retention::RowTotal &ledger, const retention::RowTotal &table,
@@ -158,36 +133,6 @@ void require_same(const Entry &entry, const retention::RowTotal &ledger, const r
                  "The partition stays as a table; there is no file of it.");
 }
 
-// $1 the table; $2 to $9 relation, archive, table, rows, digest, file, size, SHA-256.
-constexpr const char *manifest_query =
-    "WITH columns AS (SELECT jsonb_agg(jsonb_build_object('name', attname, 'type', format_type(atttypid,"
-    " atttypmod), 'not_null', attnotnull) ORDER BY attnum) AS list FROM pg_catalog.pg_attribute"
-    " WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped),"
-    " entries AS (SELECT jsonb_agg(jsonb_build_object('id', id, 'action', action, 'at', archived_at, 'rows',"
-    " rows, 'digest', digest, 'key_from', key_from, 'key_to', key_to, 'cutoff', cutoff) ORDER BY id) AS list,"
-    " nullif(max(bounds), '') AS bounds FROM privacy_scan.archive_ledger WHERE target = $3 AND leaf = $4)"
-    " SELECT jsonb_pretty(jsonb_build_object('format', 'privacy_scan archive file, version 1',"
-    " 'relation', $2, 'archive', $3, 'table', $4, 'bounds', entries.bounds, 'entries', entries.list,"
-    " 'columns', columns.list, 'schema_sha256',"
-    " encode(sha256(convert_to(columns.list::text, 'UTF8')), 'hex'), 'rows', $5, 'digest', $6,"
-    " 'file', $7, 'file_bytes', $8, 'sha256', $9, 'server_version', current_setting('server_version'),"
-    " 'encoding', current_setting('server_encoding')))"
-    " FROM columns, entries";
-
-void write_manifest(pg::Spi &spi, Oid relid, const Entry &entry, const Exported &exported, int directory)
-{
-    pg::CatalogScope scope;
-    pg::Rows rows = spi.run(
-        manifest_query, {pg::oid_param(relid), pg::text_param(entry.relation), pg::text_param(entry.target),
-                         pg::text_param(entry.leaf), pg::int8_param(exported.total.rows),
-                         pg::text_param(hex_of(exported.total.digest)), pg::text_param(exported.file),
-                         pg::int8_param(exported.facts.bytes), pg::text_param(exported.facts.sha256)});
-    const std::string text = rows.text(0, 1) + "\n";
-    NewFile file(directory, exported.manifest);
-    file.write(text.data(), text.size());
-    file.publish();
-}
-
 void note(pg::Spi &spi, const Entry &entry, const Exported &exported)
 {
     pg::CatalogScope scope;
@@ -202,32 +147,39 @@ void note(pg::Spi &spi, const Entry &entry, const Exported &exported)
              pg::int8_param(exported.facts.bytes), pg::text_param(exported.facts.sha256)});
 }
 
-// Digits that nobody else's file has.
-std::string random_token()
+// A large table is compressed by a thread and read back by a process beside this one; otherwise all is done here.
+FileContent write_and_read(Oid relid, int directory, Exported &exported)
 {
-    const std::uint64_t token = pg::guarded([] {
-        std::uint64_t random;
-        if (!pg_strong_random(&random, sizeof random))
-            elog(ERROR, "could not make a random number");
-        return random;
-    });
-    char text[17];
-    snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(token));
-    return text;
+    const pg::SnapshotScope snapshot;
+    const bool in_parts = is_large(relid);
+    const std::unique_ptr<SideReader> beside = in_parts ? SideReader::start(relid) : nullptr;
+    {
+        FileWriter writer(directory, exported.file, settings::archive_level(),
+                          in_parts ? Compression::beside : Compression::here,
+                          [&](const char *data, std::size_t size) {
+                              if (beside)
+                                  beside->add(data, size);
+                          });
+        exported.total = write_rows(relid, writer);
+        PS_FAILPOINT("export.written");
+        writer.publish();
+        PS_FAILPOINT("export.published");
+    }
+    if (!beside)
+        return read_back(relid, directory, exported.file);
+    const FileContent content = beside->finish();
+    if (facts_of(directory, exported.file).sha256 != content.facts.sha256)
+        pg::fail(ERRCODE_DATA_CORRUPTED, "archive file does not hold what was written to it");
+    return content;
 }
 
 // As the owner.
 void write_file(pg::Spi &spi, const Entry &entry, Oid relid, int directory, Exported &exported)
 {
-    {
-        FileWriter writer(directory, exported.file, settings::archive_level());
-        exported.total = write_rows(relid, writer);
-        exported.facts = writer.publish();
-    }
-    if (facts_of(directory, exported.file).sha256 != exported.facts.sha256)
-        pg::fail(ERRCODE_DATA_CORRUPTED, "archive file does not hold what was written to it");
-    require_same(entry, retention::expected_rows(spi, entry.target, entry.leaf), exported.total,
-                 read_back(relid, directory, exported.file));
+    const FileContent content = write_and_read(relid, directory, exported);
+    exported.facts = content.facts;
+    require_same(entry, retention::expected_rows(spi, entry.target, entry.leaf), exported.total, content.total);
+    PS_FAILPOINT("export.proven");
 }
 
 void require_proven(pg::Spi &spi, const Entry &entry, const ListedFile &listed, int directory)
@@ -265,7 +217,7 @@ Exported export_entry(pg::Spi &spi, const Entry &entry)
     require_no_file(spi, entry, listed, directory.get());
     const bool is_kept = listed && is_there(directory.get(), listed->name);
     remove_leftovers(entry, is_kept ? listed : std::nullopt, directory.get());
-    const std::string name = file_prefix(entry.id) + random_token();
+    const std::string name = new_name(entry.id);
     Exported exported{name + ".csv.zst", name + ".json", {}, {}};
     Unlisted file(directory.get(), exported.file), manifest(directory.get(), exported.manifest);
     {
@@ -273,8 +225,11 @@ Exported export_entry(pg::Spi &spi, const Entry &entry)
         const TextScope text;
         write_file(spi, entry, table.relid, directory.get(), exported);
     }
-    write_manifest(spi, table.relid, entry, exported, directory.get());
+    write_manifest(spi, table.relid, entry, {exported.manifest, exported.file, exported.facts, exported.total},
+                   directory.get());
+    PS_FAILPOINT("export.manifest");
     note(spi, entry, exported);
+    PS_FAILPOINT("export.noted");
     file.keep();
     manifest.keep();
     return exported;
@@ -323,7 +278,7 @@ Exported rewrite_entry(pg::Spi &spi, const Entry &entry)
     const pg::OwnedTable table = require_table(spi, entry);
     const Descriptor directory = open_archive_directory();
     lock_entry(spi, entry);
-    const std::string name = file_prefix(entry.id) + random_token();
+    const std::string name = new_name(entry.id);
     Exported exported{name + ".csv.zst", name + ".json", {}, {}};
     remove_file_with(Ending::abort, exported.file);
     remove_file_with(Ending::abort, exported.manifest);
@@ -332,9 +287,11 @@ Exported rewrite_entry(pg::Spi &spi, const Entry &entry)
         const TextScope text;
         write_file(spi, entry, table.relid, directory.get(), exported);
     }
-    write_manifest(spi, table.relid, entry, exported, directory.get());
+    write_manifest(spi, table.relid, entry, {exported.manifest, exported.file, exported.facts, exported.total},
+                   directory.get());
     const std::vector<std::string> names = names_of(spi, entry, directory.get());
     note_rewritten(spi, entry, exported);
+    PS_FAILPOINT("rewrite.noted");
     trash_all_but(spi, names, {exported.file, exported.manifest});
     return exported;
 }
@@ -370,6 +327,7 @@ void remove_table(pg::Spi &spi, const Entry &entry)
     {
         pg::OwnerScope owner(table.owner);
         require_proven(spi, entry, listed, directory.get());
+        PS_FAILPOINT("remove.proven");
         const auto failure = pg::try_with_locks({table.relid}, wait, [&] {
             pg::lock_owned(table, AccessExclusiveLock);
             spi.run("DROP TABLE " + pg::qualified_name(table.relid));
@@ -377,6 +335,7 @@ void remove_table(pg::Spi &spi, const Entry &entry)
         if (failure)
             pg::raise(*failure);
     }
+    PS_FAILPOINT("remove.dropped");
     remove_leftovers(entry, listed, directory.get());
     pg::CatalogScope scope;
     spi.run("UPDATE privacy_scan.archive_file_ledger SET removed_at = clock_timestamp()"
@@ -384,6 +343,7 @@ void remove_table(pg::Spi &spi, const Entry &entry)
             {pg::text_param(entry.target), pg::text_param(entry.leaf)});
     spi.run("DELETE FROM privacy_scan.archive_checks WHERE target = $1 AND leaf = $2",
             {pg::text_param(entry.target), pg::text_param(entry.leaf)});
+    PS_FAILPOINT("remove.noted");
 }
 
 } // namespace privacy_scan::archive_file

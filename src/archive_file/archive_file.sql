@@ -56,6 +56,15 @@ COMMENT ON FUNCTION privacy_scan.restore_file(bigint, regclass, text) IS
     'Brings the rows of an archive file back: into a relation of the caller''s, columns by name, all or those that meet a condition, or, without one, as a table of the archive again, from which restore_archive() takes families; compares the digest of what was inserted; returns their number.';
 REVOKE EXECUTE ON FUNCTION privacy_scan.restore_file(bigint, regclass, text) FROM PUBLIC;
 
+CREATE FUNCTION privacy_scan.restore_archive(id bigint, "into" regclass DEFAULT NULL, roots text[] DEFAULT NULL, key_from text DEFAULT NULL,
+    key_to text DEFAULT NULL)
+RETURNS SETOF privacy_scan.retention_action
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ps_restore_archive_entry';
+COMMENT ON FUNCTION privacy_scan.restore_archive(bigint, regclass, text[], text, text) IS
+    'Brings back what a row of privacy_scan.archives is about: the families of its roots into the live relations, whole partitions without copying where there is room; into its archive, a file as the table that it was, a detached partition to stay; or copies of its rows into a table of the caller''s. All of them, or those of roots with these ids, or keys in this range; digests compared.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.restore_archive(bigint, regclass, text[], text, text) FROM PUBLIC;
+
 CREATE TABLE privacy_scan.archive_drill_log (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     drilled_at   timestamptz      NOT NULL DEFAULT clock_timestamp(),

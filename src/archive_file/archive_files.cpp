@@ -8,6 +8,7 @@
 #include "archive_file/file_run.hpp"
 #include "pg/arguments.hpp"
 #include "pg/entry.hpp"
+#include "pg/failpoint.hpp"
 #include "pg/ident.hpp"
 #include "pg/memory.hpp"
 #include "pg/rowset.hpp"
@@ -60,6 +61,7 @@ PS_WRITING_FUNCTION(ps_confirm_archive)
             " confirmed_by = coalesce(confirmed_by, pg_get_userbyid($3)::text), recalled_at = NULL"
             " WHERE target = $1 AND leaf = $2",
             {pg::text_param(entry.target), pg::text_param(entry.leaf), pg::oid_param(caller)});
+    PS_FAILPOINT("confirm.noted");
     return BoolGetDatum(!file.is_confirmed);
 }
 

@@ -88,6 +88,7 @@ retention::RowTotal restore_from_file(pg::Spi &spi, const Entry &entry, const Li
 {
     const pg::OwnedTable archive = require_archive(spi, entry.target);
     require_intact(file);
+    require_erased(file);
     pg::OwnerScope owner(archive.owner);
     Scratch scratch(spi, archive.relid, entry.id);
     fill_from_file(spi, scratch.relid(), file);

@@ -1,6 +1,7 @@
 // See durable_file.hpp.
 #include "archive_file/durable_file.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -162,6 +163,12 @@ std::vector<std::string> list_names(int directory, const std::string &prefix)
     return names;
 }
 
+bool is_there(int directory, const std::string &name)
+{
+    const std::vector<std::string> names = list_names(directory, name);
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 bool remove_file(int directory, const std::string &name)
 {
     if (unlinkat(directory, name.c_str(), 0) < 0) {
@@ -194,7 +201,21 @@ void NewFile::write(const char *data, std::size_t size)
             fail("could not write file " + quoted(temporary_));
         data += count;
         size -= static_cast<std::size_t>(count);
+        written_ += count;
     }
+    begin_writing_back();
+}
+
+// A hint, so that the fsync at the end finds less to do; nothing relies on it.
+void NewFile::begin_writing_back()
+{
+#ifdef SYNC_FILE_RANGE_WRITE
+    constexpr off_t piece = 4 << 20;
+    if (written_ - begun_ < piece)
+        return;
+    (void)sync_file_range(file_.get(), begun_, written_ - begun_, SYNC_FILE_RANGE_WRITE);
+    begun_ = written_;
+#endif
 }
 
 // A second link, unlike a rename, replaces nothing on any system.

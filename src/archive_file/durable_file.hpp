@@ -44,6 +44,7 @@ Descriptor open_private_file(int directory, const std::string &name);
 std::size_t read_some(int fd, char *data, std::size_t size);
 
 std::vector<std::string> list_names(int directory, const std::string &prefix);
+bool is_there(int directory, const std::string &name);
 
 // Removes a name, durably; false where it wasn't there.
 bool remove_file(int directory, const std::string &name);
@@ -63,10 +64,13 @@ class NewFile
     void publish();
 
   private:
+    void begin_writing_back();
+
     int directory_;
     std::string name_, temporary_;
     Descriptor file_;
     bool is_temporary_ = true;
+    std::int64_t written_ = 0, begun_ = 0; // bytes, and those that are on their way to the disk
 };
 
 } // namespace privacy_scan::archive_file

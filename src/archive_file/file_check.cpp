@@ -79,6 +79,17 @@ std::vector<std::int64_t> entries_with_files(pg::Spi &spi, std::optional<std::in
     return ids;
 }
 
+// What an erasure passed over is told, whatever else is found.
+FileState with_erasure(FileState found, const ListedFile &file)
+{
+    if (file.unerased == 0)
+        return found;
+    const std::string erasure = "erasure " + std::to_string(file.unerased);
+    if (found.state == "ok")
+        return {"UNERASED", erasure + " passed it over when it was missing: call erase() for its root again"};
+    return {found.state, found.detail + "; " + erasure + " passed it over"};
+}
+
 // False where the file is another by now.
 bool note(pg::Spi &spi, const FileCheck &check)
 {
@@ -96,7 +107,7 @@ bool note(pg::Spi &spi, const FileCheck &check)
 std::optional<FileCheck> check_file(pg::Spi &spi, const Entry &entry)
 {
     while (const std::optional<ListedFile> file = find_file(spi, entry)) {
-        const FileState found = state_of(*file);
+        const FileState found = with_erasure(state_of(*file), *file);
         const FileCheck check{entry.target,     entry.leaf,  file->name,
                               file->total.rows, found.state, found.detail};
         if (note(spi, check))

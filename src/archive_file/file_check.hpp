@@ -10,7 +10,7 @@ namespace privacy_scan::archive_file
 struct FileCheck {
     std::string archive, leaf, file;
     std::int64_t rows = 0; // by the ledger
-    std::string state;     // ok, DIFFERENT, MISSING, UNREADABLE
+    std::string state;     // ok, DIFFERENT, MISSING, UNREADABLE, UNERASED
     std::string detail;
 };
 

@@ -6,6 +6,8 @@
 #include "archive_file/archive_export.hpp"
 #include "archive_file/file_check.hpp"
 #include "archive_file/row_text.hpp"
+#include "archive_file/table_load.hpp"
+#include "pg/failpoint.hpp"
 #include "pg/ident.hpp"
 #include "pg/prepared.hpp"
 #include "pg/privileges.hpp"
@@ -24,22 +26,6 @@ namespace privacy_scan::archive_file
 
 namespace
 {
-
-pg::OwnedTable require_target(pg::Spi &spi, Oid relid)
-{
-    const pg::OwnedTable into = pg::require_owner(relid);
-    const char kind = pg::guarded([=] { return get_rel_relkind(relid); });
-    if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
-        pg::fail(ERRCODE_WRONG_OBJECT_TYPE, "\"" + pg::relation_name(relid) + "\" is not a table");
-    const std::string name = pg::qualified_name(relid);
-    pg::CatalogScope scope;
-    if (!spi.run("SELECT FROM privacy_scan.archive_ledger WHERE target = $1 OR leaf = $1 LIMIT 1",
-                 {pg::text_param(name)})
-             .empty())
-        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, name + " is an archive itself", {},
-                 "Restore into a table of your own: CREATE TABLE .. (LIKE ..).");
-    return into;
-}
 
 // INSERT of a row, and what it must return: the file's columns as they stand in the table. Generated columns
 // make their values themselves.
@@ -112,6 +98,77 @@ void add_returned(retention::RowTotal *total, retention::RowShape *&shape, Tuple
     retention::add_row(total, shape, values, nulls);
 }
 
+// The way of a file's rows into a table.
+class Taker
+{
+  public:
+    virtual ~Taker() = default;
+    virtual void take() = 0;                   // the row that the parser holds
+    virtual retention::RowTotal finish() = 0; // what the table has taken
+};
+
+// By INSERT: triggers, partitions and generated columns have their say.
+class Inserter final : public Taker
+{
+  public:
+    Inserter(pg::Spi &spi, Oid relid, const RowParser *parser)
+        : parser_(parser), insertion_(insertion_of(parser, relid)), insert_(spi, insertion_.sql, insertion_.types),
+          values_(insertion_.columns.size() + 1), nulls_(insertion_.columns.size(), ' ')
+    {
+    }
+
+    void take() override
+    {
+        for (std::size_t n = 0; n < insertion_.columns.size(); ++n) {
+            values_[n] = parser_->values[insertion_.columns[n]];
+            nulls_[n] = parser_->nulls[insertion_.columns[n]] ? 'n' : ' ';
+        }
+        const pg::Rows returned = insert_.run(values_.data(), nulls_.c_str());
+        if (!returned.empty())
+            pg::guarded([&] { add_returned(&total_, shape_, returned.descriptor(), returned.tuple(0)); });
+    }
+
+    retention::RowTotal finish() override { return total_; }
+
+  private:
+    const RowParser *parser_;
+    const Insertion insertion_;
+    pg::Prepared insert_;
+    std::vector<Datum> values_;
+    std::string nulls_;
+    retention::RowShape *shape_ = nullptr;
+    retention::RowTotal total_{};
+};
+
+// By the page, where an INSERT would do no more.
+class Loader final : public Taker
+{
+  public:
+    Loader(Relation table, const RowParser *parser)
+        : parser_(parser), load_(pg::guarded([=] { return open_load(table); }))
+    {
+    }
+    void take() override
+    {
+        pg::guarded([this] { load_row(load_, parser_); });
+    }
+    retention::RowTotal finish() override
+    {
+        return pg::guarded([this] { return finish_load(load_); });
+    }
+
+  private:
+    const RowParser *parser_;
+    TableLoad *load_;
+};
+
+std::unique_ptr<Taker> make_taker(pg::Spi &spi, Relation table, const RowParser *parser)
+{
+    if (pg::guarded([=] { return can_load(table, parser); }))
+        return std::make_unique<Loader>(table, parser);
+    return std::make_unique<Inserter>(spi, RelationGetRelid(table), parser);
+}
+
 // What was to be inserted, and what was.
 struct Inserted {
     retention::RowTotal wanted{}, total{};
@@ -123,13 +180,9 @@ Inserted insert_rows(pg::Spi &spi, Oid relid, FileReader &reader, const std::str
     CsvRow row;
     reader.next(row);
     RowParser *parser = pg::guarded([&] { return make_parser(RelationGetDescr(table.get()), &row); });
-    const Insertion insertion = insertion_of(parser, relid);
-    pg::Prepared insert(spi, insertion.sql, insertion.types);
-    std::vector<Datum> values(insertion.columns.size() + 1);
-    std::string nulls(insertion.columns.size(), ' ');
+    const std::unique_ptr<Taker> taker = make_taker(spi, table.get(), parser);
     RowFilter filter(spi, parser, condition);
     Inserted inserted;
-    retention::RowShape *shape = nullptr;
     while (reader.next(row)) {
         pg::guarded([&] { parse_row(parser, &row); });
         if (!filter.passes())
@@ -137,15 +190,9 @@ Inserted insert_rows(pg::Spi &spi, Oid relid, FileReader &reader, const std::str
         if (!condition.empty())
             pg::guarded(
                 [&] { retention::add_row(&inserted.wanted, parser->shape, parser->values, parser->nulls); });
-        for (std::size_t n = 0; n < insertion.columns.size(); ++n) {
-            values[n] = parser->values[insertion.columns[n]];
-            nulls[n] = parser->nulls[insertion.columns[n]] ? 'n' : ' ';
-        }
-        const pg::Rows returned = insert.run(values.data(), nulls.c_str());
-        if (!returned.empty())
-            pg::guarded(
-                [&] { add_returned(&inserted.total, shape, returned.descriptor(), returned.tuple(0)); });
+        taker->take();
     }
+    inserted.total = taker->finish();
     return inserted;
 }
 
@@ -156,6 +203,8 @@ std::int64_t fill(pg::Spi &spi, Oid relid, const ListedFile &file, const std::st
     const TextScope text;
     FileReader reader(directory.get(), file.name);
     const Inserted inserted = insert_rows(spi, relid, reader, condition);
+    if (reader.facts().sha256 != file.facts.sha256) // it was compared before, but a name is no file
+        pg::fail(ERRCODE_DATA_CORRUPTED, "archive file \"" + file.name + "\" was exchanged while it was read");
     const retention::RowTotal &total = inserted.total,
                               wanted = condition.empty() ? file.total : inserted.wanted;
     if (!retention::same_rows(total, wanted))
@@ -175,15 +224,37 @@ std::int64_t fill_from_file(pg::Spi &spi, Oid relid, const ListedFile &file)
     return fill(spi, relid, file);
 }
 
-std::int64_t restore_into(pg::Spi &spi, const Entry &entry, Oid relid, const std::string &text)
+pg::OwnedTable require_target(pg::Spi &spi, Oid relid)
+{
+    const pg::OwnedTable into = pg::require_owner(relid);
+    const char kind = pg::guarded([=] { return get_rel_relkind(relid); });
+    if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
+        pg::fail(ERRCODE_WRONG_OBJECT_TYPE, "\"" + pg::relation_name(relid) + "\" is not a table");
+    const std::string name = pg::qualified_name(relid);
+    pg::CatalogScope scope;
+    if (!spi.run("SELECT FROM privacy_scan.archive_ledger WHERE target = $1 OR leaf = $1 LIMIT 1",
+                 {pg::text_param(name)})
+             .empty())
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, name + " is an archive itself", {},
+                 "Restore into a table of your own: CREATE TABLE .. (LIKE ..).");
+    return into;
+}
+
+std::int64_t restore_compiled(pg::Spi &spi, const Entry &entry, Oid relid, const std::string &condition)
 {
     const pg::OwnedTable into = require_target(spi, relid);
-    const std::string condition = text.empty() ? text : retention::compile_condition(into, text);
     const ListedFile file = require_file(spi, entry);
     require_intact(file);
+    require_erased(file);
     pg::lock_owned(into, RowExclusiveLock);
     pg::OwnerScope owner(into.owner);
     return fill(spi, relid, file, condition);
+}
+
+std::int64_t restore_into(pg::Spi &spi, const Entry &entry, Oid relid, const std::string &text)
+{
+    const pg::OwnedTable into = require_target(spi, relid);
+    return restore_compiled(spi, entry, relid, text.empty() ? text : retention::compile_condition(into, text));
 }
 
 namespace
@@ -225,11 +296,13 @@ std::int64_t restore_table(pg::Spi &spi, const Entry &entry)
                  "It is " + entry.leaf + ".", "Give restore_file() a table of yours to restore into.");
     const pg::OwnedTable archive = pg::require_owner(relation_named(spi, entry.target));
     require_intact(file);
+    require_erased(file);
     std::int64_t rows = 0;
     {
         pg::OwnerScope owner(archive.owner);
         rows = fill(spi, make_table(spi, entry, archive.relid, ""), file);
     }
+    PS_FAILPOINT("recall.filled");
     pg::CatalogScope scope;
     spi.run("UPDATE privacy_scan.archive_file_ledger SET removed_at = NULL, recalled_at = clock_timestamp(),"
             " confirmed_at = NULL, confirmed_by = NULL WHERE target = $1 AND leaf = $2",

@@ -64,21 +64,22 @@ Descriptor open_archive_directory()
     }
 }
 
-FileWriter::FileWriter(int directory, const std::string &name, int level)
-    : file_(directory, name), zstd_(level, [this](const char *data, std::size_t size) {
-          file_.write(data, size);
-          hash_.add(data, size);
-          facts_.bytes += static_cast<std::int64_t>(size);
-      })
+FileWriter::FileWriter(int directory, const std::string &name, int level, Compression compression, Sink also)
+    : file_(directory, name), zstd_(
+                                  level,
+                                  [this, also = std::move(also)](const char *data, std::size_t size) {
+                                      file_.write(data, size);
+                                      if (also)
+                                          also(data, size);
+                                  },
+                                  compression)
 {
 }
 
-FileFacts FileWriter::publish()
+void FileWriter::publish()
 {
     zstd_.finish();
     file_.publish();
-    facts_.sha256 = hash_.finish();
-    return facts_;
 }
 
 FileFacts facts_of(int directory, const std::string &name)
@@ -96,10 +97,26 @@ FileFacts facts_of(int directory, const std::string &name)
     return facts;
 }
 
+ContentReader::ContentReader(Source bytes)
+    : source_(std::move(bytes)), zstd_([this](char *data, std::size_t most) {
+          const std::size_t size = source_(data, most);
+          hash_.add(data, size);
+          facts_.bytes += static_cast<std::int64_t>(size);
+          return size;
+      }),
+      csv_([this](char *data, std::size_t size) { return zstd_.read(data, size); }, MaxAllocSize - 1)
+{
+}
+
+FileFacts ContentReader::facts()
+{
+    facts_.sha256 = hash_.finish();
+    return facts_;
+}
+
 FileReader::FileReader(int directory, const std::string &name)
     : file_(open_private_file(directory, name)),
-      zstd_([this](char *data, std::size_t size) { return read_some(file_.get(), data, size); }),
-      csv_([this](char *data, std::size_t size) { return zstd_.read(data, size); }, MaxAllocSize - 1)
+      content_([this](char *data, std::size_t size) { return read_some(file_.get(), data, size); })
 {
 }
 

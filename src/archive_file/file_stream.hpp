@@ -24,36 +24,53 @@ Descriptor open_archive_directory();
 // Runs the body; its errors about files, CSV and zstd become SQL errors.
 void with_sql_errors(const std::function<void()> &body);
 
-// The rows of a table as a file, written and published.
+// The rows of a table as a file, written and published. `also` is given the bytes as they are written.
 class FileWriter
 {
   public:
-    FileWriter(int directory, const std::string &name, int level);
+    FileWriter(int directory, const std::string &name, int level, Compression compression, Sink also);
     void write(const std::string &text) { zstd_.write(text.data(), text.size()); }
-    FileFacts publish();
+    void publish();
 
   private:
     NewFile file_;
-    FileFacts facts_;
-    Sha256 hash_;
     ZstdWriter zstd_;
 };
 
 // Reads the bytes alone.
 FileFacts facts_of(int directory, const std::string &name);
 
+// The rows in the bytes of a file, and what those are.
+class ContentReader
+{
+  public:
+    explicit ContentReader(Source bytes);
+    ContentReader(const ContentReader &) = delete;
+    ContentReader &operator=(const ContentReader &) = delete;
+    bool next(CsvRow &row) { return csv_.next(row); }
+    std::uint64_t rows() const { return csv_.rows(); }
+    FileFacts facts(); // of all bytes, once, after the last row
+
+  private:
+    Source source_;
+    FileFacts facts_;
+    Sha256 hash_;
+    ZstdReader zstd_;
+    CsvReader csv_;
+};
+
 // The rows of a file.
 class FileReader
 {
   public:
     FileReader(int directory, const std::string &name);
-    bool next(CsvRow &row) { return csv_.next(row); }
-    std::uint64_t rows() const { return csv_.rows(); }
+    bool next(CsvRow &row) { return content_.next(row); }
+    std::uint64_t rows() const { return content_.rows(); }
+    FileFacts facts() { return content_.facts(); }
 
   private:
     Descriptor file_;
-    ZstdReader zstd_;
-    CsvReader csv_;
+    ContentReader content_;
 };
 
 } // namespace privacy_scan::archive_file

@@ -151,7 +151,6 @@ void parse_row(RowParser *parser, const CsvRow *row)
                                               TupleDescAttr(desc, i)->atttypmod);
     }
     MemoryContextSwitchTo(outer);
-    retention::add_row(&parser->total, parser->shape, parser->values, parser->nulls);
 }
 
 } // namespace privacy_scan::archive_file

@@ -43,7 +43,6 @@ struct RowParser {
     Datum *values;
     bool *nulls;
     MemoryContext each;
-    retention::RowTotal total;
 };
 
 // Columns are found by the header's names. Error 42703 where the descriptor has no column of that name.

@@ -3,6 +3,9 @@
 
 #include <new>
 
+#include <pthread.h>
+#include <signal.h>
+
 #include <zstd.h>
 
 namespace privacy_scan::archive_file
@@ -18,15 +21,40 @@ std::size_t checked(std::size_t code)
     return code;
 }
 
+constexpr int job_bytes = 1 << 20;
+
+// A thread inherits the signals that are blocked where it is made: those of this process are for the caller's.
+class WithoutSignals
+{
+  public:
+    WithoutSignals()
+    {
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    WithoutSignals(const WithoutSignals &) = delete;
+    WithoutSignals &operator=(const WithoutSignals &) = delete;
+    ~WithoutSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+  private:
+    sigset_t before_;
+};
+
 } // namespace
 
-ZstdWriter::ZstdWriter(int level, Sink sink)
+// A libzstd that was built without threads refuses the number of workers, and compresses here.
+ZstdWriter::ZstdWriter(int level, Sink sink, Compression compression)
     : context_(ZSTD_createCCtx()), sink_(std::move(sink)), buffer_(ZSTD_CStreamOutSize())
 {
     if (!context_)
         throw std::bad_alloc();
     ZSTD_CCtx_setParameter(context_, ZSTD_c_compressionLevel, level);
     ZSTD_CCtx_setParameter(context_, ZSTD_c_checksumFlag, 1);
+    if (compression == Compression::here)
+        return;
+    ZSTD_CCtx_setParameter(context_, ZSTD_c_nbWorkers, 1);
+    ZSTD_CCtx_setParameter(context_, ZSTD_c_jobSize, job_bytes);
 }
 
 ZstdWriter::~ZstdWriter()
@@ -34,13 +62,19 @@ ZstdWriter::~ZstdWriter()
     ZSTD_freeCCtx(context_);
 }
 
+// The first one makes the thread.
+std::size_t ZstdWriter::step(ZSTD_outBuffer_s &out, ZSTD_inBuffer_s &in, bool is_last)
+{
+    const WithoutSignals waiting;
+    return checked(ZSTD_compressStream2(context_, &out, &in, is_last ? ZSTD_e_end : ZSTD_e_continue));
+}
+
 void ZstdWriter::compress(const char *data, std::size_t size, bool is_last)
 {
     ZSTD_inBuffer in{data, size, 0};
     for (bool is_done = false; !is_done;) {
         ZSTD_outBuffer out{buffer_.data(), buffer_.size(), 0};
-        const std::size_t left =
-            checked(ZSTD_compressStream2(context_, &out, &in, is_last ? ZSTD_e_end : ZSTD_e_continue));
+        const std::size_t left = step(out, in, is_last);
         if (out.pos > 0)
             sink_(buffer_.data(), out.pos);
         is_done = is_last ? left == 0 : in.pos == in.size;

@@ -5,6 +5,8 @@
 
 struct ZSTD_CCtx_s;
 struct ZSTD_DCtx_s;
+struct ZSTD_inBuffer_s;
+struct ZSTD_outBuffer_s;
 
 namespace privacy_scan::archive_file
 {
@@ -22,10 +24,14 @@ class ZstdError : public std::runtime_error
     using std::runtime_error::runtime_error;
 };
 
+// Who compresses: the caller's own thread, or one of libzstd's beside it, in jobs of a megabyte, which takes a
+// few megabytes more. That thread runs libzstd's code alone, and no signal ever reaches it.
+enum class Compression { here, beside };
+
 class ZstdWriter
 {
   public:
-    ZstdWriter(int level, Sink sink);
+    ZstdWriter(int level, Sink sink, Compression compression = Compression::here);
     ZstdWriter(const ZstdWriter &) = delete;
     ZstdWriter &operator=(const ZstdWriter &) = delete;
     ~ZstdWriter();
@@ -37,6 +43,7 @@ class ZstdWriter
 
   private:
     void compress(const char *data, std::size_t size, bool is_last);
+    std::size_t step(ZSTD_outBuffer_s &out, ZSTD_inBuffer_s &in, bool is_last);
 
     ZSTD_CCtx_s *context_;
     Sink sink_;

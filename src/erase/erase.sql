@@ -36,18 +36,30 @@ COMMENT ON VIEW privacy_scan.erasures IS
     'What was erased, one row an erasure, relation and kind of place (live, table archive, file), for roots that the reader owns or may read: how many rows, when, why, by whom, and the SHA-256 of each root''s id, by which a request can be answered later: encode(sha256(''the id''), ''hex'') = ANY (ids_sha256).';
 GRANT SELECT ON privacy_scan.erasures TO PUBLIC;
 
-CREATE FUNCTION privacy_scan.erase(root regclass, condition text, reason text, dry_run boolean DEFAULT true)
+CREATE VIEW privacy_scan.erasure_missing_files WITH (security_barrier) AS
+SELECT DISTINCT e.id AS erasure, e.erased_at AS passed_over_at, e.root_name AS root, m.target AS archive, m.leaf, m.file, m.erased_at
+FROM privacy_scan.erasure_missing m
+JOIN privacy_scan.erasure_ledger e ON e.id = m.erasure
+LEFT JOIN pg_class r ON r.oid = e.root
+WHERE pg_has_role(coalesce(r.relowner, 10::oid), 'USAGE') OR has_table_privilege(r.oid, 'SELECT');
+COMMENT ON VIEW privacy_scan.erasure_missing_files IS
+    'Archive files that erasures passed over since they were missing, for roots that the reader owns or may read; erased_at: when one had come back and an erasure had taken what was to go; NULL: it is not restored before.';
+GRANT SELECT ON privacy_scan.erasure_missing_files TO PUBLIC;
+
+CREATE FUNCTION privacy_scan.erase(root regclass, condition text, reason text, dry_run boolean DEFAULT true,
+    missing_files text DEFAULT 'refuse')
 RETURNS TABLE (place text, relation regclass, archive text, file text, rows bigint, bytes bigint, action text, detail text)
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'ps_erase';
-COMMENT ON FUNCTION privacy_scan.erase(regclass, text, text, boolean) IS
-    'Erases the families whose root meets the condition from the live relations, table archives and files, children before parents, in the caller''s transaction; with dry_run, the default, shows what would go. Refuses what is held. One row a relation and place.';
-REVOKE EXECUTE ON FUNCTION privacy_scan.erase(regclass, text, text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION privacy_scan.erase(regclass, text, text, boolean, text) IS
+    'Erases the families whose root meets the condition from the live relations, table archives and files, children before parents, in the caller''s transaction; with dry_run, the default, shows what would go. Refuses what is held, and, unless missing_files is ''skip'', where a file is missing. One row a relation and place.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.erase(regclass, text, text, boolean, text) FROM PUBLIC;
 
-CREATE FUNCTION privacy_scan.erase(root regclass, ids text[], reason text, dry_run boolean DEFAULT true)
+CREATE FUNCTION privacy_scan.erase(root regclass, ids text[], reason text, dry_run boolean DEFAULT true,
+    missing_files text DEFAULT 'refuse')
 RETURNS TABLE (place text, relation regclass, archive text, file text, rows bigint, bytes bigint, action text, detail text)
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'ps_erase_ids';
-COMMENT ON FUNCTION privacy_scan.erase(regclass, text[], text, boolean) IS
-    'Erases the families of the roots with these ids from the live relations, table archives and files, children before parents, in the caller''s transaction; with dry_run, the default, shows what would go. Refuses what is held. One row a relation and place.';
-REVOKE EXECUTE ON FUNCTION privacy_scan.erase(regclass, text[], text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION privacy_scan.erase(regclass, text[], text, boolean, text) IS
+    'Erases the families of the roots with these ids from the live relations, table archives and files, children before parents, in the caller''s transaction; with dry_run, the default, shows what would go. Refuses what is held, and, unless missing_files is ''skip'', where a file is missing. One row a relation and place.';
+REVOKE EXECUTE ON FUNCTION privacy_scan.erase(regclass, text[], text, boolean, text) FROM PUBLIC;

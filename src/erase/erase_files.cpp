@@ -68,16 +68,26 @@ archive_file::WantedColumn wanted_column(pg::Spi &spi, Oid owner, const std::str
 
 } // namespace
 
+bool has_keys_as_text(pg::Spi &spi, const Places &places, std::size_t member)
+{
+    const retention::Member &child = places.family.members[member];
+    for (const retention::Link &link : child.links)
+        if (link.columns.size() > 1 ||
+            !is_equal_as_text(spi, child.table.relid, places.family.members[link.parent].table.relid,
+                              link.columns.front()))
+            return false;
+    return true;
+}
+
 std::vector<archive_file::WantedColumn> wanted_columns(pg::Spi &spi, const Places &places, std::size_t member,
                                                        const KeyParam &keys)
 {
+    if (!has_keys_as_text(spi, places, member))
+        return {};
     std::vector<archive_file::WantedColumn> wanted;
     const retention::Member &child = places.family.members[member];
     for (const retention::Link &link : child.links) {
-        const retention::Member &parent = places.family.members[link.parent];
         const retention::Link::Column &pair = link.columns.front();
-        if (link.columns.size() > 1 || !is_equal_as_text(spi, child.table.relid, parent.table.relid, pair))
-            return {};
         wanted.push_back(wanted_column(spi, child.table.owner, pair.child, keys(link.parent, pair.parent)));
     }
     return wanted;

@@ -13,6 +13,9 @@ namespace privacy_scan::erase
 std::vector<archive_file::Entry> file_entries(pg::Spi &spi, const Places &places, std::size_t member,
                                               const retention::KeyRange &range);
 
+// Whether a member's rows refer to others by single columns of which equal values are equal as text.
+bool has_keys_as_text(pg::Spi &spi, const Places &places, std::size_t member);
+
 // The columns by which a member's rows refer to what goes, with the values, where equal values are equal as
 // text: then a file may be looked through as text first. Otherwise none. `keys`: the values of a column of a
 // member, an array.

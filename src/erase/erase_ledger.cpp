@@ -30,19 +30,78 @@ archive_file::Entry note_in_archives(pg::Spi &spi, const retention::Member &root
     return archive_file::require_entry(spi, id);
 }
 
-void blur_keys(pg::Spi &spi, Oid root, const std::string &kind, const pg::Param &keys)
+namespace
+{
+
+std::vector<LedgerPart> parts_of(const pg::Rows &rows)
+{
+    std::vector<LedgerPart> parts;
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        parts.push_back({rows.text(row, 1), rows.text(row, 2)});
+    return parts;
+}
+
+// How the ledger writes a column of the root, alias a, and its type: as key_in_words() does.
+constexpr const char *in_words = "'\"' || replace(a.attname::text, '\"', '\"\"') || '\" ' || format_type(a.atttypid, NULL)";
+
+} // namespace
+
+archive_file::Entry entry_of(pg::Spi &spi, const LedgerPart &part)
+{
+    std::int64_t id = 0;
+    {
+        pg::CatalogScope scope;
+        id = spi.run("SELECT min(id) FROM privacy_scan.archive_ledger WHERE target = $1 AND leaf = $2",
+                     {pg::text_param(part.target), pg::text_param(part.leaf)})
+                 .int8(0, 1);
+    }
+    return archive_file::require_entry(spi, id);
+}
+
+std::vector<LedgerPart> blur_keys(pg::Spi &spi, Oid root, const std::string &kind, const pg::Param &keys)
 {
     const std::string rest = kind == "uuidv7" ? " || '-0000-0000-000000000000'" : ""; // a bound is a prefix
     pg::CatalogScope scope;
-    spi.run("UPDATE privacy_scan.archive_ledger SET"
-            " key_from = CASE WHEN key_from = ANY ($2) THEN"
-            "  privacy_scan.key_at($3, privacy_scan.key_instant($3, key_from))" +
-                rest +
-                " ELSE key_from END,"
-                " key_to = CASE WHEN key_to = ANY ($2) THEN"
-                "  privacy_scan.key_at($3, privacy_scan.key_instant($3, key_to) + interval '1 second')" +
-                rest + " ELSE key_to END WHERE root = $1 AND (key_from = ANY ($2) OR key_to = ANY ($2))",
-            {pg::regclass_param(root), keys, pg::text_param(kind)});
+    return parts_of(
+        spi.run("UPDATE privacy_scan.archive_ledger SET"
+                " key_from = CASE WHEN key_from = ANY ($2) THEN"
+                "  privacy_scan.key_at($3, privacy_scan.key_instant($3, key_from))" +
+                    rest +
+                    " ELSE key_from END,"
+                    " key_to = CASE WHEN key_to = ANY ($2) THEN"
+                    "  privacy_scan.key_at($3, privacy_scan.key_instant($3, key_to) + interval '1 second')" +
+                    rest +
+                    " ELSE key_to END WHERE root = $1 AND (key_from = ANY ($2) OR key_to = ANY ($2))"
+                    " RETURNING target, leaf",
+                {pg::regclass_param(root), keys, pg::text_param(kind)}));
+}
+
+std::vector<std::string> former_keys(pg::Spi &spi, Oid root, const std::string &key)
+{
+    pg::CatalogScope scope;
+    pg::Rows rows = spi.run(std::string("SELECT a.attname::text FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1"
+                                        " AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid NOT IN (1082, 1114, 1184)"
+                                        " AND ") +
+                                in_words + " <> $2 AND EXISTS (SELECT FROM privacy_scan.archive_ledger l"
+                                           " WHERE l.root = $1 AND l.key_from <> '' AND l.key = " +
+                                in_words + ") ORDER BY a.attnum",
+                            {pg::regclass_param(root), pg::text_param(key)});
+    std::vector<std::string> columns;
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        columns.push_back(rows.text(row, 1));
+    return columns;
+}
+
+std::vector<LedgerPart> forget_ranges(pg::Spi &spi, Oid root, const std::string &column,
+                                      const pg::Param &values)
+{
+    pg::CatalogScope scope;
+    return parts_of(spi.run(std::string("UPDATE privacy_scan.archive_ledger l SET key = '', key_from = '', key_to = ''"
+                                        " FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attname = $2"
+                                        " AND l.root = $1 AND l.key = ") +
+                                in_words +
+                                " AND (l.key_from = ANY ($3) OR l.key_to = ANY ($3)) RETURNING l.target, l.leaf",
+                            {pg::regclass_param(root), pg::text_param(column), values}));
 }
 
 namespace

@@ -29,6 +29,15 @@ EraseSql::EraseSql(const Places &places) : places_(places), columns_(places.fami
             }
 }
 
+bool EraseSql::add_unseen(const retention::RootIds &ids)
+{
+    for (const std::string &name : columns_.front())
+        if (name != ids.column)
+            return false;
+    unseen_ = ids.array;
+    return true;
+}
+
 std::size_t EraseSql::parameter(std::size_t member, const std::string &name) const
 {
     std::size_t before = 2;
@@ -85,7 +94,8 @@ std::string EraseSql::arrays(std::size_t member) const
 {
     std::string text;
     for (std::size_t n = 0; n < columns_[member].size(); ++n)
-        text += (n ? ", " : "") + ("array_agg(k" + std::to_string(n) + ")");
+        text += (n ? ", " : "") + ("array_agg(k" + std::to_string(n) + ")") +
+                (member == 0 && !unseen_.empty() ? " || " + unseen_ : "");
     return text;
 }
 
@@ -169,14 +179,36 @@ std::string EraseSql::count_held(const Place &place, const std::string &conditio
     return count_rows(place.member, place.from) + " AND (" + condition + ")";
 }
 
-std::string EraseSql::delete_rows(const Place &place) const
+namespace
 {
-    return "WITH gone AS (DELETE FROM " + place.from + " AS t WHERE " + goes(place.member) +
-           " RETURNING t.tableoid AS \"privacy_scan source\", " + place.columns +
+
+std::string deletion(const std::string &from, const std::string &columns, const std::string &condition)
+{
+    return "WITH gone AS (DELETE FROM " + from + " AS t WHERE " + condition +
+           " RETURNING t.tableoid AS \"privacy_scan source\", " + columns +
            "), source AS (SELECT DISTINCT \"privacy_scan source\" AS o FROM gone) SELECT o, (d).rows, "
            "(d).bytes,"
            " (d).digest FROM source, LATERAL (SELECT privacy_scan.row_digest(r.*) AS d FROM (SELECT " +
-           place.columns + " FROM gone WHERE \"privacy_scan source\" = o) AS r) AS digested ORDER BY o";
+           columns + " FROM gone WHERE \"privacy_scan source\" = o) AS r) AS digested ORDER BY o";
+}
+
+} // namespace
+
+std::string EraseSql::delete_rows(const Place &place) const
+{
+    return deletion(place.from, place.columns, goes(place.member));
+}
+
+std::string EraseSql::delete_where(const std::string &from, const std::string &columns,
+                                   const std::string &condition)
+{
+    return deletion(from, columns, condition);
+}
+
+std::string EraseSql::select_values(const Place &place, const std::string &name) const
+{
+    return "SELECT array_agg(DISTINCT " + column("t", name) + "::text) FROM " + place.from + " AS t WHERE " +
+           goes(place.member);
 }
 
 } // namespace privacy_scan::erase

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "erase/erase_places.hpp"
+#include "retention/hold.hpp"
 
 namespace privacy_scan::erase
 {
@@ -12,6 +13,13 @@ class EraseSql
   public:
     // Must outlive it.
     explicit EraseSql(const Places &places);
+
+    // Roots with these ids lie where they cannot be read: pick_roots() gives their ids among the keys. False, and nothing
+    // is done, where children refer to anything else of the root.
+    bool add_unseen(const retention::RootIds &ids);
+
+    // Whether others refer to a member.
+    bool has_children(std::size_t member) const { return !columns_[member].empty(); }
 
     // Finds the roots that meet the condition, in all places, and locks the live ones. One row: count, hashes
     // of their ids (text[]), least and greatest key as text (NULL where keys cannot be compared), the keys
@@ -42,6 +50,13 @@ class EraseSql
     // digest.
     std::string delete_rows(const Place &place) const;
 
+    // The same of one table, those that meet a condition. One row at most.
+    static std::string delete_where(const std::string &from, const std::string &columns,
+                                    const std::string &condition);
+
+    // The different values of a column of the roots that go and lie in a place, as text[].
+    std::string select_values(const Place &place, const std::string &column) const;
+
   private:
     std::string keys(std::size_t member) const;
     std::string arrays(std::size_t member) const;
@@ -52,6 +67,7 @@ class EraseSql
     std::string extremes() const;
 
     const Places &places_;
+    std::string unseen_; // SQL, an array; empty: none
     std::vector<std::vector<std::string>> columns_; // by member, unquoted: those that children refer to
 };
 

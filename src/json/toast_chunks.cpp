@@ -146,7 +146,7 @@ void open_toast(OpenToast &toast, Oid oid)
     }
     const int valid = toast_open_indexes(toast.relation, AccessShareLock, &toast.indexes, &toast.index_count);
     Snapshot snapshot = pg::compat::toast_snapshot(toast.snapshot);
-    toast.scan = index_beginscan(toast.relation, toast.indexes[valid], snapshot, key_count, 0);
+    toast.scan = pg::compat::begin_index_scan(toast.relation, toast.indexes[valid], snapshot, key_count);
     toast.row = table_slot_create(toast.relation, nullptr);
     toast.trail = {};
     toast.oid = oid;

@@ -20,6 +20,7 @@ extern "C" {
 #include <utils/guc.h>
 #include <storage/proc.h>
 #include <storage/procarray.h>
+#include <storage/shm_mq.h>
 #include <storage/sinvaladt.h>
 #include <utils/rel.h>
 #if PG_VERSION_NUM >= 150000
@@ -260,6 +261,19 @@ inline IndexScanDesc begin_index_scan(Relation table, Relation index, Snapshot s
     return index_beginscan(table, index, snapshot, keys, 0);
 #endif
 }
+
+// Sends a message, waiting until it is in the queue. 15 added that the receiver be told at once.
+inline shm_mq_result send_message(shm_mq_handle *queue, Size size, const void *data)
+{
+#if PG_VERSION_NUM >= 150000
+    return shm_mq_send(queue, size, data, false, true);
+#else
+    return shm_mq_send(queue, size, data, false);
+#endif
+}
+
+// Up to 13, what a constraint says of a row it refuses takes a range table.
+constexpr bool has_loose_result_relations = PG_VERSION_NUM >= 140000;
 
 // Has shared memory asked for: up to 14 at once, then in a hook. Returns the hook before, to be called.
 using Procedure = void (*)(void);

@@ -73,6 +73,21 @@ COMMENT ON TABLE privacy_scan.archive_file_trash IS
     'Files that an erasure replaced and removes once it has committed; a row that stays was left by a crash, and the next call removes its file.';
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_file_trash', '');
 
+CREATE TABLE privacy_scan.erasure_missing (
+    erasure   bigint NOT NULL,
+    target    text   NOT NULL,
+    leaf      text   NOT NULL,
+    file      text   NOT NULL,
+    key       text   NOT NULL,
+    hashes    text[] NOT NULL,
+    erased_at timestamptz,
+    PRIMARY KEY (erasure, target, leaf, key)
+);
+CREATE INDEX erasure_missing_of_archive ON privacy_scan.erasure_missing (target, leaf) WHERE erased_at IS NULL;
+COMMENT ON TABLE privacy_scan.erasure_missing IS
+    'Archive files that erasures passed over since they were missing, and by which rows of them are known that must go: SHA-256 of values of the column key, as text. Read privacy_scan.erasure_missing_files instead. erased_at: when a file that came back had lost them.';
+SELECT pg_catalog.pg_extension_config_dump('privacy_scan.erasure_missing', '');
+
 CREATE VIEW privacy_scan.archives WITH (security_barrier) AS
 SELECT a.id, a.archived_at, a.root_name AS root, a.source AS relation, nullif(a.target, '') AS archive, a.rows, a.bytes, a.digest,
        a.key_from, a.key_to, a.cutoff, nullif(a.leaf, '') AS leaf, a.action,

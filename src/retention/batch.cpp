@@ -3,6 +3,7 @@
 
 #include "retention/batch.hpp"
 
+#include "pg/failpoint.hpp"
 #include "pg/subxact.hpp"
 #include "settings/settings.hpp"
 
@@ -62,9 +63,12 @@ Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> 
         batch.last = picked.count < extent.number;
         if (picked.count == 0)
             return batch;
+        PS_FAILPOINT("batch.picked");
         move_picked(spi, work, archives, picked, {}, batch);
+        PS_FAILPOINT("batch.moved");
     }
     write_ledger(spi, work, batch);
+    PS_FAILPOINT("batch.noted");
     return batch;
 }
 

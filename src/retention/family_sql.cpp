@@ -310,6 +310,14 @@ std::string FamilySql::copy_rows(const Member &member, const std::string &target
            ") SELECT (privacy_scan.row_digest(back.*)).* FROM back";
 }
 
+std::string FamilySql::digest_rows(const Member &member, const std::string &columns) const
+{
+    const std::string found = hits(member);
+    return (found.empty() ? "" : "WITH " + found + " ") +
+           "SELECT (privacy_scan.row_digest(r.*)).* FROM (SELECT " + columns + " FROM " + member.from +
+           " AS t WHERE " + is_found(member) + ") AS r";
+}
+
 std::string FamilySql::remove_rows(const Member &member, const std::string &columns) const
 {
     const std::string found = hits(member);

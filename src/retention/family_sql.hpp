@@ -42,6 +42,9 @@ class FamilySql
     std::string copy_rows(const Member &member, const std::string &target, const std::string &insert_columns,
                           const std::string &columns) const;
 
+    // Rows, bytes and digest of what copy_rows() copies.
+    std::string digest_rows(const Member &member, const std::string &columns) const;
+
     // Deletes a member's rows. A row for each relation that they were in: its OID; rows, bytes, digest.
     std::string remove_rows(const Member &member, const std::string &columns) const;
 

@@ -3,6 +3,7 @@
 
 #include "retention/grace.hpp"
 
+#include "pg/failpoint.hpp"
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
 #include "pg/subxact.hpp"
@@ -135,6 +136,7 @@ RowTotal drop(pg::Spi &spi, const DetachedTable &table)
     });
     if (failure)
         pg::raise(*failure);
+    PS_FAILPOINT("grace.dropped");
     return found;
 }
 
@@ -180,6 +182,7 @@ void GraceRun::drop_next(pg::Spi &spi, std::vector<std::string> &news)
     }
     const RowTotal total = drop(spi, table);
     write_end(spi, table, total);
+    PS_FAILPOINT("grace.noted");
     news.push_back(table.leaf + ": dropped after its grace period, " + std::to_string(total.rows) + " rows");
 }
 
@@ -242,8 +245,10 @@ Oid archive_of(pg::Spi &spi, const DetachedTable &table)
     return archive.oid(0, 1);
 }
 
+} // namespace
+
 // The archive may have got columns since; they are NULL here, which no digest sees.
-void join(pg::Spi &spi, const DetachedTable &table)
+void join_one(pg::Spi &spi, const DetachedTable &table)
 {
     const Oid archive = archive_of(spi, table);
     const pg::OwnedTable owned = pg::require_owner(table.relid);
@@ -253,14 +258,12 @@ void join(pg::Spi &spi, const DetachedTable &table)
     spi.run("ALTER TABLE " + table.leaf + " INHERIT " + table.target);
 }
 
-} // namespace
-
 std::vector<DetachedTable> join_detached(pg::Spi &spi, const Family &family)
 {
     std::vector<DetachedTable> joined;
     for (const Member &member : family.members)
         for (const DetachedTable &table : standing_alone(spi, member.table.relid)) {
-            join(spi, table);
+            join_one(spi, table);
             joined.push_back(table);
         }
     return joined;

@@ -64,4 +64,7 @@ class GraceRun
 std::vector<DetachedTable> join_detached(pg::Spi &spi, const Family &family);
 void part_detached(pg::Spi &spi, const std::vector<DetachedTable> &joined);
 
+// The same of one table that stands alone, for good.
+void join_one(pg::Spi &spi, const DetachedTable &table);
+
 } // namespace privacy_scan::retention

@@ -29,14 +29,14 @@ void refuse_no_ids(Datum ids)
 }
 
 struct IdColumn {
-    std::string name, type; // both quoted
+    std::string name, type; // unquoted; quoted
 };
 
 IdColumn id_column(pg::Spi &spi, Oid root)
 {
     pg::CatalogScope scope;
     pg::Rows rows =
-        spi.run("SELECT quote_ident(a.attname), format_type(a.atttypid, NULL)"
+        spi.run("SELECT a.attname::text, format_type(a.atttypid, NULL)"
                 " FROM pg_catalog.pg_index i"
                 " JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)"
                 " WHERE i.indrelid = $1 AND i.indisprimary AND NOT EXISTS"
@@ -111,12 +111,18 @@ Oid hold_table()
     return pg::own_relation("hold_ledger");
 }
 
-std::string condition_of_ids(pg::Spi &spi, const pg::OwnedTable &root, Datum ids)
+RootIds ids_of_roots(pg::Spi &spi, const pg::OwnedTable &root, Datum ids)
 {
     refuse_no_ids(ids);
     const IdColumn column = id_column(spi, root.relid);
     const std::string text = pg::guarded([=] { return OidOutputFunctionCall(F_ARRAY_OUT, ids); });
-    return column.name + " = ANY (" + pg::quote_text(text) + "::" + column.type + "[])";
+    return {column.name, pg::quote_text(text) + "::" + column.type + "[]"};
+}
+
+std::string condition_of_ids(pg::Spi &spi, const pg::OwnedTable &root, Datum ids)
+{
+    const RootIds of = ids_of_roots(spi, root, ids);
+    return pg::quote(of.column) + " = ANY (" + of.array + ")";
 }
 
 std::int64_t place_hold(pg::Spi &spi, const pg::OwnedTable &root, const std::string &condition,

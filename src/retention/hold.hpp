@@ -21,6 +21,12 @@ bool operator==(const Hold &a, const Hold &b);
 // one column.
 std::string condition_of_ids(pg::Spi &spi, const pg::OwnedTable &root, Datum ids);
 
+// The same ids as an array of that column's type, as SQL, and the column's name.
+struct RootIds {
+    std::string column, array; // unquoted; as SQL
+};
+RootIds ids_of_roots(pg::Spi &spi, const pg::OwnedTable &root, Datum ids);
+
 // The table of holds: whoever removes rows locks it in ROW SHARE, whoever places a hold in EXCLUSIVE.
 Oid hold_table();
 

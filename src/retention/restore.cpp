@@ -4,9 +4,12 @@
 #include "retention/restore.hpp"
 
 #include "pg/clock.hpp"
+#include "pg/failpoint.hpp"
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
+#include "retention/archive_check.hpp"
 #include "retention/grace.hpp"
+#include "retention/leaf_return.hpp"
 #include "retention/row_shape.hpp"
 
 extern "C" {
@@ -190,24 +193,55 @@ void write_ledger(pg::Spi &spi, const Archived &family, const Picked &picked,
     }
 }
 
-std::vector<ActionRow> move_back(pg::Spi &spi, const Archived &family, const FamilySql &sql,
-                                 const Picked &picked, std::vector<Removed> &removed)
+RowTotal operator+(const RowTotal &a, const RowTotal &b)
+{
+    return {a.rows + b.rows, a.bytes + b.bytes, a.digest + b.digest};
+}
+
+// Partitions that come back as they are, in the ledger and out of the archive. Returns what is in them.
+RowTotal return_whole(pg::Spi &spi, Archived &family, const FamilySql &sql, const Picked &picked, std::size_t i,
+                      std::vector<Removed> &removed, std::size_t &leaves)
+{
+    RowTotal total{};
+    for (const ReturnedLeaf &leaf : return_leaves(spi, family.live.members[i], family.stored.members[i],
+                                                  family.archives[i], sql, picked)) {
+        removed.push_back({i, leaf.leaf, leaf.total});
+        total = total + leaf.total;
+        ++leaves;
+        auto &joined = family.joined;
+        joined.erase(std::remove_if(joined.begin(), joined.end(),
+                                    [&](const DetachedTable &table) { return table.relid == leaf.relid; }),
+                     joined.end());
+    }
+    return total;
+}
+
+std::vector<ActionRow> move_back(pg::Spi &spi, Archived &family, const FamilySql &sql, const Picked &picked,
+                                 std::vector<Removed> &removed)
 {
     std::vector<RowTotal> returned;
     std::vector<ActionRow> rows;
     for (std::size_t i = 0; i < family.live.members.size(); ++i) {
         const TimestampTz begun = GetCurrentTimestamp();
+        std::size_t leaves = 0;
+        const RowTotal whole = return_whole(spi, family, sql, picked, i, removed, leaves);
+        PS_FAILPOINT("restore.attached");
         returned.push_back(copy_back(spi, family, sql, picked, i));
+        PS_FAILPOINT("restore.copied");
         const double ms = pg::ms_since(begun);
-        rows.push_back({family.live.members[i].table.relid, "restore", family.live.members[i].name,
-                        returned[i].rows, returned[i].bytes, picked.row.text(0, 4), picked.row.text(0, 5),
-                        "from " + family.archives[i].name, ms});
+        const RowTotal total = returned[i] + whole;
+        rows.push_back({family.live.members[i].table.relid, "restore", family.live.members[i].name, total.rows,
+                        total.bytes, picked.row.text(0, 4), picked.row.text(0, 5),
+                        "from " + family.archives[i].name +
+                            (leaves ? ", " + std::to_string(whole.rows) + " of them in " + std::to_string(leaves) +
+                                          " partitions as they are"
+                                    : std::string()),
+                        ms});
     }
     for (std::size_t i = family.live.members.size(); i-- > 0;) {
         RowTotal total{};
         for (const Removed &part : remove_archived(spi, family, sql, picked, i)) {
-            total = {total.rows + part.total.rows, total.bytes + part.total.bytes,
-                     total.digest + part.total.digest};
+            total = total + part.total;
             removed.push_back(part);
         }
         check_same(returned[i], total, family, i);
@@ -220,7 +254,7 @@ std::vector<ActionRow> move_back(pg::Spi &spi, const Archived &family, const Fam
 std::vector<ActionRow> restore_families(pg::Spi &spi, Oid root, const std::string &condition)
 {
     pg::require_read_committed("restore_archive()");
-    const Archived family(spi, root);
+    Archived family(spi, root);
     const FamilySql sql(family.stored, family.policy);
     std::optional<Picked> picked;
     std::vector<ActionRow> rows;
@@ -232,9 +266,103 @@ std::vector<ActionRow> restore_families(pg::Spi &spi, Oid root, const std::strin
         if (picked->count > 0)
             rows = move_back(spi, family, sql, *picked, removed);
     }
+    PS_FAILPOINT("restore.removed");
     part_detached(spi, family.joined);
     write_ledger(spi, family, *picked, removed);
+    PS_FAILPOINT("restore.noted");
     return rows;
+}
+
+namespace
+{
+
+// The columns of a source that a table makes no values of itself, and all of them.
+Columns columns_for(pg::Spi &spi, Oid source, Oid into)
+{
+    pg::CatalogScope scope;
+    pg::Rows rows = spi.run(
+        "SELECT string_agg(quote_ident(s.attname), ', ' ORDER BY s.attnum) FILTER (WHERE coalesce(i.attgenerated, '') = ''),"
+        " string_agg(quote_ident(s.attname), ', ' ORDER BY s.attnum) FROM pg_catalog.pg_attribute s"
+        " LEFT JOIN pg_catalog.pg_attribute i ON i.attrelid = $2 AND i.attname = s.attname AND NOT i.attisdropped"
+        " WHERE s.attrelid = $1 AND s.attnum > 0 AND NOT s.attisdropped",
+        {pg::oid_param(source), pg::oid_param(into)});
+    return {rows.text(0, 1), rows.text(0, 2)};
+}
+
+ActionRow copied(const pg::OwnedTable &into, const RowTotal &wanted, const RowTotal &taken,
+                 const std::string &source, TimestampTz begun)
+{
+    const std::string name = pg::qualified_name(into.relid);
+    if (!same_rows(wanted, taken))
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                 name + " did not take the rows of " + source + " as they were",
+                 std::to_string(wanted.rows) + " rows with digest " + hex_of(wanted.digest) + " are there, " +
+                     std::to_string(taken.rows) + " with digest " + hex_of(taken.digest) + " were inserted.",
+                 "Look for other types, triggers, and generated columns. Nothing was restored.");
+    return {into.relid, "copy", name, taken.rows, taken.bytes, {}, {}, "from " + source, pg::ms_since(begun)};
+}
+
+std::size_t member_of(const Family &family, Oid relation)
+{
+    for (std::size_t i = 0; i < family.members.size(); ++i)
+        if (family.members[i].table.relid == relation)
+            return i;
+    pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+             pg::qualified_name(relation) + " does not belong to the family of " + family.root().name + " any more");
+}
+
+} // namespace
+
+ActionRow copy_families(pg::Spi &spi, Oid root, Oid relation, const std::string &leaf,
+                        const std::string &condition, const pg::OwnedTable &into)
+{
+    pg::require_read_committed("restore_archive()");
+    const TimestampTz begun = GetCurrentTimestamp();
+    Archived family(spi, root);
+    const FamilySql sql(family.stored, family.policy);
+    const std::size_t i = member_of(family.live, relation);
+    Member member = family.stored.members[i];
+    if (!leaf.empty())
+        member.from = "ONLY " + leaf;
+    const std::string source = leaf.empty() ? family.archives[i].name : leaf;
+    pg::lock_owned(into, RowExclusiveLock);
+    RowTotal wanted{}, taken{};
+    {
+        pg::OwnerScope owner(family.live.root().table.owner);
+        const Picked picked(pick(spi, sql, condition));
+        refuse_files(spi, family, picked);
+        const Columns columns = columns_for(spi, family.archives[i].relid, into.relid);
+        wanted = total_of(spi.run_generic(sql.digest_rows(member, columns.all), picked.params), 0, 1);
+        taken = total_of(spi.run_generic(sql.copy_rows(member, pg::qualified_name(into.relid), columns.insertable,
+                                                       columns.all),
+                                         picked.params),
+                         0, 1);
+    }
+    part_detached(spi, family.joined);
+    return copied(into, wanted, taken, source, begun);
+}
+
+ActionRow copy_table(pg::Spi &spi, const std::string &target, const std::string &leaf, const pg::OwnedTable &into)
+{
+    const TimestampTz begun = GetCurrentTimestamp();
+    pg::Rows rows = spi.run("SELECT to_regclass($1)::oid", {pg::text_param(leaf)});
+    if (rows.is_null(0, 1))
+        pg::fail(ERRCODE_UNDEFINED_TABLE, "table " + leaf + " does not exist");
+    const pg::OwnedTable table = pg::require_owner(rows.oid(0, 1));
+    pg::lock_owned(table, ShareLock);
+    pg::lock_owned(into, RowExclusiveLock);
+    const RowTotal expected = expected_rows(spi, target, leaf);
+    pg::OwnerScope owner(table.owner);
+    const RowTotal wanted = total_of(spi, "ONLY " + leaf);
+    if (!same_rows(wanted, expected))
+        pg::fail(ERRCODE_DATA_CORRUPTED, leaf + " does not hold what the ledger says", {},
+                 "verify_archive() says more.");
+    const Columns columns = columns_for(spi, table.relid, into.relid);
+    const pg::Rows taken =
+        spi.run("WITH back AS (INSERT INTO " + pg::qualified_name(into.relid) + " (" + columns.insertable +
+                ") OVERRIDING SYSTEM VALUE SELECT " + columns.insertable + " FROM ONLY " + leaf + " RETURNING " +
+                columns.all + ") SELECT (privacy_scan.row_digest(back.*)).* FROM back");
+    return copied(into, wanted, total_of(taken, 0, 1), leaf, begun);
 }
 
 } // namespace privacy_scan::retention

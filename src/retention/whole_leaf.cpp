@@ -3,6 +3,7 @@
 
 #include "retention/whole_leaf.hpp"
 
+#include "pg/failpoint.hpp"
 #include "pg/lock.hpp"
 #include "pg/memory.hpp"
 #include "pg/relation.hpp"
@@ -115,7 +116,9 @@ std::vector<CheckedLeaf> move_roots(pg::Spi &spi, const Work &work, const std::v
     ToSpare spared;
     for (const Leaf &leaf : window.leaves)
         spared.leaves.push_back(leaf.name);
-    move_picked(spi, work, archives, pick_roots(spi, work, window, roots), spared, batch);
+    const Picked picked = pick_roots(spi, work, window, roots);
+    PS_FAILPOINT("whole.picked");
+    move_picked(spi, work, archives, picked, spared, batch);
     return leaves;
 }
 
@@ -132,11 +135,14 @@ Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> 
         const std::vector<CheckedLeaf> leaves = window.has_root()
                                                     ? check_family(spi, work, archives, window, batch)
                                                     : move_roots(spi, work, archives, window, batch);
+        PS_FAILPOINT("whole.moved");
         pg::wait_for_older_snapshots(settings::lock_timeout_ms());
         add_whole(work, archives, leaves, hand_over(spi, work, archives, leaves, locked_ms), batch);
     }
     batch.last = false;
+    PS_FAILPOINT("whole.handed_over");
     write_ledger(spi, work, batch);
+    PS_FAILPOINT("whole.noted");
     return batch;
 }
 

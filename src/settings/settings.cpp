@@ -4,6 +4,7 @@
 #include "settings/settings.hpp"
 
 #include "pg/compat.hpp"
+#include "pg/failpoint.hpp"
 
 extern "C" {
 #include <utils/guc.h>
@@ -157,6 +158,9 @@ void define()
         "privacy_scan.databases", "The databases in which the worker runs jobs: names with commas, or *.",
         "* is every database that has the extension; empty is none. Needs shared_preload_libraries.",
         &databases_value, "*", PGC_SIGHUP, GUC_LIST_INPUT, check_databases, nullptr, nullptr);
+#ifdef PS_FAILPOINTS
+    pg::define_failpoint();
+#endif
     pg::compat::reserve_guc_prefix("privacy_scan");
 }
 

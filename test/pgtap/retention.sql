@@ -33,6 +33,7 @@ SELECT set_eq('SELECT signature FROM routines', ARRAY[
   'privacy_scan.export_archives(regclass)',
   'privacy_scan.restore_file(bigint,regclass,text)',
   'privacy_scan.drill_archive(bigint)',
+  'privacy_scan.restore_archive(bigint,regclass,text[],text,text)',
   'privacy_scan.restore_archive(regclass,text[])',
   'privacy_scan.restore_archive(regclass,text)',
   'privacy_scan.archived_rows(anyelement,text)',

@@ -53,6 +53,7 @@ my %says = (
 	q{SELECT relation, action, message FROM privacy_scan.collect_statistics()} => '|standby|this server is a standby; call it on the primary',
 	q{SELECT relation, action, reason FROM privacy_scan.apply_retention('scan', dry_run => false)} => 'scan|standby|this server is a standby; call it on the primary',
 	q{SELECT action FROM privacy_scan.restore_archive('scan', ARRAY['1'])} => 'standby',
+	q{SELECT action FROM privacy_scan.restore_archive(1)} => 'standby',
 	q{SELECT state FROM privacy_scan.drill_archive(1)} => 'standby',
 	q{SELECT action FROM privacy_scan.erase('scan', ARRAY['1'], 'request')} => 'standby',
 	q{SELECT action FROM privacy_scan.erase('scan', ARRAY['1'], 'request', false)} => 'standby',

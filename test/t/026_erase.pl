@@ -50,6 +50,8 @@ sql(q{
 	CALL privacy_scan.export_archives();});
 is(sql('SELECT DISTINCT place FROM privacy_scan.archives'), 'table and file', 'tables and files hold the same');
 
+make_hostile($node);
+
 # Tables that have files: both are written anew.
 my $all = names();
 is(erased(q{input = 'site 7'}, 'true'),
@@ -128,6 +130,45 @@ put($content);
 is(sql(q{SELECT count(*) FROM "Scan" WHERE id = 2001}), 1, 'and nothing has changed');
 is_well('all is well');
 
+# A file that is missing may be passed over: it does not bring back what was erased.
+my $passed = q{SELECT string_agg(concat_ws(' ', place, relation, rows, action), ', ' ORDER BY place, relation::text)
+	FROM privacy_scan.erase('"Scan"', %s, 'x', dry_run => %s, missing_files => 'skip') WHERE rows > 0 OR place = 'missing file'};
+sub state_of { my ($name) = @_; return sql("SELECT state || ' ' || detail FROM privacy_scan.verify_archive() WHERE file = '$name'") }
+rename "$files/$first", "$files/../away" or die;
+like(failure(q{SELECT * FROM privacy_scan.erase('"Scan"', ARRAY['4'], 'x', false)}), qr/58P01.*missing_files => 'skip'/s, 'what is missing refuses, and says how to go on');
+is(sql(sprintf $passed, q{ARRAY['4']}, 'true'), 'file "Note" 1 would erase, file "Scan" 1 would erase, missing file "Evidence" 0 would skip', 'a dry run says what it would pass over');
+is(sql(sprintf $passed, q{ARRAY['4']}, 'false'), 'file "Note" 1 erase, file "Scan" 1 erase, missing file "Evidence" 0 skip', 'told to, it passes it over');
+like(state_of($first), qr/^MISSING .*erasure \d+ passed it over/, 'which is not forgotten');
+rename "$files/../away", "$files/$first" or die;
+like(state_of($first), qr/^UNERASED erasure \d+ passed it over/, 'when it is back that is said');
+my $january = sql("SELECT id FROM privacy_scan.archive_files WHERE file = '$first'");
+sql('TRUNCATE again');
+for my $call ("restore_file($january)", "restore_file($january, 'again')", "restore_archive($january, 'again'::regclass)")
+{
+	like(failure("SELECT privacy_scan.$call"), qr/55000.*were to be erased/s, "$call refuses it");
+}
+is(sql("SELECT state || detail LIKE 'DIFFERENT%were to be erased%' FROM privacy_scan.drill_archive($january)"), 't', 'nor does a drill take it');
+is(sql(sprintf $passed, q{'false'}, 'true'), 'file "Evidence" 3 would erase', 'the next erasure of the root would take it');
+is(sql(sprintf $passed, q{'false'}, 'false'), 'file "Evidence" 3 erase', 'whatever else it is asked for');
+is_well('all is well');
+is(sql("SELECT privacy_scan.restore_file($january, 'again', 'scan = 4')"), 0, 'nothing of it is left');
+is(sql("SELECT count(*) || ' ' || count(erased_at) FROM privacy_scan.erasure_missing_files"), '1 1', 'and that is known');
+is(sql('SELECT count(*) FROM privacy_scan.archive_file_trash'), 0, 'nothing is left to remove');
+
+# The same of the root's own file: by ids, and what refers to them is found by these.
+rename "$files/" . sql(q{SELECT file FROM privacy_scan.archive_files WHERE archive LIKE '%Scan%'}), "$files/../away" or die;
+$scan_file = sql(q{SELECT file FROM privacy_scan.archive_files WHERE archive LIKE '%Scan%'});
+like(failure(sprintf $passed, q{'id = 20'}, 'false'), qr/58P01.*erase by ids/s, 'a condition needs to see the roots');
+sql(q{SELECT privacy_scan.hold('"Scan"', 'id = 3', 'court')});
+like(failure(sprintf $passed, q{ARRAY['20']}, 'false'), qr/55000.*hold \d+ is in force/s, 'and so does a hold');
+sql('SELECT privacy_scan.release_hold(id) FROM privacy_scan.holds');
+is(sql(sprintf $passed, q{ARRAY['20']}, 'false'), 'file "Evidence" 3 erase, file "Note" 1 erase, missing file "Scan" 0 skip', 'by its id the family goes, but for the root');
+rename "$files/../away", "$files/$scan_file" or die;
+like(state_of($scan_file), qr/^UNERASED/, 'whose file is known when it is back');
+is(sql(sprintf $passed, q{ARRAY['20']}, 'false'), 'file "Scan" 1 erase', 'and loses it');
+is_well('all is well');
+like(failure(q{SELECT * FROM privacy_scan.erase('"Scan"', 'id = 4', 'x', missing_files => 'maybe')}), qr/22023.*missing_files/s, 'there are two ways');
+
 # Held in a file.
 sql(q{SELECT privacy_scan.hold('"Scan"', ARRAY['5'], 'court')});
 $all = names();
@@ -170,7 +211,7 @@ sql('SELECT privacy_scan.release_hold(id) FROM privacy_scan.holds');
 sql(q{CREATE TABLE "Run" (id int PRIMARY KEY, made timestamp NOT NULL, ended timestamp NOT NULL);
 	CREATE TABLE "Line" (run int NOT NULL REFERENCES "Run" ON DELETE CASCADE);
 	INSERT INTO "Run" SELECT n, timestamp '2020-01-01' + n * interval '1 day', timestamp '2023-01-01' + n * interval '1 day' FROM generate_series(1, 9) n;
-	INSERT INTO "Line" SELECT id FROM "Run";
+	INSERT INTO "Line" SELECT id FROM "Run" WHERE id <> 5;
 	SELECT privacy_scan.set_retention('"Run"', '365 days', 'made', archive => 'file');
 	CALL privacy_scan.run_retention('"Run"', force => true, confirm => true);
 	UPDATE privacy_scan.archive_windows SET closed_at = now();
@@ -182,6 +223,17 @@ my $lines = q{SELECT string_agg(concat_ws(' ', place, relation, rows), ', ' ORDE
 is(sql(sprintf $lines, 3, 'false'), 'file "Line" 1, file "Run" 1', 'a file of a former key is read');
 sql(q{UPDATE privacy_scan.archive_ledger SET key = 'id bigint', key_from = '1', key_to = '9' WHERE relation IN ('"Run"'::regclass, '"Line"'::regclass) AND action = 'archive'});
 is(sql(sprintf $lines, 4, 'false'), 'file "Line" 1, file "Run" 1', 'and one of another type of key');
+is_well('all is well');
+# Ids of a former policy as ends of ranges: erased, they are taken off, also off the manifest of a file that held none of the rows.
+my $line_manifest = q{SELECT manifest FROM privacy_scan.archive_files WHERE archive LIKE '%Line%'};
+sql(q{UPDATE privacy_scan.archive_ledger SET key = '"id" integer', key_from = '5', key_to = '99' WHERE relation IN ('"Run"'::regclass, '"Line"'::regclass) AND action = 'archive'});
+is(sql(sprintf $lines, 6, 'false'), 'file "Line" 1, file "Run" 1', 'an id that ends no range');
+like(slurp_file("$files/" . sql($line_manifest)), qr/"key_from": "5"/, 'the manifest has the range');
+my $named = sql($line_manifest);
+is(sql(sprintf $lines, 5, 'false'), 'file "Run" 1', 'one that ends it, of whom the other file has nothing');
+unlike(slurp_file("$files/" . sql($line_manifest)), qr/"key_(from|to)": "(5|99)"/, 'its manifest has no range any more');
+is((-e "$files/$named") ? 1 : 0, 0, 'and the old one is gone');
+is(sql(q{SELECT count(*) FROM privacy_scan.archives WHERE relation ~ '"(Run|Line)"' AND key_from <> ''}), 0, 'nor has the ledger');
 is_well('all is well');
 
 # What was detached and exported ends with its grace period, its file too.

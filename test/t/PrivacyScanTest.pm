@@ -10,7 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(take_seed new_server new_archive_server failure_of make_gated_job await_recovery make_store advance_clock write_rows is_writing check_ledger check_layout converge);
+our @EXPORT = qw(take_seed new_server new_archive_server make_hostile failure_of make_gated_job await_recovery make_store advance_clock write_rows is_writing check_ledger check_layout converge);
 
 # What is left to chance can be had again with PS_SEED.
 sub take_seed
@@ -43,6 +43,21 @@ sub new_archive_server
 	my $node = new_server('main', "privacy_scan.archive_directory = '$files'", 'privacy_scan.retention_whole_rows = 1',
 		'privacy_scan.retention_keep_partitions = 1');
 	return ($node, $files);
+}
+
+# How neither a database nor a role may bend what is written: settings of later sessions.
+sub make_hostile
+{
+	my ($node) = @_;
+	my ($locale) = grep { /^(de|fr)_/ } split /\n/, `locale -a`;
+	$locale //= 'C';
+	$node->safe_psql('postgres', join ';', (map { "ALTER DATABASE postgres SET $_" } "DateStyle = 'SQL, DMY'", "IntervalStyle = 'sql_standard'",
+			'extra_float_digits = -15', "bytea_output = 'escape'", "TimeZone = 'Asia/Kathmandu'", "xmlbinary = 'hex'", 'array_nulls = off',
+			'row_security = on', "client_encoding = 'LATIN1'", 'transform_null_equals = on', 'quote_all_identifiers = on'),
+		(map { "ALTER ROLE CURRENT_USER SET $_" } 'standard_conforming_strings = off', "backslash_quote = 'off'", 'escape_string_warning = off',
+			"xmloption = 'document'", "lc_numeric = '$locale'", "lc_monetary = '$locale'", "lc_time = '$locale'", "default_text_search_config = 'german'",
+			'default_toast_compression = pglz'));
+	return;
 }
 
 # The error of a statement that must fail.

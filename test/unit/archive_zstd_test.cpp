@@ -2,6 +2,7 @@
 #include "archive_file/zstd_stream.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <cstring>
 #include <random>
 
@@ -12,10 +13,12 @@ using namespace privacy_scan::archive_file;
 namespace
 {
 
-std::string compressed(const std::string &text, int level = 3, std::size_t piece = 1000)
+std::string compressed(const std::string &text, int level = 3, std::size_t piece = 1000,
+                       Compression compression = Compression::here)
 {
     std::string out;
-    ZstdWriter writer(level, [&](const char *data, std::size_t size) { out.append(data, size); });
+    ZstdWriter writer(
+        level, [&](const char *data, std::size_t size) { out.append(data, size); }, compression);
     for (std::size_t at = 0; at < text.size(); at += piece)
         writer.write(text.data() + at, std::min(piece, text.size() - at));
     writer.finish();
@@ -55,6 +58,27 @@ TEST(ArchiveZstd, GivesBackWhatItWasGiven)
     const std::string text = sample(3000);
     EXPECT_EQ(decompressed(compressed(text, 3, 1), 1, 1), text);
     EXPECT_EQ(decompressed(compressed(text), 1 << 20, 1 << 20), text);
+}
+
+// Several jobs long; given up half way, too.
+TEST(ArchiveZstd, IsTheSameFromAThreadOfItsOwn)
+{
+    for (const std::string &text : {std::string(), sample(10), sample(200000)})
+        ASSERT_EQ(decompressed(compressed(text, 3, 65536, Compression::beside), 65536, 65536), text);
+    const std::string text = sample(100000);
+    ZstdWriter writer(3, [](const char *, std::size_t) {}, Compression::beside);
+    writer.write(text.data(), text.size());
+}
+
+// No signal is left to that thread, and none stays blocked here.
+TEST(ArchiveZstd, LeavesSignalsToTheCaller)
+{
+    sigset_t before, after;
+    pthread_sigmask(SIG_SETMASK, nullptr, &before);
+    EXPECT_FALSE(compressed(sample(1000), 3, 1000, Compression::beside).empty());
+    pthread_sigmask(SIG_SETMASK, nullptr, &after);
+    EXPECT_EQ(sigismember(&before, SIGTERM), sigismember(&after, SIGTERM));
+    EXPECT_EQ(sigismember(&after, SIGUSR1), 0);
 }
 
 TEST(ArchiveZstd, RefusesEveryTruncation)

@@ -1,0 +1,112 @@
+// See erase_missing.hpp.
+#include "pg/postgres.hpp"
+
+#include "erase/erase_missing.hpp"
+
+#include "pg/ident.hpp"
+
+namespace privacy_scan::erase
+{
+
+namespace
+{
+
+std::string hash_of(const std::string &value)
+{
+    return "encode(sha256(convert_to(" + value + "::text, getdatabaseencoding())), 'hex')";
+}
+
+} // namespace
+
+bool is_missing(pg::Spi &spi, const archive_file::Entry &entry)
+{
+    bool is_there = false;
+    archive_file::with_sql_errors([&] {
+        const archive_file::Descriptor directory = archive_file::open_archive_directory();
+        is_there = archive_file::is_there(directory.get(), archive_file::require_file(spi, entry).name);
+    });
+    return !is_there;
+}
+
+std::string hashes_of(pg::Spi &spi, const std::string &array, const std::vector<pg::Param> &params)
+{
+    return spi
+        .run("SELECT coalesce(array_agg(DISTINCT " + hash_of("x") + "), '{}')::text FROM unnest(" + array +
+                 ") AS x WHERE x IS NOT NULL",
+             params)
+        .text(0, 1);
+}
+
+void note_missed(pg::Spi &spi, std::int64_t erasure, const std::vector<Missed> &missed)
+{
+    pg::CatalogScope scope;
+    for (const Missed &file : missed)
+        for (const LostKeys &keys : file.keys) {
+            if (keys.hashes == "{}")
+                continue;
+            spi.run("INSERT INTO privacy_scan.erasure_missing (erasure, target, leaf, file, key, hashes)"
+                    " VALUES ($1, $2, $3, $4, $5, $6::text[])",
+                    {pg::int8_param(erasure), pg::text_param(file.entry.target), pg::text_param(file.entry.leaf),
+                     pg::text_param(file.file), pg::text_param(keys.column), pg::text_param(keys.hashes)});
+        }
+}
+
+namespace
+{
+
+// Only of the table that the file becomes: elsewhere a key may have been given anew.
+std::string condition_of(const std::string &leaf, const pg::Rows &rows, std::size_t first, std::size_t end)
+{
+    std::string any;
+    for (std::size_t row = first; row < end; ++row)
+        any += (any.empty() ? "" : " OR ") + hash_of("t." + pg::quote(rows.text(row, 4))) + " = ANY (" +
+               pg::quote_text(rows.text(row, 5)) + "::text[])";
+    return "t.tableoid = to_regclass(" + pg::quote_text(leaf) + ")::oid AND (" + any + ")";
+}
+
+// A row for each file and column.
+constexpr const char *open_entries =
+    "SELECT min(m.erasure), (SELECT min(a.id) FROM privacy_scan.archive_ledger a WHERE a.target = m.target"
+    "  AND a.leaf = m.leaf), m.leaf, m.key, array_agg(DISTINCT h)::text, bool_or(r.is_root)"
+    " FROM privacy_scan.erasure_missing m JOIN privacy_scan.erasure_ledger e ON e.id = m.erasure,"
+    " unnest(m.hashes) AS h, LATERAL (SELECT bool_or(a.relation = e.root) AS is_root"
+    "  FROM privacy_scan.archive_ledger a WHERE a.target = m.target AND a.leaf = m.leaf) AS r"
+    " WHERE e.root = $1 AND m.erased_at IS NULL GROUP BY m.target, m.leaf, m.key ORDER BY 2, m.key";
+
+} // namespace
+
+std::vector<Returned> returned_files(pg::Spi &spi, Oid root)
+{
+    std::optional<pg::Rows> rows;
+    {
+        pg::CatalogScope scope;
+        rows.emplace(spi.run(open_entries, {pg::regclass_param(root)}));
+    }
+    std::vector<Returned> returned;
+    for (std::size_t row = 0, end = 0; row < rows->size(); row = end) {
+        for (end = row; end < rows->size() && rows->int8(end, 2) == rows->int8(row, 2);)
+            ++end;
+        const archive_file::Entry entry = archive_file::require_entry(spi, rows->int8(row, 2));
+        if (archive_file::find_file(spi, entry) && !is_missing(spi, entry))
+            returned.push_back({rows->int8(row, 1), entry, rows->boolean(row, 6),
+                                condition_of(rows->text(row, 3), *rows, row, end)});
+    }
+    return returned;
+}
+
+void note_returned(pg::Spi &spi, const Returned &returned, const retention::RowTotal &total)
+{
+    const archive_file::Entry &entry = returned.entry;
+    pg::CatalogScope scope;
+    spi.run("UPDATE privacy_scan.erasure_missing SET erased_at = clock_timestamp()"
+            " WHERE target = $1 AND leaf = $2 AND erased_at IS NULL",
+            {pg::text_param(entry.target), pg::text_param(entry.leaf)});
+    if (total.rows > 0)
+        spi.run("INSERT INTO privacy_scan.erasure_counts AS c (erasure, relation, place, rows, bytes)"
+                " VALUES ($1, $2, 'file', $3, $4) ON CONFLICT (erasure, relation, place)"
+                " DO UPDATE SET rows = c.rows + $3, bytes = c.bytes + $4",
+                {pg::int8_param(returned.erasure), pg::text_param(entry.relation),
+                 pg::int8_param(total.rows), pg::int8_param(total.bytes)});
+}
+
+} // namespace privacy_scan::erase

@@ -1,0 +1,46 @@
+// Archive files that are missing when rows of them are to be erased. Whoever says so may have them passed over:
+// then it is kept, as hashes of keys, what was to go, so that a file that comes back says so when it is
+// verified, is not restored, and loses these rows with the next erasure of the same root.
+#pragma once
+
+#include "archive_file/archive_entry.hpp"
+#include "retention/hold.hpp"
+
+namespace privacy_scan::erase
+{
+
+// Rows go of which this column has one of the values with these hashes.
+struct LostKeys {
+    std::string column; // unquoted
+    std::string hashes; // text[], as text
+};
+
+// A file that was passed over.
+struct Missed {
+    archive_file::Entry entry;
+    std::string file;
+    std::vector<LostKeys> keys;
+};
+
+bool is_missing(pg::Spi &spi, const archive_file::Entry &entry);
+
+// SHA-256 of each of the values of an array as text, as the ledger of erasures has them; text[], as text. As the owner.
+std::string hashes_of(pg::Spi &spi, const std::string &array, const std::vector<pg::Param> &params = {});
+
+void note_missed(pg::Spi &spi, std::int64_t erasure, const std::vector<Missed> &missed);
+
+// A file that was passed over and is back.
+struct Returned {
+    std::int64_t erasure; // the first that passed it over
+    archive_file::Entry entry;
+    bool is_root;
+    std::string condition; // over the alias t: what is to go
+};
+
+// Of the erasures of a root.
+std::vector<Returned> returned_files(pg::Spi &spi, Oid root);
+
+// It holds nothing any more that was to go; so many rows went of it.
+void note_returned(pg::Spi &spi, const Returned &returned, const retention::RowTotal &total);
+
+} // namespace privacy_scan::erase

@@ -1,0 +1,130 @@
+// See leaf_return.hpp.
+#include "pg/postgres.hpp"
+
+#include "retention/leaf_return.hpp"
+
+#include "pg/ident.hpp"
+#include "pg/lock.hpp"
+#include "retention/archive_check.hpp"
+
+extern "C" {
+#include <catalog/pg_class_d.h>
+#include <utils/lsyscache.h>
+}
+
+namespace privacy_scan::retention
+{
+
+namespace
+{
+
+struct Candidate {
+    Oid relid;
+    std::string leaf, bounds;
+};
+
+// Children of the archive that went whole, but for those whose bounds a live partition has.
+std::vector<Candidate> candidates(pg::Spi &spi, const Member &live, const ArchiveTable &archive)
+{
+    pg::CatalogScope scope;
+    pg::Rows rows = spi.run(
+        "SELECT DISTINCT ON (a.leaf) i.inhrelid, a.leaf, a.bounds FROM privacy_scan.archive_ledger a"
+        " JOIN pg_catalog.pg_inherits i ON i.inhrelid = to_regclass(a.leaf) AND i.inhparent = $3"
+        " WHERE a.target = $1 AND a.relation = $2 AND a.action = 'archive' AND a.leaf <> '' AND a.bounds <> ''"
+        " AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits p JOIN pg_catalog.pg_class c ON c.oid = p.inhrelid"
+        "  WHERE p.inhparent = $2::oid AND pg_get_expr(c.relpartbound, c.oid) = a.bounds) ORDER BY a.leaf, a.id DESC",
+        {pg::text_param(archive.name), pg::regclass_param(live.table.relid), pg::oid_param(archive.relid)});
+    std::vector<Candidate> found;
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        found.push_back({rows.oid(row, 1), rows.text(row, 2), rows.text(row, 3)});
+    return found;
+}
+
+bool is_wanted_whole(pg::Spi &spi, const Member &stored, const FamilySql &sql, const Picked &picked,
+                     const Candidate &leaf, const RowTotal &expected)
+{
+    if (expected.rows == 0)
+        return false;
+    Member part = stored;
+    part.from = "ONLY " + leaf.leaf;
+    return spi.run_generic(sql.count_rows(part), picked.params).int8(0, 1) == expected.rows;
+}
+
+// Columns that the live relation has lost, or never had, are no part of the rows where they hold nothing.
+void drop_empty_columns(pg::Spi &spi, const Member &live, const Candidate &leaf)
+{
+    pg::Rows others = spi.run("SELECT quote_ident(a.attname) FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1"
+                              " AND a.attnum > 0 AND NOT a.attisdropped AND NOT EXISTS (SELECT FROM"
+                              "  pg_catalog.pg_attribute l WHERE l.attrelid = $2 AND l.attname = a.attname AND l.attnum > 0)",
+                              {pg::oid_param(leaf.relid), pg::oid_param(live.table.relid)});
+    for (std::size_t row = 0; row < others.size(); ++row) {
+        const std::string column = others.text(row, 1);
+        if (spi.run("SELECT FROM ONLY " + leaf.leaf + " WHERE " + column + " IS NOT NULL LIMIT 1").empty())
+            spi.run("ALTER TABLE " + leaf.leaf + " DROP COLUMN " + column);
+    }
+}
+
+void attach(pg::Spi &spi, const Member &live, const ArchiveTable &archive, const Candidate &leaf)
+{
+    follow_columns(spi, {live.table.relid, live.name}, {leaf.relid, leaf.leaf});
+    spi.run("ALTER TABLE " + leaf.leaf + " NO INHERIT " + archive.name);
+    drop_empty_columns(spi, live, leaf);
+    const std::string schema = pg::schema_name(live.table.relid);
+    if (pg::schema_name(leaf.relid) != schema)
+        spi.run("ALTER TABLE " + leaf.leaf + " SET SCHEMA " + pg::quote(schema));
+    spi.run("ALTER TABLE " + live.name + " ATTACH PARTITION " + pg::qualified_name(leaf.relid) + " " + leaf.bounds);
+}
+
+// Errors that say that there is no room.
+bool is_no_room(const pg::ErrorText &failure)
+{
+    const std::string kind = failure.sqlstate.substr(0, 2);
+    return kind == "42" || kind == "23" || kind == "0A" || failure.sqlstate == "55000";
+}
+
+// False where it has to go by the row.
+bool try_attach(pg::Spi &spi, const Member &live, const ArchiveTable &archive, const Candidate &leaf)
+{
+    pg::LockWait wait;
+    const auto failure = pg::try_with_locks({live.table.relid, leaf.relid}, wait,
+                                            [&] { attach(spi, live, archive, leaf); });
+    if (failure && !is_no_room(*failure))
+        pg::raise(*failure);
+    return !failure;
+}
+
+void forget_in_archive(pg::Spi &spi, const ArchiveTable &archive, const std::string &leaf)
+{
+    pg::CatalogScope scope;
+    for (const char *table : {"detached_tables", "archive_checks"})
+        spi.run(std::string("DELETE FROM privacy_scan.") + table + " WHERE target = $1 AND leaf = $2",
+                {pg::text_param(archive.name), pg::text_param(leaf)});
+}
+
+} // namespace
+
+std::vector<ReturnedLeaf> return_leaves(pg::Spi &spi, const Member &live, const Member &stored,
+                                        const ArchiveTable &archive, const FamilySql &sql,
+                                        const Picked &picked)
+{
+    std::vector<ReturnedLeaf> returned;
+    const Oid relid = live.table.relid;
+    if (live.has_children || pg::guarded([=] { return get_rel_relkind(relid); }) != RELKIND_PARTITIONED_TABLE)
+        return returned;
+    for (const Candidate &leaf : candidates(spi, live, archive)) {
+        const RowTotal expected = expected_rows(spi, archive.name, leaf.leaf);
+        if (!is_wanted_whole(spi, stored, sql, picked, leaf, expected))
+            continue;
+        const RowTotal total = total_of(spi, "ONLY " + leaf.leaf);
+        if (!same_rows(total, expected))
+            pg::fail(ERRCODE_DATA_CORRUPTED, leaf.leaf + " does not hold what the ledger says", {},
+                     "verify_archive() says more.");
+        if (!try_attach(spi, live, archive, leaf))
+            continue;
+        forget_in_archive(spi, archive, leaf.leaf);
+        returned.push_back({leaf.relid, leaf.leaf, total});
+    }
+    return returned;
+}
+
+} // namespace privacy_scan::retention
