@@ -45,7 +45,7 @@ psql_run -d store -c 'VACUUM (FREEZE, ANALYZE)' -c CHECKPOINT
 statements() {
   local last="timestamp '2021-01-15' + ($3 - 1) * interval '1 month'"
   case $1 in
-    insert) psql_run -At -d store -v salt="$4" <<<"SELECT format('INSERT INTO $2 VALUES (%L, %L, %L, %s, %L, %L, %L);', v.*) FROM (SELECT $row, $last + n * interval '1 second' FROM generate_series(1, 2000) AS n) AS v" ;;
+    insert) psql_run -At -d store -v salt="$4" <<<"SELECT format('INSERT INTO $2 VALUES (%L, %L, %L, %s, %L, %L, %L);', a, b, c, d, e, f, g) FROM (SELECT $row, $last + n * interval '1 second' FROM generate_series(1, 2000) AS n) AS v (a, b, c, d, e, f, g)" ;;
     update) psql_run -At -d store <<<"SELECT format('UPDATE $2 SET severity = severity + 1 WHERE id = %L AND \"createdAt\" = %L;', id, \"createdAt\") FROM (SELECT id, \"createdAt\" FROM $2 ORDER BY md5(id || '$4') LIMIT 2000) AS v" ;;
     copy)
       psql_run -d store -v salt="$4" <<<"COPY (SELECT $row, $last + n * interval '1 second' FROM generate_series(1, 20000) AS n) TO '$RESULTS/rows/data'"
