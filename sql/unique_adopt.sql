@@ -63,6 +63,7 @@ SELECT * FROM privacy_scan.find_duplicates('"Evidence"');
 
 -- Retention sees no trigger of a user's in it. What was archived comes back, but not beside another row of its id.
 SET privacy_scan.retention_quiet_days = 0;
+SET privacy_scan.retention_whole_rows = 10;
 SELECT privacy_scan.set_retention('"Scan"', '200 days', 'createdAt') IS NOT NULL AS set;
 SELECT count(*) AS triggers FROM privacy_scan.plan_retention('"Scan"') WHERE reason ~ 'trigger';
 CALL privacy_scan.run_retention('"Scan"', confirm => true);
@@ -72,6 +73,13 @@ SELECT privacy_scan.restore_archive('"Scan"', ARRAY['s30']);
 DELETE FROM "Evidence" WHERE id = 'e300';
 SELECT relation, rows FROM privacy_scan.restore_archive('"Scan"', ARRAY['s30']);
 INSERT INTO "Evidence" (id) VALUES ('e300');
+-- Nor do partitions that went whole come back unseen.
+SELECT count(*) > 0 AS whole FROM privacy_scan.archives WHERE leaf ~ 'ps_unid';
+INSERT INTO "Evidence" (id) VALUES ('e320');
+SELECT privacy_scan.restore_archive('"Scan"'::regclass, 'true');
+DELETE FROM "Evidence" WHERE id = 'e320';
+SELECT count(*) FROM privacy_scan.restore_archive('"Scan"'::regclass, 'true');
+SELECT count(*), count(DISTINCT id) FROM "Evidence";
 
 -- Undone, it is the primary key's business again; other triggers stay.
 CREATE TABLE t (id int PRIMARY KEY, at timestamp(3) NOT NULL);

@@ -6,6 +6,7 @@
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
 #include "retention/archive_check.hpp"
+#include "unique/unique_check.hpp"
 
 extern "C" {
 #include <catalog/pg_class_d.h>
@@ -109,7 +110,8 @@ std::vector<ReturnedLeaf> return_leaves(pg::Spi &spi, const Member &live, const 
 {
     std::vector<ReturnedLeaf> returned;
     const Oid relid = live.table.relid;
-    if (live.has_children || pg::guarded([=] { return get_rel_relkind(relid); }) != RELKIND_PARTITIONED_TABLE)
+    if (live.has_children || pg::guarded([=] { return get_rel_relkind(relid); }) != RELKIND_PARTITIONED_TABLE ||
+        !unique::find_checks(spi, relid).empty()) // which looks at each row, not at what is attached
         return returned;
     for (const Candidate &leaf : candidates(spi, live, archive)) {
         const RowTotal expected = expected_rows(spi, archive.name, leaf.leaf);

@@ -16,7 +16,7 @@ struct ReturnedLeaf {
 // Of a member that no other refers to, whose parents' rows are back: each partition of its archive of which
 // every row belongs to the picked roots becomes one of the live relation again, with its bounds, without
 // copying. `stored`: the member as it lies in the archive. Where the live relation has no room for it (another
-// partition, rows in DEFAULT, other columns or constraints) it is left to be moved by the row. The caller acts as the owner.
+// partition, rows in DEFAULT, other columns or constraints), or columns that are kept unique, it is left to be moved by the row. The caller acts as the owner.
 // Locks, in tries: ACCESS EXCLUSIVE on the partition and on DEFAULT, SHARE UPDATE EXCLUSIVE on the live relation,
 // SHARE ROW EXCLUSIVE on what its foreign keys refer to. Errors: XX001 a partition that is not as the ledger says, 55P03.
 std::vector<ReturnedLeaf> return_leaves(pg::Spi &spi, const Member &live, const Member &stored,
