@@ -12,6 +12,7 @@ PG_CONFIG ?= pg_config
 ROOM_SQL = \
 	src/schema/schema.sql \
 	src/partition/partition.sql \
+	src/unique/unique.sql \
 	src/retention/retention.sql \
 	src/retention/hold.sql \
 	src/retention/archive.sql \
@@ -43,9 +44,10 @@ ifdef PS_FAILPOINTS
 PG_CPPFLAGS += -DPS_FAILPOINTS
 endif
 
-# PS_STRICT=1 is how the tests build: a warning is an error.
+# PS_STRICT=1 is how the tests build: a warning is an error, of g++ and of the clang that makes the bitcode.
 ifdef PS_STRICT
-PG_CXXFLAGS += -Wall -Wextra -Werror
+STRICT = -Wall -Wextra -Werror
+PG_CXXFLAGS += $(STRICT)
 # PostgreSQL's own headers have parameters that they don't use.
 PG_CPPFLAGS += -isystem $(shell $(PG_CONFIG) --includedir-server)
 endif
@@ -54,7 +56,7 @@ PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 # PGXS gives the bitcode compiler none of PG_CXXFLAGS.
-COMPILE.cxx.bc += $(CXX_DIALECT)
+COMPILE.cxx.bc += $(CXX_DIALECT) $(STRICT)
 # PGXS tracks no headers where the server was configured without --enable-depend, as Debian's is.
 override CXXFLAGS += -MMD -MP
 -include $(SOURCES:.cpp=.d)

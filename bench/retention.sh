@@ -20,15 +20,16 @@ quietly build_and_install
 cluster_start ps-bench 'autovacuum = off' 'shared_buffers = 1GB' 'checkpoint_timeout = 1h' 'max_wal_size = 16GB'
 
 # make_store NAME KEY TAIL [BY]: KEY is the primary key of the children, TAIL makes them partitioned or not, BY is who
-# manages the partitions, if not we: partman.
+# manages the partitions, if not we: partman; or ids: the scans are partitioned, too, in 24 ranges of ids, as who refers to them.
 make_store() {
   psql_run -c "CREATE DATABASE $1"
   psql_run -d "$1" -v key="$2" -v tail="$3" -v by="${4:-ours}" -v scans="$SCANS" <<'SQL'
 CREATE EXTENSION privacy_scan;
-CREATE TABLE "Scan" (id text PRIMARY KEY, status text NOT NULL, "createdAt" timestamp(3) NOT NULL, meta jsonb);
-CREATE TABLE "Evidence" (id text NOT NULL, "scanId" text NOT NULL REFERENCES "Scan" ON DELETE CASCADE, kind text,
+SELECT :'by' = 'ids' AS by_ids, CASE :'by' WHEN 'ids' THEN 'PARTITION BY RANGE (id)' ELSE '' END AS scan_tail \gset
+CREATE TABLE "Scan" (id text COLLATE "C" PRIMARY KEY, status text NOT NULL, "createdAt" timestamp(3) NOT NULL, meta jsonb) :scan_tail;
+CREATE TABLE "Evidence" (id text NOT NULL, "scanId" text COLLATE "C" NOT NULL REFERENCES "Scan" ON DELETE CASCADE, kind text,
   severity int, title text, details jsonb, "createdAt" timestamp(3) NOT NULL, PRIMARY KEY (:key)) :tail;
-CREATE TABLE "Issue" (id text NOT NULL, "scanId" text NOT NULL REFERENCES "Scan" ON DELETE CASCADE, title text,
+CREATE TABLE "Issue" (id text NOT NULL, "scanId" text COLLATE "C" NOT NULL REFERENCES "Scan" ON DELETE CASCADE, title text,
   severity int, "references" jsonb, "createdAt" timestamp(3) NOT NULL, PRIMARY KEY (:key)) :tail;
 CREATE INDEX ON "Scan" ("createdAt");
 CREATE INDEX ON "Evidence" ("scanId");
@@ -40,6 +41,10 @@ CREATE EXTENSION pg_partman SCHEMA partman;
 SELECT count(partman.create_parent('public.' || name, 'createdAt', 'native', 'monthly', p_premake => 4,
   p_start_partition => (now() - interval '25 months')::text)) AS partitions FROM unnest(ARRAY['Evidence', 'Issue']) AS name \gset
 UPDATE partman.part_config SET retention = '12 months', infinite_time_partitions = true;
+\elif :by_ids
+SELECT format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)', name || '_' || n, name,
+  'c' || lpad((n * :scans / 24 + 1)::text, 10, '0'), CASE n WHEN 23 THEN 'd' ELSE 'c' || lpad(((n + 1) * :scans / 24 + 1)::text, 10, '0') END)
+FROM unnest(ARRAY['Scan', 'Evidence', 'Issue']) AS name, generate_series(0, 23) AS n \gexec
 \else
 SELECT count(*) AS partitions FROM pg_class c,
   LATERAL privacy_scan.manage_partitions(c.oid::regclass, 'createdAt', '1 month', start => now() - interval '25 months')
@@ -186,6 +191,9 @@ compare plain usual batches ours
 make_store partitioned 'id, "createdAt"' 'PARTITION BY RANGE ("createdAt")'
 make_store partman 'id, "createdAt"' 'PARTITION BY RANGE ("createdAt")' partman
 compare partitioned usual batches rows ours drop keep
+make_store ids '"scanId", id' 'PARTITION BY RANGE ("scanId")' ids
+compare ids usual batches rows ours
 for ((round = 1; round <= ROUNDS; round++)); do
   for way in usual batches ours drop keep; do probe partitioned "$way"; done
+  for way in usual ours; do probe ids "$way"; done
 done

@@ -16,6 +16,7 @@ CREATE TABLE "Evidence_wide" PARTITION OF "Evidence" FOR VALUES FROM (MINVALUE) 
 ALTER TABLE "Evidence" DROP COLUMN dropped;
 INSERT INTO "Evidence" (id, "scanId", "createdAt", n, details)
     SELECT n, 1 + n % 10, timestamp '2024-01-20' + n * interval '1 day', n, jsonb_build_object('n', repeat('x', n)) FROM generate_series(0, 99) n;
+CREATE POLICY early ON "Evidence" TO pg_monitor, pg_read_all_data USING (n IS NOT NULL);
 ALTER TABLE "Evidence" ADD COLUMN added text DEFAULT 'later';
 DO $$ BEGIN PERFORM privacy_scan.manage_partitions('"Evidence"', 'createdAt', interval '1 month'); END $$;
 
@@ -41,6 +42,14 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA privacy_scan TO split_other;
 SET ROLE split_other;
 SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
 RESET ROLE;
+
+-- A disk that has too little room.
+SET privacy_scan.split_disk_reserve = '1000 TB';
+SELECT message, regexp_replace(detail, '\d+ MB', 'n MB', 'g') AS detail, hint FROM privacy_scan.plan_split('"Evidence_wide"') WHERE kind = 'refusal';
+\set VERBOSITY sqlstate
+SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
+\set VERBOSITY default
+RESET privacy_scan.split_disk_reserve;
 
 -- The plan.
 SELECT kind, lower, upper, message FROM privacy_scan.plan_split('"Evidence_wide"') WHERE kind <> 'note';
@@ -73,6 +82,18 @@ GRANT SELECT (n) ON "Evidence" TO split_other;
 SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
 ROLLBACK;
 BEGIN;
+CREATE POLICY late ON "Evidence" USING (n > 0);
+SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
+ROLLBACK;
+BEGIN;
+ALTER POLICY early ON "Evidence" USING (n > 1);
+SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
+ROLLBACK;
+BEGIN;
+ALTER TABLE "Evidence" ENABLE ROW LEVEL SECURITY;
+SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
+ROLLBACK;
+BEGIN;
 TRUNCATE "Evidence";
 SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
 ROLLBACK;
@@ -87,9 +108,6 @@ CREATE TABLE lost (id bigint PRIMARY KEY) PARTITION BY RANGE (id);
 CREATE TABLE lost_wide PARTITION OF lost FOR VALUES FROM (MINVALUE) TO (300);
 INSERT INTO lost SELECT generate_series(0, 299);
 DO $$ BEGIN PERFORM privacy_scan.manage_partitions('lost', 'id', 100::bigint, premake => 0); END $$;
-SELECT kind, message, detail, hint FROM privacy_scan.plan_split('lost_wide') WHERE message ~ 'DEFAULT';
-INSERT INTO lost VALUES (100000000);
-SELECT kind, message, detail, hint FROM privacy_scan.plan_split('lost_wide') WHERE message ~ 'DEFAULT';
 SELECT step FROM privacy_scan.split_partition('lost_wide');
 BEGIN;
 DROP TABLE lost_wide;
@@ -127,6 +145,13 @@ BEGIN
     END LOOP;
 END $$;
 UPDATE "Evidence" SET n = 1000 WHERE id = 1;
+CALL until('copy');
+-- Others have filled the disk.
+SET privacy_scan.split_disk_reserve = '1000 TB';
+\set VERBOSITY sqlstate
+SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
+\set VERBOSITY default
+RESET privacy_scan.split_disk_reserve;
 CALL until('build indexes');
 SELECT step, done = total AS whole, copied_rows FROM privacy_scan.splits;
 -- A piece is as old as the oldest rows that it takes in.
@@ -159,6 +184,13 @@ UPDATE "Evidence" SET n = 2003 WHERE id = 2;
 RELEASE one;
 SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
 ROLLBACK;
+-- DEFAULT is not looked through for each piece.
+INSERT INTO "Evidence" (id, "scanId", "createdAt") VALUES (900, 1, '2090-01-01');
+BEGIN;
+SELECT pg_stat_get_xact_numscans('"Evidence_default"'::regclass) AS before \gset
+SELECT step, state FROM privacy_scan.split_partition('"Evidence_wide"');
+SELECT pg_stat_get_xact_numscans('"Evidence_default"'::regclass) - :before AS scans;
+ROLLBACK;
 UPDATE "Evidence" SET n = 2002 WHERE id = 2;
 CREATE INDEX ON "Evidence" (n);
 CREATE TABLE expected_rows AS SELECT * FROM "Evidence";
@@ -180,12 +212,16 @@ ROLLBACK;
 DROP TABLE "Evidence_wide";
 SELECT count(*) FROM privacy_scan.splits;
 
--- Of a whole number key, up to MAXVALUE.
+-- Of a whole number key, up to MAXVALUE; the pieces come to another volume.
+SET allow_in_place_tablespaces = true;
+CREATE TABLESPACE split_elsewhere LOCATION '';
 CREATE TABLE numbers (id bigint PRIMARY KEY, payload text) PARTITION BY RANGE (id);
 CREATE TABLE numbers_wide PARTITION OF numbers FOR VALUES FROM (MINVALUE) TO (MAXVALUE);
 INSERT INTO numbers SELECT n, n FROM generate_series(-150, 250, 10) n;
 DO $$ BEGIN PERFORM privacy_scan.manage_partitions('numbers', 'id', 100::bigint, premake => 0); END $$;
+ALTER TABLE numbers SET TABLESPACE split_elsewhere;
 CALL privacy_scan.run_split('numbers_wide');
+SELECT relname, reltablespace = (SELECT oid FROM pg_tablespace WHERE spcname = 'split_elsewhere') AS elsewhere FROM pg_class WHERE relname ~ '^numbers_[0-9w]' AND relkind = 'r' ORDER BY 1;
 SELECT tableoid::regclass, count(*), min(id), max(id) FROM numbers GROUP BY 1 ORDER BY 3;
 SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relispartition AND relkind = 'r' AND relname LIKE 'numbers%' ORDER BY 1;
 
@@ -210,5 +246,6 @@ CALL privacy_scan.run_split('cut_wide');
 SELECT tableoid::regclass, count(*), sum(id) FROM cut GROUP BY 1 ORDER BY 1;
 
 DROP SCHEMA split_test CASCADE;
+DROP TABLESPACE split_elsewhere;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA privacy_scan FROM split_other;
 DROP ROLE split_other;

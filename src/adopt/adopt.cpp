@@ -27,20 +27,21 @@ using namespace privacy_scan::adopt;
 namespace
 {
 
-// relation, key, every, premake, time_zone, default_partition, key_kind: what is NULL is not asked for.
+// relation, key, every, premake, time_zone, default_partition, key_kind, unique_id: what is NULL is not asked
+// for.
 struct Wishes {
     Oid relid;
     KeyWish key;
     std::optional<partition::IntervalFields> every;
     std::optional<std::int32_t> premake;
     std::string time_zone;
-    std::optional<bool> default_partition;
+    std::optional<bool> default_partition, unique_id;
 };
 
 Wishes wishes_of(FunctionCallInfo fcinfo)
 {
     const pg::Arguments args(fcinfo);
-    Wishes wishes{args.relation(0), {{}, args.text_or_empty(6)}, {}, {}, args.text_or_empty(4), {}};
+    Wishes wishes{args.relation(0), {{}, args.text_or_empty(6)}, {}, {}, args.text_or_empty(4), {}, {}};
     if (!args.is_null(1))
         wishes.key.column = NameStr(*DatumGetName(args.datum(1)));
     if (!args.is_null(2)) {
@@ -51,6 +52,8 @@ Wishes wishes_of(FunctionCallInfo fcinfo)
         wishes.premake = DatumGetInt32(args.datum(3));
     if (!args.is_null(5))
         wishes.default_partition = DatumGetBool(args.datum(5));
+    if (!args.is_null(7))
+        wishes.unique_id = DatumGetBool(args.datum(7));
     return wishes;
 }
 
@@ -75,11 +78,14 @@ std::int64_t cutover_of(const Scheme &scheme)
     return *cutover;
 }
 
-// What the catalog says, and of ids also what the rows say.
+// What the catalog says, of ids also what the rows say, and what is asked for in vain.
 std::vector<Refusal> all_refusals(pg::Spi &spi, const Candidate &candidate, const Scheme &scheme,
-                                  std::int64_t cutover)
+                                  std::int64_t cutover, const Wishes &wishes)
 {
     std::vector<Refusal> refusals = find_refusals(spi, candidate, GetUserId());
+    if (std::optional<Refusal> nothing = find_nothing_unique(candidate);
+        nothing && wishes.unique_id.value_or(false))
+        refusals.push_back(*nothing);
     if (std::optional<Refusal> misfits = find_misfits(spi, candidate, scheme, cutover))
         refusals.push_back(*misfits);
     return refusals;
@@ -119,15 +125,23 @@ void put_line(pg::RowSink &sink, const char *kind, const std::string &message, c
               cell(message), cell(detail), cell(hint)});
 }
 
-// $1 the table, $2 the key's number, $3 whether it is an id. What the application may notice after the
-// switch.
+// $1 the table, $2 the key's number, $3 whether it is an id, $4 whether the old key stays unique. What the
+// application may notice after the switch.
 constexpr const char *changes =
     "SELECT v.message, v.detail, v.hint FROM (VALUES"
     " (EXISTS (SELECT FROM pg_catalog.pg_index WHERE indrelid = $1 AND indisprimary"
     "   AND NOT $2 = ANY (indkey::pg_catalog.int2[])),"
     "  'the primary key gets the partition key as its last column',"
-    "  'INSERT .. ON CONFLICT over the old columns fails, and they alone are no longer proven unique.',"
+    "  CASE WHEN $4 THEN 'INSERT .. ON CONFLICT over the old columns fails.' ELSE"
+    "   'INSERT .. ON CONFLICT over the old columns fails, and they alone are no longer proven unique.' END,"
     "  'Name the partition key in ON CONFLICT, too.'),"
+    " ($4 AND EXISTS (SELECT FROM pg_catalog.pg_index WHERE indrelid = $1 AND indisprimary"
+    "   AND NOT $2 = ANY (indkey::pg_catalog.int2[])),"
+    "  'the old columns of the primary key stay unique across partitions',"
+    "  'At the end of each statement a trigger looks for every new row''s key in each partition, by its "
+    "index: "
+    "UNIQUE_COST',"
+    "  'privacy_scan.drop_unique_check() ends it, privacy_scan.add_unique_check() brings it back.'),"
     " (EXISTS (SELECT FROM pg_catalog.pg_index WHERE indrelid = $1),"
     "  'look-ups that do not name the partition key probe each partition', NULL, 'Name the key where it is "
     "known.'),"
@@ -151,12 +165,13 @@ constexpr const char *changes =
     "false) there.'))"
     " AS v (applies, message, detail, hint) WHERE v.applies";
 
-void put_changes(pg::Spi &spi, pg::RowSink &sink, const Candidate &candidate)
+void put_changes(pg::Spi &spi, pg::RowSink &sink, const Candidate &candidate, bool unique_id)
 {
     pg::CatalogPath path;
-    pg::Rows rows = spi.run(changes, {pg::oid_param(candidate.table.relid),
-                                      pg::datum_param(INT2OID, Int16GetDatum(candidate.key_number)),
-                                      pg::bool_param(!candidate.key_kind.empty())});
+    pg::Rows rows =
+        spi.run(changes, {pg::oid_param(candidate.table.relid),
+                          pg::datum_param(INT2OID, Int16GetDatum(candidate.key_number)),
+                          pg::bool_param(!candidate.key_kind.empty()), pg::bool_param(unique_id)});
     for (std::size_t row = 0; row < rows.size(); ++row)
         put_line(sink, "change", rows.text(row, 1), rows.text(row, 2), rows.text(row, 3));
 }
@@ -197,7 +212,8 @@ void require_same(const Adoption &adoption, const Wishes &wishes)
         is_same_kind(adoption, wishes.key.kind) &&
         wishes.premake.value_or(policy.premake) == policy.premake &&
         (wishes.time_zone.empty() || wishes.time_zone == policy.time_zone) &&
-        wishes.default_partition.value_or(policy.default_partition) == policy.default_partition)
+        wishes.default_partition.value_or(policy.default_partition) == policy.default_partition &&
+        wishes.unique_id.value_or(adoption.unique_id) == adoption.unique_id)
         return;
     pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
              "relation \"" + pg::relation_name(wishes.relid) + "\" is being adopted with other settings",
@@ -212,12 +228,13 @@ void register_adoption(pg::Spi &spi, const Wishes &wishes)
     const Scheme scheme = make_scheme(candidate, policy_of(wishes));
     const std::int64_t cutover = cutover_of(scheme);
     refuse_if_any("cannot adopt relation \"" + candidate.relname + "\"",
-                  all_refusals(spi, candidate, scheme, cutover));
+                  all_refusals(spi, candidate, scheme, cutover, wishes));
     Adoption adoption;
     adoption.relid = wishes.relid;
     adoption.key_number = candidate.key_number;
     adoption.policy = scheme.policy;
     adoption.cutover = scheme.axis->instant_of_axis(cutover);
+    adoption.unique_id = wishes.unique_id.value_or(false);
     insert_adoption(spi, adoption);
 }
 
@@ -268,9 +285,9 @@ bool run_by_itself(pg::Spi &spi, const pg::OwnedTable &table, StepRow &row)
 } // namespace
 
 // privacy_scan.plan_adoption(relation regclass, key name, every interval, premake int, time_zone text,
-// default_partition boolean, key_kind text): rows of what adopt_table() would do and of every reason why not;
-// takes no lock. VOLATILE (sizes, samples, clock). Errors: 22004, 42501 not the owner, 42809 not an ordinary
-// table, 42703 and 42P16 key, 22023 interval, premake, zone, kind.
+// default_partition boolean, key_kind text, unique_id boolean): rows of what adopt_table() would do and of
+// every reason why not; takes no lock. VOLATILE (sizes, samples, clock). Errors: 22004, 42501 not the owner,
+// 42809 not an ordinary table, 42703 and 42P16 key, 22023 interval, premake, zone, kind.
 PS_FUNCTION(ps_plan_adoption)
 {
     const Wishes wishes = wishes_of(fcinfo);
@@ -283,16 +300,17 @@ PS_FUNCTION(ps_plan_adoption)
     put_key(sink, candidate);
     put_steps(sink, steps_of(candidate, scheme, read_progress(spi, candidate, scheme.axis->text_of(cutover)),
                              cutover, read_validations(spi, wishes.relid)));
-    put_changes(spi, sink, candidate);
-    for (const Refusal &refusal : all_refusals(spi, candidate, scheme, cutover))
+    put_changes(spi, sink, candidate, wishes.unique_id.value_or(false));
+    for (const Refusal &refusal : all_refusals(spi, candidate, scheme, cutover, wishes))
         put_line(sink, "refusal", refusal.message, refusal.detail, refusal.hint);
     return Datum(0);
 }
 
 // privacy_scan.adopt_table(...): the same arguments. Registers the adoption (NULL: 1 month, 4, UTC, a DEFAULT
-// partition) or goes on with it: one step a call, in the caller's transaction. Returns all steps. VOLATILE.
-// Errors: those of plan_adoption(); 0A000 a reason why not, 55000 other settings than before, 23514 rows that
-// don't fit, 55P03 a lock that could not be had, 55006 something changed during the switch.
+// partition, unique_id false) or goes on with it: one step a call, in the caller's transaction. Returns all
+// steps. VOLATILE. Errors: those of plan_adoption(); 0A000 a reason why not, 55000 other settings than
+// before, 23514 rows that don't fit, 55P03 a lock that could not be had, 55006 something changed during the
+// switch.
 PS_WRITING_FUNCTION(ps_adopt_table)
 {
     const Wishes wishes = wishes_of(fcinfo);

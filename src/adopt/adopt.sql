@@ -7,6 +7,7 @@ CREATE TABLE privacy_scan.adoption_states (
     time_zone         text        NOT NULL,
     default_partition boolean     NOT NULL,
     key_kind          text,
+    unique_id         boolean     NOT NULL DEFAULT false,
     cutover           timestamptz NOT NULL,
     parent            regclass,
     key_added         boolean     NOT NULL DEFAULT false,
@@ -51,23 +52,23 @@ COMMENT ON TYPE privacy_scan.adoption_step IS
 
 CREATE FUNCTION privacy_scan.plan_adoption(
     relation regclass, key name DEFAULT NULL, every interval DEFAULT '1 month', premake integer DEFAULT 4,
-    time_zone text DEFAULT 'UTC', default_partition boolean DEFAULT true, key_kind text DEFAULT NULL)
+    time_zone text DEFAULT 'UTC', default_partition boolean DEFAULT true, key_kind text DEFAULT NULL, unique_id boolean DEFAULT false)
 RETURNS SETOF privacy_scan.adoption_line
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'ps_plan_adoption';
-COMMENT ON FUNCTION privacy_scan.plan_adoption(regclass, name, interval, integer, text, boolean, text) IS
+COMMENT ON FUNCTION privacy_scan.plan_adoption(regclass, name, interval, integer, text, boolean, text, boolean) IS
     'What adopt_table() would do, changing nothing: the key and why, each step with SQL, lock and expected time, what changes for the application, and every reason why not.';
-REVOKE EXECUTE ON FUNCTION privacy_scan.plan_adoption(regclass, name, interval, integer, text, boolean, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION privacy_scan.plan_adoption(regclass, name, interval, integer, text, boolean, text, boolean) FROM PUBLIC;
 
 CREATE FUNCTION privacy_scan.adopt_table(
     relation regclass, key name DEFAULT NULL, every interval DEFAULT NULL, premake integer DEFAULT NULL,
-    time_zone text DEFAULT NULL, default_partition boolean DEFAULT NULL, key_kind text DEFAULT NULL)
+    time_zone text DEFAULT NULL, default_partition boolean DEFAULT NULL, key_kind text DEFAULT NULL, unique_id boolean DEFAULT NULL)
 RETURNS SETOF privacy_scan.adoption_step
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'ps_adopt_table';
-COMMENT ON FUNCTION privacy_scan.adopt_table(regclass, name, interval, integer, text, boolean, text) IS
+COMMENT ON FUNCTION privacy_scan.adopt_table(regclass, name, interval, integer, text, boolean, text, boolean) IS
     'Makes a live table a partition set without copying: registers the adoption at the first call, does its next step at each, and returns all steps. Statements that must run by themselves are returned for the caller.';
-REVOKE EXECUTE ON FUNCTION privacy_scan.adopt_table(regclass, name, interval, integer, text, boolean, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION privacy_scan.adopt_table(regclass, name, interval, integer, text, boolean, text, boolean) FROM PUBLIC;
 
 CREATE PROCEDURE privacy_scan.run_adoption(relation regclass)
 LANGUAGE c

@@ -244,6 +244,18 @@ std::optional<Refusal> find_misfits(pg::Spi &spi, const Candidate &candidate, co
                        "', give them other ids, or move them aside."};
 }
 
+std::optional<Refusal> find_nothing_unique(const Candidate &candidate)
+{
+    if (candidate.needs_index() || (candidate.primary_has_key && candidate.primary_key.size() == 1))
+        return std::nullopt;
+    return Refusal{"it has no primary key without the partition key that could stay unique",
+                   candidate.primary_key.empty()
+                       ? "It has no primary key."
+                       : "Its primary key contains the partition key and other columns: nothing says that "
+                         "those alone are unique.",
+                   "Leave unique_id out, and call privacy_scan.add_unique_check() after the switch."};
+}
+
 void refuse_if_any(const std::string &what, const std::vector<Refusal> &refusals)
 {
     if (refusals.empty())

@@ -20,6 +20,9 @@ std::vector<Refusal> find_refusals(pg::Spi &spi, const Candidate &candidate, Oid
 std::optional<Refusal> find_misfits(pg::Spi &spi, const Candidate &candidate, const Scheme &scheme,
                                     std::int64_t cutover);
 
+// Why unique_id has no meaning for the table: nothing where its primary key is the key alone, which proves it.
+std::optional<Refusal> find_nothing_unique(const Candidate &candidate);
+
 // Throws the first, as the reason of what cannot be done: 0A000.
 void refuse_if_any(const std::string &what, const std::vector<Refusal> &refusals);
 

@@ -178,7 +178,7 @@ Switched switch_table(pg::Spi &spi, const Candidate &candidate, const Adoption &
         Switch work{
             candidate, scheme, cutover, {}, {}, fingerprint(spi, relid), referencing_tables(spi, relid)};
         work.dependents = read_dependents(spi, relid, candidate.table.owner);
-        work.parent = make_parent(spi, candidate, scheme, cutover);
+        work.parent = make_parent(spi, candidate, scheme, cutover, adoption.unique_id);
         switched.parent = work.parent.relid;
         std::vector<Oid> relids = work.parent.referenced;
         relids.insert(relids.end(), work.referencing.begin(), work.referencing.end());

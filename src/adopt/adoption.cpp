@@ -17,7 +17,7 @@ std::optional<Adoption> find_adoption(pg::Spi &spi, Oid relid)
     pg::CatalogScope scope;
     pg::Rows rows =
         spi.run("SELECT relation::oid, key_number::int4, every, premake, time_zone, default_partition,"
-                " cutover, parent::oid, key_added, key_kind FROM privacy_scan.adoption_states"
+                " cutover, parent::oid, key_added, key_kind, unique_id FROM privacy_scan.adoption_states"
                 " WHERE relation = $1 OR parent = $1",
                 {pg::regclass_param(relid)});
     if (rows.empty())
@@ -36,6 +36,7 @@ std::optional<Adoption> find_adoption(pg::Spi &spi, Oid relid)
         adoption.parent = rows.oid(0, 8);
     adoption.key_added = rows.boolean(0, 9);
     adoption.policy.key_kind = rows.text(0, 10);
+    adoption.unique_id = rows.boolean(0, 11);
     return adoption;
 }
 
@@ -55,13 +56,15 @@ void insert_adoption(pg::Spi &spi, const Adoption &adoption)
     const partition::Policy &policy = adoption.policy;
     spi.run("DELETE FROM privacy_scan.adoption_states s WHERE NOT EXISTS"
             " (SELECT FROM pg_catalog.pg_class c WHERE c.oid = coalesce(s.parent, s.relation))");
-    spi.run("INSERT INTO privacy_scan.adoption_states"
-            " (relation, key_number, every, premake, time_zone, default_partition, cutover, key_kind)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-            {pg::regclass_param(adoption.relid), pg::datum_param(INT2OID, Int16GetDatum(adoption.key_number)),
-             partition::interval_param(policy.every), pg::int4_param(policy.premake),
-             pg::text_param(policy.time_zone), pg::bool_param(policy.default_partition),
-             pg::timestamptz_param(adoption.cutover), pg::text_or_null(policy.key_kind)});
+    spi.run(
+        "INSERT INTO privacy_scan.adoption_states"
+        " (relation, key_number, every, premake, time_zone, default_partition, cutover, key_kind, unique_id)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        {pg::regclass_param(adoption.relid), pg::datum_param(INT2OID, Int16GetDatum(adoption.key_number)),
+         partition::interval_param(policy.every), pg::int4_param(policy.premake),
+         pg::text_param(policy.time_zone), pg::bool_param(policy.default_partition),
+         pg::timestamptz_param(adoption.cutover), pg::text_or_null(policy.key_kind),
+         pg::bool_param(adoption.unique_id)});
 }
 
 bool delete_adoption(pg::Spi &spi, Oid relid)

@@ -13,6 +13,7 @@ struct Adoption {
     std::int64_t cutover = 0;  // an instant: where the first partition ends
     Oid parent = InvalidOid;   // what has the name since the switch
     bool key_added = false;    // to the primary key, in the switch
+    bool unique_id = false;    // the old primary key stays unique where the key is added
     bool is_done() const { return parent != InvalidOid; }
 };
 

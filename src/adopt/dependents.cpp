@@ -27,12 +27,14 @@ constexpr const char *before[] = {
     " WHERE tgrelid = $1 AND NOT tgisinternal",
 };
 
+// A unique check belongs to a partition set: a plain table has its primary key instead.
 constexpr const char *after[] = {
     "SELECT $2, pg_get_triggerdef(oid) FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal"
-    " ORDER BY tgname",
+    " AND tgfoid <> 'privacy_scan.check_unique()'::regprocedure ORDER BY tgname",
     "SELECT $2, format('ALTER TABLE %s %s TRIGGER %I', $3,"
     " CASE tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END, tgname)"
-    " FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled <> 'O'",
+    " FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled <> 'O'"
+    " AND tgfoid <> 'privacy_scan.check_unique()'::regprocedure",
     "SELECT $2, format('ALTER SEQUENCE %I.%I OWNED BY %s.%I', n.nspname, s.relname, $3, a.attname)"
     " FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S'"
     " JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace"
@@ -45,6 +47,7 @@ constexpr const char *after[] = {
     "  FROM pg_catalog.pg_constraint WHERE conrelid = $1 AND conname <> 'privacy_scan_adoption'"
     " UNION ALL SELECT format('TRIGGER %I ON %s', tgname, $3), obj_description(oid, 'pg_trigger')"
     "  FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal"
+    "  AND tgfoid <> 'privacy_scan.check_unique()'::regprocedure"
     " UNION ALL SELECT format('POLICY %I ON %s', polname, $3), obj_description(oid, 'pg_policy')"
     "  FROM pg_catalog.pg_policy WHERE polrelid = $1"
     " UNION ALL SELECT format('INDEX %I.%I', n.nspname, x.relname), obj_description(x.oid, 'pg_class')"

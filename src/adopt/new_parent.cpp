@@ -7,6 +7,7 @@
 #include "pg/guc.hpp"
 #include "pg/ident.hpp"
 #include "settings/settings.hpp"
+#include "unique/unique_check.hpp"
 
 namespace privacy_scan::adopt
 {
@@ -170,7 +171,8 @@ std::string wide_name(const Candidate &candidate, const Scheme &scheme, std::int
     return partition::new_partition_name(candidate.table.relid, suffix_until(scheme, cutover));
 }
 
-NewParent make_parent(pg::Spi &spi, const Candidate &candidate, const Scheme &scheme, std::int64_t cutover)
+NewParent make_parent(pg::Spi &spi, const Candidate &candidate, const Scheme &scheme, std::int64_t cutover,
+                      bool unique_id)
 {
     NewParent parent{};
     parent.relid = make_bare_parent(spi, candidate);
@@ -183,6 +185,8 @@ NewParent make_parent(pg::Spi &spi, const Candidate &candidate, const Scheme &sc
     if (!identity.empty()) // before there are partitions, which take after it
         spi.run(identity.text(0, 1));
     name_statistics(spi, candidate, parent.relid, suffix);
+    if (unique_id && candidate.needs_index()) // proven so far by the primary key
+        unique::create_check(spi, parent.relid, candidate.primary_key, candidate.table.relid);
     make_partitions(spi, candidate, scheme, cutover, parent);
     read_foreign_keys(spi, candidate, parent);
     return parent;

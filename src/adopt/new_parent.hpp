@@ -17,8 +17,9 @@ struct NewParent {
 };
 
 // Makes them in the caller's transaction, which holds SHARE UPDATE EXCLUSIVE on the table; its indexes give
-// their names to the parent's. Inside OwnerScope.
-NewParent make_parent(pg::Spi &spi, const Candidate &candidate, const Scheme &scheme, std::int64_t cutover);
+// their names to the parent's. unique_id: the old primary key stays unique. Inside OwnerScope.
+NewParent make_parent(pg::Spi &spi, const Candidate &candidate, const Scheme &scheme, std::int64_t cutover,
+                      bool unique_id);
 
 // What the table will be called.
 std::string wide_name(const Candidate &candidate, const Scheme &scheme, std::int64_t cutover);

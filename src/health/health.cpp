@@ -45,6 +45,13 @@ Finding partition_sets(pg::Spi &spi)
     pg::Rows rows = spi.run("SELECT count(*), coalesce(sum(default_rows), 0)::bigint, min(days_ahead)"
                             " FROM privacy_scan.partition_sets");
     const std::int64_t sets = rows.int8(0, 1), strays = rows.int8(0, 2);
+    const std::int64_t unkept =
+        spi.run("SELECT count(*) FROM privacy_scan.unique_checks WHERE state <> 'kept'").int8(0, 1);
+    if (unkept > 0)
+        return {"partition sets", "attention",
+                std::to_string(sets) + " managed, " + std::to_string(unkept) +
+                    " unique checks that don't hold everywhere",
+                "SELECT * FROM privacy_scan.unique_checks WHERE state <> 'kept'"};
     if (sets == 0)
         return {"partition sets", "none", "no relation of yours is managed",
                 "SELECT * FROM privacy_scan.manage_partitions('\"Evidence\"', 'createdAt', '1 month')"};

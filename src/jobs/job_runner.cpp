@@ -101,11 +101,13 @@ pg::Attempt run(pg::Spi &spi, const Job &job, Instant at)
     const TimestampTz begun = GetCurrentTimestamp();
     const std::uint64_t wal_before = pgWalUsage.wal_bytes;
     pg::forget_strong_locks();
+    pg::forget_lock_waits();
     const std::int64_t number = begin_run(spi, job);
     spi.commit();
     Tally tally;
     const pg::Attempt result = work(spi, job, at, tally);
     spi.commit(); // what is still held ends here
+    tally.lock_wait_ms = pg::lock_waits_ms();
     tally.blocked_others_ms = pg::longest_strong_lock_ms();
     tally.wal_bytes = static_cast<std::int64_t>(pgWalUsage.wal_bytes - wal_before);
     const Outcome outcome = outcome_of(result);

@@ -52,7 +52,6 @@ class PartitionsTask : public Task
     void add(const partition::ReportedAction &row)
     {
         const partition::Action &action = row.action;
-        tally_.lock_wait_ms += row.wait.waited_ms;
         tally_.partitions += action.action == "created" || action.action == "drained";
         tally_.rows += action.action == "drained" ? action.rows : 0;
         if (!action.error.sqlstate.empty() && !partial_failure_)
@@ -134,8 +133,7 @@ class StatisticsTask : public Task
     bool step(pg::Spi &spi) override
     {
         for (const monitor::StatisticsRow &row : run_.step(spi)) {
-            tally_.lock_wait_ms += row.wait.waited_ms;
-            if (!row.error.sqlstate.empty() && !partial_failure_)
+                if (!row.error.sqlstate.empty() && !partial_failure_)
                 partial_failure_ = about(row);
         }
         return !run_.is_done();

@@ -2,6 +2,7 @@
 // chunk.
 #include "json/toast_chunks.hpp"
 
+#include "json/chunk_trail.hpp"
 #include "pg/compat.hpp"
 #include "pg/executor_run.hpp"
 
@@ -33,6 +34,7 @@ struct OpenToast {
     SnapshotData snapshot;
     IndexScanDesc scan;
     TupleTableSlot *row;
+    ChunkTrail trail;
 };
 
 // Of one run; more partitions than these take turns.
@@ -91,10 +93,13 @@ void make_keys(ScanKeyData (&keys)[key_count], const ExternalValue &value, std::
 void scan_chunks(OpenToast &toast, const ExternalValue &value, std::int32_t first, std::int32_t last,
                  std::uint8_t *stored)
 {
+    std::int32_t expected =
+        follow_trail(toast.trail, toast.relation, toast.scan->xs_snapshot, value, first, last, stored);
+    if (expected > last)
+        return;
     ScanKeyData keys[key_count];
-    make_keys(keys, value, first, last);
+    make_keys(keys, value, expected, last);
     const std::uint32_t chunk_most = chunk_size();
-    std::int32_t expected = first;
     index_rescan(toast.scan, keys, key_count, nullptr, 0);
     while (expected <= last && index_getnext_slot(toast.scan, ForwardScanDirection, toast.row)) {
         const Chunk chunk = chunk_of(toast.row);
@@ -103,7 +108,7 @@ void scan_chunks(OpenToast &toast, const ExternalValue &value, std::int32_t firs
             chunk.size != std::min(chunk_most, value.stored_size - begin))
             report_missing(value, expected);
         memcpy(stored + begin, chunk.bytes, chunk.size);
-        ++expected;
+        note_chunk(toast.trail, value, expected++, toast.row->tts_tid);
         CHECK_FOR_INTERRUPTS();
     }
     if (expected <= last)
@@ -141,8 +146,9 @@ void open_toast(OpenToast &toast, Oid oid)
     }
     const int valid = toast_open_indexes(toast.relation, AccessShareLock, &toast.indexes, &toast.index_count);
     Snapshot snapshot = pg::compat::toast_snapshot(toast.snapshot);
-    toast.scan = index_beginscan(toast.relation, toast.indexes[valid], snapshot, key_count, 0);
+    toast.scan = pg::compat::begin_index_scan(toast.relation, toast.indexes[valid], snapshot, key_count);
     toast.row = table_slot_create(toast.relation, nullptr);
+    toast.trail = {};
     toast.oid = oid;
 }
 

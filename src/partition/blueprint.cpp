@@ -249,16 +249,21 @@ std::string bounds_clause(const KeyAxis &key, const Cell &bounds)
         const std::string text = key.text_of(at);
         return at == axis_min || at == axis_max ? text : pg::quote_text(text);
     };
-    return " FOR VALUES FROM (" + bound(bounds.lower) + ") TO (" + bound(bounds.upper) + ")";
+    return "FOR VALUES FROM (" + bound(bounds.lower) + ") TO (" + bound(bounds.upper) + ")";
 }
 
 void attach_table(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprint, Oid relid,
                   const std::optional<Cell> &bounds)
 {
+    attach_table(spi, set.table().relid, blueprint, relid,
+                 bounds ? bounds_clause(set.key(), *bounds) : "DEFAULT");
+}
+
+void attach_table(pg::Spi &spi, Oid parent, const Blueprint &blueprint, Oid relid, const std::string &bounds)
+{
     const std::string partition = pg::qualified_name(relid);
-    spi.run("ALTER TABLE " + set.name() + " ATTACH PARTITION " + partition +
-            (bounds ? bounds_clause(set.key(), *bounds) : " DEFAULT"));
-    set_replica_identity(spi, blueprint, set.table().relid, relid, partition);
+    spi.run("ALTER TABLE " + pg::qualified_name(parent) + " ATTACH PARTITION " + partition + " " + bounds);
+    set_replica_identity(spi, blueprint, parent, relid, partition);
 }
 
 } // namespace privacy_scan::partition

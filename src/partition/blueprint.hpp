@@ -50,4 +50,7 @@ std::string bounds_clause(const KeyAxis &key, const Cell &bounds);
 void attach_table(pg::Spi &spi, const PartitionSet &set, const Blueprint &blueprint, Oid relid,
                   const std::optional<Cell> &bounds);
 
+// The same to any parent, by bounds as PostgreSQL writes them: FOR VALUES FROM .. TO ..
+void attach_table(pg::Spi &spi, Oid parent, const Blueprint &blueprint, Oid relid, const std::string &bounds);
+
 } // namespace privacy_scan::partition

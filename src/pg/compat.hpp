@@ -6,6 +6,7 @@
 
 extern "C" {
 #include <access/attmap.h>
+#include <access/genam.h>
 #include <access/toast_internals.h>
 #include <catalog/pg_class.h>
 #include <commands/cluster.h>
@@ -49,6 +50,16 @@ extern "C" {
 
 namespace privacy_scan::pg::compat
 {
+
+// From 15 on the triggers of a foreign key have parents, in those of the key that it is a part of.
+inline void forget_parent_trigger(Relation catalog, Oid trigger, Oid partition)
+{
+#if PG_VERSION_NUM >= 150000
+    TriggerSetParentTrigger(catalog, trigger, InvalidOid, partition);
+#else
+    (void)catalog, (void)trigger, (void)partition;
+#endif
+}
 
 // object_ownercheck() replaced the functions per kind in 16.
 inline bool owns_relation(Oid relid, Oid role)
@@ -238,6 +249,16 @@ inline void insert_index_entries(ResultRelInfo *into, TupleTableSlot *slot, ESta
 #else
     executor->es_result_relation_info = into;
     list_free(ExecInsertIndexTuples(slot, executor, false, nullptr, NIL));
+#endif
+}
+
+// A scan of an index for rows. 18 can count what it does.
+inline IndexScanDesc begin_index_scan(Relation table, Relation index, Snapshot snapshot, int keys)
+{
+#if PG_VERSION_NUM >= 180000
+    return index_beginscan(table, index, snapshot, nullptr, keys, 0);
+#else
+    return index_beginscan(table, index, snapshot, keys, 0);
 #endif
 }
 

@@ -75,7 +75,24 @@ void add_holders(ErrorText &failure, const std::string &holders)
     failure.error.message += " (held by " + holders + ")";
 }
 
+double waited_ms;
+
 } // namespace
+
+void forget_lock_waits()
+{
+    waited_ms = 0;
+}
+
+void add_lock_wait(double ms)
+{
+    waited_ms += ms;
+}
+
+double lock_waits_ms()
+{
+    return waited_ms;
+}
 
 void name_holders(ErrorText &failure, const std::vector<Oid> &relids, int lockmode)
 {
@@ -102,6 +119,7 @@ std::optional<ErrorText> try_with_locks(const std::vector<Oid> &relids, LockWait
         if (attempt < settings::lock_attempts())
             guarded([] { give_way(settings::lock_timeout_ms()); });
         wait.waited_ms += ms_since(begun);
+        add_lock_wait(ms_since(begun));
         if (attempt >= settings::lock_attempts()) {
             if (!wait.blocked_by.empty())
                 add_holders(*failure, wait.blocked_by);

@@ -21,6 +21,11 @@ struct LockWait {
 std::optional<ErrorText> try_with_locks(const std::vector<Oid> &relids, LockWait &wait,
                                         const std::function<void()> &body);
 
+// What this process spent so since forget_lock_waits(), in all of its tries; and what others add.
+void forget_lock_waits();
+void add_lock_wait(double ms);
+double lock_waits_ms();
+
 // Adds to lock_not_available who holds locks on the relations that a lock of this mode would wait for, where
 // the error doesn't tell yet.
 void name_holders(ErrorText &failure, const std::vector<Oid> &relids, int lockmode);

@@ -3,6 +3,7 @@
 
 #include "pg/compat.hpp"
 #include "pg/guc.hpp"
+#include "pg/kept_plans.hpp"
 
 extern "C" {
 #include <nodes/parsenodes.h>
@@ -177,9 +178,11 @@ Rows Spi::run(const std::string &sql, const std::vector<Param> &params)
 {
     ParamArrays arrays(params);
     const char *text = sql.c_str();
+    SPIPlanPtr plan = kept_plans_ ? kept_plans_->plan_of(sql, arrays.count(), arrays.types.data()) : nullptr;
     check(guarded([&] {
-        return SPI_execute_with_args(text, arrays.count(), arrays.types.data(), arrays.values.data(),
-                                     arrays.nulls.data(), false, 0);
+        return plan ? SPI_execute_plan(plan, arrays.values.data(), arrays.nulls.data(), false, 0)
+                    : SPI_execute_with_args(text, arrays.count(), arrays.types.data(), arrays.values.data(),
+                                            arrays.nulls.data(), false, 0);
     }));
     return Rows(SPI_tuptable, SPI_processed);
 }

@@ -72,6 +72,8 @@ class Rows
     int in_flight_;
 };
 
+class KeptPlans;
+
 // A connection to the SPI manager. One per entry function, handed down by reference.
 class Spi
 {
@@ -105,7 +107,10 @@ class Spi
     void commit();
 
   private:
+    friend KeptPlans;
+
     ExtensionMark extension_{};
+    KeptPlans *kept_plans_ = nullptr; // of the queries that are run, where they are kept
     int in_flight_;
 };
 

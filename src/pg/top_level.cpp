@@ -2,6 +2,7 @@
 #include "pg/top_level.hpp"
 
 #include "pg/compat.hpp"
+#include "pg/lock.hpp"
 #include "pg/top_level_exchange.hpp"
 
 extern "C" {
@@ -191,6 +192,7 @@ TopLevelReport run_top_level(const OwnedTable &table, const std::string &sql, in
              "Raise max_worker_processes, or try again later.");
     }
     guarded([&] { wait_or_end(watch); });
+    add_lock_wait(watch.waited_ms);
     const TopLevelReport report{watch.waited_ms, names_of(watch)};
     const std::optional<Error> error =
         error_of(*static_cast<const Exchange *>(dsm_segment_address(segment)), report.blocked_by);

@@ -236,7 +236,8 @@ void read_leaves(pg::Spi &spi, Member &member, Oid root)
         " JOIN pg_catalog.pg_attribute p ON p.attrelid = $3 AND p.attname = $4"
         "  AND p.atttypid = a.atttypid AND p.attcollation = a.attcollation"
         " WHERE l.isleaf AND NOT (SELECT relhasrules FROM pg_catalog.pg_class WHERE oid = $1)"
-        "  AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal)"
+        "  AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal"
+        "   AND tgfoid <> 'privacy_scan.check_unique'::pg_catalog.regproc)"
         " ORDER BY c.oid",
         {pg::regclass_param(member.table.relid), pg::text_param(pair.child), pg::regclass_param(root),
          pg::text_param(pair.parent), pg::oid_param(C_COLLATION_OID)});

@@ -67,13 +67,20 @@ std::int64_t count_rows(pg::Spi &spi, const Work &work, const Picked &picked, co
 namespace
 {
 
-// Rows that others may refer to, and rows to which several links lead, from the root down.
-void lock_members(pg::Spi &spi, const Work &work, const Picked &picked)
+bool spares(const ToSpare &spared, std::size_t member)
 {
-    for (const Member &member : work.family.members)
-        if (!member.links.empty() && (member.has_children || member.links.size() > 1))
+    return std::find(spared.members.begin(), spared.members.end(), member) != spared.members.end();
+}
+
+// Rows that others may refer to, and rows to which several links lead, from the root down.
+void lock_members(pg::Spi &spi, const Work &work, const Picked &picked, const ToSpare &spared)
+{
+    for (std::size_t i = 1; i < work.family.members.size(); ++i) {
+        const Member &member = work.family.members[i];
+        if (!spares(spared, i) && (member.has_children || member.links.size() > 1))
             for (const std::string &statement : work.sql.lock_rows(member))
                 spi.run_generic(statement, picked.params);
+    }
 }
 
 // What was deleted, and what the archive has of it now.
@@ -115,13 +122,14 @@ void check_nothing_left(pg::Spi &spi, const Work &work, const Picked &picked, co
 // Triggers or rules of a user's on a relation or a partition of it.
 //
 // What takes note of changes for a split is none of theirs: it fires whatever the role is, and a partition
-// that goes as a whole ends its split.
+// that goes as a whole ends its split. Nor is a unique check, which looks at what is written alone.
 bool has_user_triggers(pg::Spi &spi, Oid relid)
 {
     return spi
         .run("SELECT EXISTS (SELECT FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_trigger t"
              "  ON t.tgrelid = c.oid AND NOT t.tgisinternal"
-             "  AND t.tgfoid <> 'privacy_scan.capture_change'::pg_catalog.regproc"
+             "  AND t.tgfoid NOT IN ('privacy_scan.capture_change'::pg_catalog.regproc,"
+             "   'privacy_scan.check_unique'::pg_catalog.regproc)"
              " WHERE (t.oid IS NOT NULL OR c.relhasrules)"
              "  AND (c.oid = $1 OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1))))",
              {pg::regclass_param(relid)})
@@ -254,18 +262,20 @@ void check_no_children(pg::Spi &spi, const Work &work, const Picked &picked, std
 } // namespace
 
 void move_picked(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives,
-                 const Picked &picked, const std::vector<std::string> &spared_leaves, Batch &batch)
+                 const Picked &picked, const ToSpare &spared, Batch &batch)
 {
     batch.roots = picked.count;
     batch.key_from = picked.row.text(0, 4);
     batch.key_to = picked.row.text(0, 5);
-    lock_members(spi, work, picked);
+    lock_members(spi, work, picked, spared);
     const bool triggers = has_user_triggers(spi, work, archives);
     for (std::size_t i = work.family.members.size(); i-- > 0;) {
+        if (spares(spared, i))
+            continue;
         if (triggers)
             check_no_children(spi, work, picked, i);
         batch.moved.push_back(
-            move_member(spi, work, picked, work.family.members[i], archives[i], spared_leaves));
+            move_member(spi, work, picked, work.family.members[i], archives[i], spared.leaves));
         batch.rows += batch.moved.back().rows;
     }
 }

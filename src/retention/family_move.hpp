@@ -59,9 +59,14 @@ std::int64_t count_rows(pg::Spi &spi, const Work &work, const Picked &picked, co
 bool has_user_triggers(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives);
 
 // Moves the picked roots and all that belongs to them into the archives, deepest first, but for the rows in
-// the leaves (qualified, quoted) to be spared. Fills in the batch. The caller is the owner.
+// the leaves (qualified, quoted) to be spared, and for those of the members to be spared. Fills in the batch.
+// The caller is the owner.
+struct ToSpare {
+    std::vector<std::string> leaves;
+    std::vector<std::size_t> members;
+};
 void move_picked(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives,
-                 const Picked &picked, const std::vector<std::string> &spared_leaves, Batch &batch);
+                 const Picked &picked, const ToSpare &spared, Batch &batch);
 
 // Enters what was moved in the ledger.
 void write_ledger(pg::Spi &spi, const Work &work, const Batch &batch);

@@ -63,7 +63,8 @@ std::string FamilySql::extremes(const std::string &key) const
     return "min(" + value + ")::text, max(" + value + ")::text";
 }
 
-std::string FamilySql::pick(const std::string &condition, const std::string &limit) const
+std::string FamilySql::pick(const std::string &from, const std::string &condition,
+                            const std::string &limit) const
 {
     std::string picked = "t.tableoid AS o, t.ctid AS c, " + key_ + " AS k";
     std::string arrays;
@@ -72,8 +73,7 @@ std::string FamilySql::pick(const std::string &condition, const std::string &lim
         picked += ", " + column("t", root_columns_[i]) + " AS " + name;
         arrays += ", array_agg(" + name + ")";
     }
-    return "WITH picked AS (SELECT " + picked + " FROM " + family_.root().from + " AS t WHERE " + condition +
-           limit +
+    return "WITH picked AS (SELECT " + picked + " FROM " + from + " AS t WHERE " + condition + limit +
            " FOR UPDATE OF t SKIP LOCKED)"
            " SELECT count(*), array_agg(o), array_agg(c), " +
            extremes("k") + arrays + " FROM picked";
@@ -81,20 +81,45 @@ std::string FamilySql::pick(const std::string &condition, const std::string &lim
 
 std::string FamilySql::pick_roots() const
 {
-    return pick(expired(), " ORDER BY " + key_ + " LIMIT $2 OFFSET $3");
+    return pick(family_.root().from, expired(), " ORDER BY " + key_ + " LIMIT $2 OFFSET $3");
 }
 
 std::string FamilySql::pick_referenced(const Member &member) const
 {
     const Link::Column &pair = member.links.front().columns.front();
-    return pick(expired() + " AND EXISTS (SELECT FROM unnest($2) AS x WHERE x " + pair.equals + " " +
-                    column("t", pair.parent) + ")",
-                "");
+    return pick(family_.root().from,
+                expired() + " AND EXISTS (SELECT FROM unnest($2) AS x WHERE x " + pair.equals + " " +
+                    column("t", pair.parent) + ")");
 }
 
 std::string FamilySql::pick_where(const std::string &condition) const
 {
-    return pick(condition, "");
+    return pick(family_.root().from, condition);
+}
+
+std::string FamilySql::pick_leaf(const std::string &leaf) const
+{
+    return pick("ONLY " + leaf, expired());
+}
+
+std::string FamilySql::has_only_expired(const std::string &leaf) const
+{
+    return "SELECT NOT EXISTS (SELECT FROM ONLY " + leaf + " AS t WHERE (" + expired() + ") IS NOT TRUE)";
+}
+
+std::string FamilySql::count_roots(const std::string &leaf) const
+{
+    const std::string source = " FROM ONLY " + leaf;
+    return "SELECT (SELECT count(*)" + source + "), count(*), " + extremes(key_) + source + " AS t WHERE " +
+           expired();
+}
+
+std::string FamilySql::has_parent_in(const Member &member, const std::string &source) const
+{
+    std::vector<std::string> equal;
+    for (const Link::Column &pair : member.links.front().columns)
+        equal.push_back(column("t", pair.child) + " " + pair.equals + " " + column("p", pair.parent));
+    return "EXISTS (SELECT FROM " + source + " AS p WHERE " + join(equal, " AND ") + ")";
 }
 
 std::string FamilySql::count_where(const std::string &condition) const

@@ -65,6 +65,17 @@ class FamilySql
     std::string sample_leaf(const Member &member, const std::string &leaf) const;
     std::string count_leaf(const Member &member, const std::string &leaf) const;
 
+    // For a leaf of the root, parameter $1 cutoff: have all of its roots expired; counts of all and of those
+    // that have, least and greatest key of these as text; the row of pick_roots() for these, locked as there.
+    std::string has_only_expired(const std::string &leaf) const;
+    std::string count_roots(const std::string &leaf) const;
+    std::string pick_leaf(const std::string &leaf) const;
+
+    // True of the alias t's row: of the root, that has expired (parameter $1 cutoff); of a member, that has its
+    // parent, through the only link, in a source of rows.
+    std::string has_expired() const { return expired(); }
+    std::string has_parent_in(const Member &member, const std::string &source) const;
+
     // For the plan, parameter $1 cutoff: count of a member's rows under expired roots; for the root also
     // least and greatest key as text.
     std::string count_expired(const Member &member) const;
@@ -80,7 +91,7 @@ class FamilySql
     std::string expired_but_for_holds() const;
     std::string expired() const;
     std::string extremes(const std::string &key) const;
-    std::string pick(const std::string &condition, const std::string &limit) const;
+    std::string pick(const std::string &from, const std::string &condition, const std::string &limit = {}) const;
     std::string number(const std::string &root_column) const;
     std::string through(const Link &link, const std::string &alias, Roots roots) const;
     std::string belongs(const Member &member, const std::string &alias, Roots roots) const;

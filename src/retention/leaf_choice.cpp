@@ -6,7 +6,9 @@
 #include "pg/compat.hpp"
 #include "pg/ident.hpp"
 #include "pg/relation.hpp"
+#include "retention/alignment.hpp"
 #include "retention/leaf_pages.hpp"
+#include "retention/refuge.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
@@ -50,6 +52,8 @@ constexpr const char *about_leaf =
     "  WHEN c.relrowsecurity OR p.relrowsecurity THEN 'it has row-level security'"
     "  WHEN EXISTS (SELECT FROM pg_catalog.pg_attribute"
     "   WHERE attrelid = c.oid AND attgenerated <> '' AND NOT attisdropped) THEN 'it has generated columns'"
+    "  WHEN EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE confrelid = c.oid AND contype = 'f'"
+    "   AND conparentid = 0) THEN 'a foreign key refers to the partition by itself'"
     " ELSE '' END"
     " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
     " JOIN pg_catalog.pg_am m ON m.oid = c.relam, pg_catalog.pg_class p WHERE c.oid = $1 AND p.oid = $2";
@@ -58,6 +62,7 @@ constexpr const char *about_leaf =
 struct Obstacles {
     std::string family;
     std::vector<Oid> published; // whose deletes are published; under a parent, or its partitions
+    Alignment alignment;
 };
 
 std::vector<Oid> published_relations(pg::Spi &spi)
@@ -94,6 +99,12 @@ std::string obstacle_in_family(pg::Spi &spi, const Work &work)
                                archive_oid(work.family.root(), work.policy.archive_schema));
 }
 
+// With the roots that its rows refer to, row by row these.
+bool goes_alone(const Member &member)
+{
+    return !member.leaves.empty() && !member.has_children && !member.has_spared;
+}
+
 std::string obstacle_in_pages(Oid relid)
 {
     const pg::RelationScope leaf(relid, AccessShareLock);
@@ -103,10 +114,13 @@ std::string obstacle_in_pages(Oid relid)
                : std::to_string(unmarked) + " of its pages are not all-visible, VACUUM it";
 }
 
+// Those without rows are left out, but for those that may be part of a window of whole families.
 void choose_of_member(pg::Spi &spi, const Work &work, std::size_t index, const Obstacles &obstacles,
                       std::vector<Leaf> &leaves)
 {
     const Member &member = work.family.members[index];
+    const std::string &key = obstacles.alignment.keys[index];
+    const bool alone = goes_alone(member), is_partner = index > 0 && !key.empty();
     const std::string in_archive = obstacle_in_archive(
         spi, member,
         work.policy.keeps_leaves() ? archive_oid(member, work.policy.archive_schema) : InvalidOid);
@@ -115,20 +129,53 @@ void choose_of_member(pg::Spi &spi, const Work &work, std::size_t index, const O
     int newer = 0;
     for (auto relid = relids.rbegin(); relid != relids.rend(); ++relid) {
         pg::Rows row = spi.run(about_leaf, {pg::oid_param(*relid), pg::oid_param(member.table.relid)});
-        if (row.empty() || row.float8(0, 4) <= 0)
+        const bool has_rows = !row.empty() && row.float8(0, 4) > 0;
+        if (row.empty() || (!has_rows && !is_partner))
             continue;
-        Leaf leaf{{*relid, row.oid(0, 3)}, index,           row.text(0, 1), row.text(0, 2),
-                  row.float8(0, 4),        obstacles.family};
-        if (newer++ < settings::retention_keep_partitions())
-            leaf.obstacle = "it is one of the newest partitions with rows";
+        Leaf leaf{{*relid, row.oid(0, 3)}, index, row.text(0, 1), row.text(0, 2), row.float8(0, 4), {}, key,
+                  alone && has_rows};
+        const bool is_newest = has_rows && newer++ < settings::retention_keep_partitions();
         for (const std::string &reason :
-             {row.text(0, 5), obstacle_in_publication(obstacles, *relid, member.table.relid), in_archive,
+             {is_newest ? std::string("it is one of the newest partitions with rows") : std::string(),
+              obstacles.family, row.text(0, 5),
+              obstacle_in_publication(obstacles, *relid, member.table.relid), in_archive,
               obstacle_in_pages(*relid)})
             if (leaf.obstacle.empty())
                 leaf.obstacle = reason;
         leaves.push_back(leaf);
     }
     std::reverse(leaves.begin() + static_cast<std::ptrdiff_t>(begin), leaves.end());
+}
+
+// The leaves that a leaf of the root takes along, children before parents.
+std::vector<Leaf> partners_of(const std::vector<Leaf> &leaves, const Leaf &of_root)
+{
+    std::vector<Leaf> partners;
+    for (const Leaf &leaf : leaves)
+        if (leaf.member != 0 && !leaf.key.empty() && leaf.bounds == of_root.bounds)
+            partners.push_back(leaf);
+    std::reverse(partners.begin(), partners.end());
+    return partners;
+}
+
+// What keeps a partner keeps the root's leaf, and so does one that is missing: its rows may be in DEFAULT.
+void add_obstacles_of_partners(const Work &work, const Alignment &alignment, std::vector<Leaf> &leaves)
+{
+    for (Leaf &leaf : leaves) {
+        if (leaf.member != 0 || !leaf.obstacle.empty())
+            continue;
+        leaf.obstacle = alignment.obstacle;
+        const std::vector<Leaf> partners = partners_of(leaves, leaf);
+        for (const Leaf &partner : partners)
+            if (leaf.obstacle.empty() && !partner.obstacle.empty())
+                leaf.obstacle = "of " + partner.name + ": " + partner.obstacle;
+        for (std::size_t i = 1; i < work.family.members.size(); ++i) {
+            auto is_of = [=](const Leaf &partner) { return partner.member == i; };
+            if (leaf.obstacle.empty() && alignment.lines_up(i) &&
+                std::none_of(partners.begin(), partners.end(), is_of))
+                leaf.obstacle = work.family.members[i].name + " has no partition of its bounds";
+        }
+    }
 }
 
 // Leaves that have few rows together with those of the same bounds: a strong lock would cost more than the
@@ -177,20 +224,40 @@ std::vector<Leaf> choose_leaves(pg::Spi &spi, const Work &work)
     std::vector<Leaf> leaves;
     if (settings::retention_whole_rows() == 0)
         return leaves;
-    const Obstacles obstacles{obstacle_in_family(spi, work), published_relations(spi)};
+    const Obstacles obstacles{obstacle_in_family(spi, work), published_relations(spi),
+                              read_alignment(spi, work.family)};
     for (std::size_t i = 0; i < work.family.members.size(); ++i)
-        if (!work.family.members[i].leaves.empty() && !work.family.members[i].has_children &&
-            !work.family.members[i].has_spared)
+        if (i == 0 || obstacles.alignment.lines_up(i) || goes_alone(work.family.members[i]))
             choose_of_member(spi, work, i, obstacles, leaves);
     drop_small(leaves);
+    add_obstacles_of_partners(work, obstacles.alignment, leaves);
     return leaves;
+}
+
+const Leaf *Window::find(std::size_t member) const
+{
+    auto found = std::find_if(leaves.begin(), leaves.end(),
+                              [=](const Leaf &leaf) { return leaf.member == member; });
+    return found == leaves.end() ? nullptr : &*found;
+}
+
+std::vector<Window> family_windows(const std::vector<Leaf> &leaves)
+{
+    std::vector<Window> windows;
+    for (const Leaf &leaf : leaves) {
+        if (leaf.member != 0 || !leaf.obstacle.empty())
+            continue;
+        windows.push_back({partners_of(leaves, leaf)});
+        windows.back().leaves.push_back(leaf);
+    }
+    return windows;
 }
 
 std::vector<Window> windows_of(const Work &work, const std::vector<Leaf> &leaves)
 {
     std::vector<Window> windows;
     for (const Leaf &leaf : leaves) {
-        if (!leaf.obstacle.empty())
+        if (!leaf.obstacle.empty() || !leaf.alone)
             continue;
         auto fits = [&](const Window &window) {
             const Leaf &first = window.leaves.front();
@@ -208,17 +275,36 @@ std::vector<Window> windows_of(const Work &work, const std::vector<Leaf> &leaves
 
 bool seems_expired(pg::Spi &spi, const Work &work, const Leaf &leaf)
 {
-    return spi
-        .run(work.sql.sample_leaf(work.family.members[leaf.member], leaf.name),
-             {pg::datum_param(work.cutoff.type, work.cutoff.value)})
-        .boolean(0, 1);
+    const std::string sql = leaf.member == 0
+                                ? work.sql.has_only_expired(leaf.name)
+                                : work.sql.sample_leaf(work.family.members[leaf.member], leaf.name);
+    return spi.run(sql, {pg::datum_param(work.cutoff.type, work.cutoff.value)}).boolean(0, 1);
 }
 
 LeafCount count_leaf(pg::Spi &spi, const Work &work, const Leaf &leaf)
 {
-    pg::Rows row = spi.run(work.sql.count_leaf(work.family.members[leaf.member], leaf.name),
-                           {pg::datum_param(work.cutoff.type, work.cutoff.value)});
+    const std::string sql = leaf.member == 0
+                                ? work.sql.count_roots(leaf.name)
+                                : work.sql.count_leaf(work.family.members[leaf.member], leaf.name);
+    pg::Rows row = spi.run(sql, {pg::datum_param(work.cutoff.type, work.cutoff.value)});
     return {row.int8(0, 1), row.int8(0, 2)};
+}
+
+Verdict judge(pg::Spi &spi, const Work &work, const Window &window, const std::vector<LeafCount> &counts)
+{
+    LeafCount all{0, 0};
+    for (const LeafCount &count : counts)
+        all = {all.rows + count.rows, all.expired + count.expired};
+    if (all.expired == all.rows || all.expired == 0)
+        return {all.expired > 0, {}};
+    if (!are_few(all.rows - all.expired, all.expired))
+        return {false, "too many to be moved out of the way"};
+    for (const Leaf &leaf : window.leaves) {
+        const std::string obstacle = obstacle_to_refuge(spi, work.family.members[leaf.member], leaf);
+        if (!obstacle.empty())
+            return {false, obstacle};
+    }
+    return {true, {}};
 }
 
 } // namespace privacy_scan::retention

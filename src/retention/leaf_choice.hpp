@@ -13,22 +13,31 @@ struct Leaf {
     std::string bounds;   // as PostgreSQL writes them
     double rows;          // estimated
     std::string obstacle; // why it must go row by row, whatever its rows are; empty: it may go whole
+    std::string key;      // the partition key, unquoted, where its set lines up with the root
+    bool alone;           // may go with the roots that it refers to; otherwise with their partition
 };
 
-// Leaves with the same bounds in several members: they go together, with the roots that they refer to.
+// Leaves with the same bounds in several members: they go together, with the roots that they refer to. The
+// root's own leaf may be among them, as the last: then each member that lines up with the root (alignment.hpp)
+// has one, children before parents, and whole families go.
 struct Window {
     std::vector<Leaf> leaves;
+    bool has_root() const { return leaves.back().member == 0; }
+    const Leaf *find(std::size_t member) const; // null where there is none
 };
 
 // The leaves that have, with those of the same bounds, at least privacy_scan.retention_whole_rows rows,
 // member by member, in the order of their bounds. Reads the catalog and sizes, no row. As the owner.
 std::vector<Leaf> choose_leaves(pg::Spi &spi, const Work &work);
 
-// Those without an obstacle, by their bounds.
+// The windows of whole families that have no obstacle.
+std::vector<Window> family_windows(const std::vector<Leaf> &leaves);
+
+// The leaves that may go with the roots that they refer to, by their bounds.
 std::vector<Window> windows_of(const Work &work, const std::vector<Leaf> &leaves);
 
-// A look at few rows of a leaf, spread over its ids: true where all of them belong to roots that have
-// expired. As the owner.
+// A look at few rows of a leaf, spread over its ids, or at all of the root's: true where all of them belong to
+// roots that have expired. As the owner.
 bool seems_expired(pg::Spi &spi, const Work &work, const Leaf &leaf);
 
 // All rows of a leaf, and those of them that belong to expired roots. As the owner.
@@ -36,6 +45,14 @@ struct LeafCount {
     std::int64_t rows, expired;
 };
 LeafCount count_leaf(pg::Spi &spi, const Work &work, const Leaf &leaf);
+
+// Does a window of whole families with so many rows, a count for each leaf, go whole? Where rows stay, which the
+// why says, they must be few enough to be moved out of the way (refuge.hpp). As the owner.
+struct Verdict {
+    bool goes;
+    std::string why; // not; empty where no row stays
+};
+Verdict judge(pg::Spi &spi, const Work &work, const Window &window, const std::vector<LeafCount> &counts);
 
 // Why the rows of a member, or of the root, cannot be left to whole leaves; empty: they can. Asked again once
 // the archives are there and locked.

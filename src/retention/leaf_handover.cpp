@@ -3,6 +3,7 @@
 
 #include "retention/leaf_handover.hpp"
 
+#include "partition/foreign_key.hpp"
 #include "pg/clock.hpp"
 #include "pg/guc.hpp"
 #include "pg/ident.hpp"
@@ -44,12 +45,16 @@ constexpr const char *referenced_by =
     " SELECT c.oid, c.relowner FROM pg_catalog.pg_class c WHERE c.oid IN (SELECT confrelid FROM referenced"
     "  UNION SELECT t.relid FROM referenced, LATERAL pg_partition_tree(confrelid) t) ORDER BY c.oid";
 
-// In the order in which they are locked: children, their leaves and archives, then what they refer to.
+// In the order in which they are locked: who refers to the leaves, children with their leaves and archives, the root
+// with its own, then what the leaves refer to.
 std::vector<pg::OwnedTable> tables_to_lock(pg::Spi &spi, const Work &work,
                                            const std::vector<ArchiveTable> &archives,
                                            const std::vector<CheckedLeaf> &leaves)
 {
     std::vector<pg::OwnedTable> tables;
+    for (const CheckedLeaf &checked : leaves)
+        for (const partition::Share &share : partition::shares_in(spi, checked.leaf->table.relid))
+            add_once(tables, share.referring);
     for (const CheckedLeaf &checked : leaves) {
         const Member &member = work.family.members[checked.leaf->member];
         add_once(tables, member.table);
@@ -137,13 +142,22 @@ void move_to_schema(pg::Spi &spi, Oid relid, const std::string &schema)
     spi.run("ALTER TABLE " + pg::qualified_name(relid) + " SET SCHEMA " + pg::quote(schema));
 }
 
+// Nobody refers to the leaf's rows any more: who did has gone before, in this transaction.
+void detach(pg::Spi &spi, const Member &member, Oid relid)
+{
+    for (const partition::Share &share : partition::shares_in(spi, relid))
+        pg::guarded([&] { partition::drop_share(share.constraint); });
+    partition::drop_inherited_keys(spi, relid);
+    spi.run("ALTER TABLE " + member.name + " DETACH PARTITION " + pg::qualified_name(relid));
+}
+
 // To its archive, as a child of it, or, of a policy that detaches, to stand alone beside it. One that is
 // discarded is dropped.
 std::string hand_over_one(pg::Spi &spi, const Work &work, const Member &member, Oid relid,
                           const ArchiveTable &archive)
 {
     const std::string name = pg::qualified_name(relid);
-    spi.run("ALTER TABLE " + member.name + " DETACH PARTITION " + name);
+    detach(spi, member, relid);
     if (work.policy.discards()) {
         spi.run("DROP TABLE " + name);
         return name;
@@ -156,6 +170,16 @@ std::string hand_over_one(pg::Spi &spi, const Work &work, const Member &member, 
         spi.run("ALTER TABLE " + name + " " + changes);
     move_to_schema(spi, relid, pg::schema_name(archive.relid));
     return pg::qualified_name(relid);
+}
+
+// Parents first: the foreign keys of the others look for them.
+void settle_all(pg::Spi &spi, const Work &work, const std::vector<CheckedLeaf> &leaves,
+                const std::vector<std::string> &names)
+{
+    for (std::size_t i = leaves.size(); i-- > 0;)
+        if (leaves[i].refuge && !names[i].empty())
+            settle(spi, *leaves[i].refuge, *leaves[i].leaf, work.family.members[leaves[i].leaf->member].table.relid,
+                   work.policy.discards() ? std::string() : names[i]);
 }
 
 } // namespace
@@ -182,8 +206,10 @@ std::vector<std::string> hand_over(pg::Spi &spi, const Work &work, const std::ve
         for (const CheckedLeaf &checked : leaves)
             require_unchanged(checked);
         for (const CheckedLeaf &checked : leaves)
-            names.push_back(hand_over_one(spi, work, work.family.members[checked.leaf->member],
-                                          checked.leaf->table.relid, archives[checked.leaf->member]));
+            names.push_back(checked.stays ? std::string()
+                                          : hand_over_one(spi, work, work.family.members[checked.leaf->member],
+                                                checked.leaf->table.relid, archives[checked.leaf->member]));
+        settle_all(spi, work, leaves, names);
     });
     if (failure)
         pg::raise(*failure);

@@ -62,9 +62,9 @@ void add_rows(Relation leaf, LeafScan *scan, RowTotal *total)
         CHECK_FOR_INTERRUPTS();
         slot_getallattrs(slot);
         add_row(total, scan->shape, slot->tts_values, slot->tts_isnull);
-        if (slot->tts_isnull[scan->column])
+        if (scan->roots && slot->tts_isnull[scan->column])
             ++scan->roots->missing;
-        else
+        else if (scan->roots)
             note_root(scan, slot->tts_values[scan->column]);
         MemoryContextReset(each);
     }
@@ -88,9 +88,12 @@ RootValues make_root_values(Oid type)
 
 RowTotal scan_leaf(Relation leaf, AttrNumber column, RootValues *roots)
 {
-    Form_pg_attribute about = TupleDescAttr(RelationGetDescr(leaf), column - 1);
-    LeafScan scan{
-        make_row_shape(RelationGetDescr(leaf)), column - 1, about->attbyval, about->attlen, {}, roots};
+    LeafScan scan{make_row_shape(RelationGetDescr(leaf)), column - 1, false, 0, {}, roots};
+    if (roots) {
+        Form_pg_attribute about = TupleDescAttr(RelationGetDescr(leaf), column - 1);
+        scan.by_value = about->attbyval;
+        scan.length = about->attlen;
+    }
     RowTotal total{};
     add_rows(leaf, &scan, &total);
     return total;

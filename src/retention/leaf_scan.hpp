@@ -25,7 +25,8 @@ struct RootValues {
 // In the current memory context.
 RootValues make_root_values(Oid type);
 
-// Adds the leaf's rows as the active snapshot sees them. `column`: the one that refers to the root.
+// Adds the leaf's rows as the active snapshot sees them. `column`: the one that refers to the root. roots:
+// null where nobody asks for them, nor for the column.
 RowTotal scan_leaf(Relation leaf, AttrNumber column, RootValues *roots);
 
 // An array of the values.

@@ -141,35 +141,81 @@ std::vector<ActionRow> empty_rows(const Work &work)
 namespace
 {
 
-// Why a leaf goes row by row; empty: it goes whole.
-std::string why_by_rows(const Leaf &leaf, const LeafCount &count)
+struct CountedLeaf {
+    const Leaf *leaf;
+    LeafCount count;
+    bool with_root;     // goes with its window of whole families
+    std::string because; // rows of the window stay, and it doesn't go whole
+};
+
+void judge_family(pg::Spi &spi, const Work &work, const Window &window, std::vector<CountedLeaf> &counted)
 {
-    if (!leaf.obstacle.empty())
-        return "row by row: " + leaf.obstacle;
-    if (count.expired < count.rows)
-        return "row by row: " + std::to_string(count.rows - count.expired) + " of its rows stay";
-    return {};
+    std::vector<LeafCount> counts;
+    std::vector<CountedLeaf *> parts;
+    for (CountedLeaf &part : counted)
+        for (const Leaf &leaf : window.leaves)
+            if (leaf.table.relid == part.leaf->table.relid) {
+                parts.push_back(&part);
+                counts.push_back(part.count);
+            }
+    const Verdict verdict = judge(spi, work, window, counts);
+    for (CountedLeaf *part : parts) {
+        part->with_root = verdict.goes;
+        part->because = verdict.why;
+    }
+}
+
+std::vector<CountedLeaf> count_leaves(pg::Spi &spi, const Work &work, const std::vector<Leaf> &leaves)
+{
+    std::vector<CountedLeaf> counted;
+    for (const Leaf &leaf : leaves)
+        counted.push_back({&leaf, count_leaf(spi, work, leaf), false, {}});
+    for (const Window &window : family_windows(leaves))
+        judge_family(spi, work, window, counted);
+    return counted;
+}
+
+// Why a leaf goes row by row; empty: it goes whole.
+std::string why_by_rows(const CountedLeaf &counted)
+{
+    const std::int64_t staying = counted.count.rows - counted.count.expired;
+    if (!counted.leaf->obstacle.empty())
+        return "row by row: " + counted.leaf->obstacle;
+    if (counted.with_root)
+        return {};
+    if (staying > 0)
+        return "row by row: " + std::to_string(staying) + " of its rows stay" +
+               (counted.because.empty() ? "" : ", " + counted.because);
+    return counted.leaf->alone ? "" : "row by row: rows of the partitions that it belongs together with stay";
+}
+
+std::string why_whole(const CountedLeaf &counted)
+{
+    const std::int64_t staying = counted.count.rows - counted.count.expired;
+    if (!counted.with_root)
+        return "all of its rows belong to roots that go";
+    return staying == 0 ? "its whole window of families goes"
+                        : "its window of families goes, but for " + std::to_string(staying) +
+                              " of its rows, so few that they are moved out of the way";
 }
 
 // The member's leaves that could go whole, and how many of its expired rows are in them.
-std::int64_t add_leaves(pg::Spi &spi, const Work &work, const std::vector<Leaf> &leaves, std::size_t member,
-                        std::vector<ActionRow> &rows)
+std::int64_t add_leaves(pg::Spi &spi, const Work &work, const std::vector<CountedLeaf> &leaves,
+                        std::size_t member, std::vector<ActionRow> &rows)
 {
     std::int64_t expired = 0;
-    for (const Leaf &leaf : leaves) {
-        if (leaf.member != member)
+    for (const CountedLeaf &counted : leaves) {
+        const std::int64_t going = counted.count.expired;
+        if (counted.leaf->member != member || going == 0)
             continue;
-        const LeafCount count = count_leaf(spi, work, leaf);
-        if (count.expired == 0)
-            continue;
-        expired += count.expired;
-        const std::string reason = why_by_rows(leaf, count);
+        expired += going;
+        const std::string reason = why_by_rows(counted);
         ActionRow row = action_of(work, work.family.members[member]);
-        row.relid = leaf.table.relid;
+        row.relid = counted.leaf->table.relid;
         row.action = reason.empty() ? action_whole(work) : action_by_rows(work);
-        row.rows = count.expired;
-        row.bytes = estimate_bytes(spi, leaf.table.relid, count.expired);
-        row.reason = reason.empty() ? "all of its rows belong to roots that go" : reason;
+        row.rows = going;
+        row.bytes = estimate_bytes(spi, row.relid, going);
+        row.reason = reason.empty() ? why_whole(counted) : reason;
         rows.push_back(std::move(row));
     }
     return expired;
@@ -182,15 +228,16 @@ std::vector<ActionRow> plan_rows(pg::Spi &spi, const Work &work)
     pg::OwnerScope owner(work.family.root().table.owner);
     std::vector<ActionRow> rows;
     const std::vector<pg::Param> cutoff = {pg::datum_param(work.cutoff.type, work.cutoff.value)};
-    const std::vector<Leaf> leaves = choose_leaves(spi, work);
+    const std::vector<Leaf> chosen = choose_leaves(spi, work);
+    const std::vector<CountedLeaf> leaves = count_leaves(spi, work, chosen);
     pg::Rows roots = spi.run(work.sql.count_expired(work.family.root()), cutoff);
     for (std::size_t i = work.family.members.size(); i-- > 0;) {
         const Member &member = work.family.members[i];
         const std::int64_t in_leaves = add_leaves(spi, work, leaves, i, rows);
         ActionRow row = action_of(work, member);
-        row.rows = member.links.empty()
-                       ? roots.int8(0, 1)
-                       : spi.run(work.sql.count_expired(member), cutoff).int8(0, 1) - in_leaves;
+        row.rows = (member.links.empty() ? roots.int8(0, 1)
+                                         : spi.run(work.sql.count_expired(member), cutoff).int8(0, 1)) -
+                   in_leaves;
         row.bytes = estimate_bytes(spi, member.table.relid, row.rows);
         rows.push_back(std::move(row));
     }

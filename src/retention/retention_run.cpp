@@ -34,17 +34,54 @@ Policy policy_of_caller(pg::Spi &spi, Oid root)
 namespace
 {
 
+// May the leaf go whole? A plan has said so, or a look at its rows.
+bool may_go(pg::Spi &spi, const Work &work, const Leaf &leaf, const std::optional<PlanBudget> &budget)
+{
+    return budget ? budget->goes_whole(pg::qualified_name(leaf.table.relid)) : seems_expired(spi, work, leaf);
+}
+
+// All of its roots have expired, or, where they are counted, nearly all of its rows go.
+bool may_go(pg::Spi &spi, const Work &work, const Window &window, const std::optional<PlanBudget> &budget)
+{
+    const Leaf &of_root = window.leaves.back();
+    if (budget)
+        return may_go(spi, work, of_root, budget);
+    if (seems_expired(spi, work, of_root))
+        return true;
+    if (count_leaf(spi, work, of_root).expired == 0)
+        return false;
+    std::vector<LeafCount> counts;
+    for (const Leaf &leaf : window.leaves)
+        counts.push_back(count_leaf(spi, work, leaf));
+    return judge(spi, work, window, counts).goes;
+}
+
+// The windows of whole families that may go; their leaves are taken out of the others.
+std::vector<Window> find_families(pg::Spi &spi, const Work &work, std::vector<Leaf> &leaves,
+                                  const std::optional<PlanBudget> &budget)
+{
+    std::vector<Window> expired;
+    for (Window &window : family_windows(leaves)) {
+        if (!may_go(spi, work, window, budget))
+            continue;
+        auto is_taken = [&](const Leaf &leaf) {
+            return !leaf.key.empty() && leaf.bounds == window.leaves.back().bounds;
+        };
+        leaves.erase(std::remove_if(leaves.begin(), leaves.end(), is_taken), leaves.end());
+        expired.push_back(std::move(window));
+    }
+    return expired;
+}
+
 // The windows that may go whole, once the guards have let them pass.
 std::vector<Window> find_windows(pg::Spi &spi, const Work &work, std::int64_t at, Said said,
                                  const std::optional<PlanBudget> &budget)
 {
     pg::OwnerScope owner(work.family.root().table.owner);
-    std::vector<Window> expired;
-    for (Window &window : windows_of(work, choose_leaves(spi, work))) {
-        auto stays = [&](const Leaf &leaf) {
-            return budget ? !budget->goes_whole(pg::qualified_name(leaf.table.relid))
-                          : !seems_expired(spi, work, leaf);
-        };
+    std::vector<Leaf> leaves = choose_leaves(spi, work);
+    std::vector<Window> expired = find_families(spi, work, leaves, budget);
+    for (Window &window : windows_of(work, leaves)) {
+        auto stays = [&](const Leaf &leaf) { return !may_go(spi, work, leaf, budget); };
         window.leaves.erase(std::remove_if(window.leaves.begin(), window.leaves.end(), stays),
                             window.leaves.end());
         if (!window.leaves.empty())
@@ -54,11 +91,19 @@ std::vector<Window> find_windows(pg::Spi &spi, const Work &work, std::int64_t at
     return expired;
 }
 
+bool went_whole(const Work &work, const Leaf &leaf, const Batch &batch)
+{
+    return std::any_of(batch.moved.begin(), batch.moved.end(), [&](const Moved &moved) {
+        return !moved.whole.empty() && moved.relid == work.family.members[leaf.member].table.relid;
+    });
+}
+
 std::string news_of_whole(const Work &work, const Window &window, const Batch &batch, double locked_ms)
 {
     std::string leaves;
     for (const Leaf &leaf : window.leaves)
-        leaves += (leaves.empty() ? "" : ", ") + leaf.name;
+        if (went_whole(work, leaf, batch))
+            leaves += (leaves.empty() ? "" : ", ") + leaf.name;
     const std::string ms = std::to_string(locked_ms);
     const char *action = work.policy.discards()   ? " discarded whole, "
                          : work.policy.detaches() ? " detached, "
@@ -136,8 +181,8 @@ void RootRun::move_next_window(pg::Spi &spi)
         pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, names.front() + " cannot go as it was planned",
                  *why + ".", "What was committed stays. Make a new plan for the rest.");
     if (why) {
-        news_.push_back(work_.family.root().name + ": " + window.leaves.front().name +
-                        " goes row by row: " + *why);
+        const Leaf &leaf = window.has_root() ? window.leaves.back() : window.leaves.front();
+        news_.push_back(work_.family.root().name + ": " + leaf.name + " goes row by row: " + *why);
         return;
     }
     take_from_plan(batch, window, names);

@@ -4,13 +4,12 @@
 #include "retention/whole_leaf.hpp"
 
 #include "pg/failpoint.hpp"
-#include "pg/ident.hpp"
 #include "pg/lock.hpp"
 #include "pg/memory.hpp"
 #include "pg/relation.hpp"
 #include "pg/snapshot.hpp"
 #include "retention/archive_writer.hpp"
-#include "retention/leaf_handover.hpp"
+#include "retention/family_window.hpp"
 #include "retention/leaf_scan.hpp"
 #include "settings/settings.hpp"
 
@@ -25,12 +24,6 @@ namespace privacy_scan::retention
 namespace
 {
 
-// Its rows must go row by row, whoever waits.
-[[noreturn]] void by_rows(const std::string &reason)
-{
-    pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, reason);
-}
-
 const Link::Column &pair_of(const Work &work, const Window &window)
 {
     return work.family.members[window.leaves.front().member].links.front().columns.front();
@@ -43,45 +36,10 @@ AttrNumber column_of(const Work &work, const Leaf &leaf)
     return pg::guarded([=] { return get_attnum(relid, name); });
 }
 
-// Where some pages aren't all-visible: with all writers gone for the moment of reading their marks, so that
-// what they wrote is committed or not. The lock is given back at once.
-LeafPages pages_without_writers(const Leaf &leaf)
-{
-    LeafPages pages{};
-    pg::Subtransaction moment;
-    pg::lock_owned(leaf.table, ShareLock);
-    {
-        const pg::RelationScope relation(leaf.table.relid, NoLock);
-        pages = pg::guarded([&] { return read_leaf_pages(relation.get()); });
-    }
-    moment.rollback();
-    return pages;
-}
-
-LeafPages pages_of(const Leaf &leaf)
-{
-    LeafPages pages{};
-    {
-        const pg::RelationScope relation(leaf.table.relid, NoLock);
-        if (!RelationNeedsWAL(relation.get()))
-            by_rows("it is unlogged");
-        pages = pg::guarded([&] { return read_leaf_pages(relation.get()); });
-    }
-    if (pages.unmarked > 0)
-        pages = pages_without_writers(leaf);
-    if (pages.unmarked > most_page_marks)
-        by_rows(std::to_string(pages.unmarked) + " pages are not all-visible, VACUUM it");
-    return pages;
-}
-
 // Reads the window's leaves once, as of now.
 std::vector<CheckedLeaf> check_leaves(const Work &work, const Window &window, RootValues &roots)
 {
-    std::vector<CheckedLeaf> checked;
-    for (const Leaf &leaf : window.leaves) {
-        pg::lock_owned(leaf.table, ShareUpdateExclusiveLock);
-        checked.push_back({&leaf, pages_of(leaf), {}});
-    }
+    std::vector<CheckedLeaf> checked = lock_leaves(window);
     const pg::SnapshotScope snapshot;
     for (CheckedLeaf &leaf : checked) {
         const AttrNumber column = column_of(work, *leaf.leaf);
@@ -113,7 +71,7 @@ Picked pick_roots(pg::Spi &spi, const Work &work, const Window &window, const Ro
     return picked;
 }
 
-// How many roots one transaction takes at most.
+// How many roots one transaction takes at most, locking each.
 std::int64_t most_roots()
 {
     return 10 * static_cast<std::int64_t>(settings::retention_batch_rows());
@@ -123,8 +81,10 @@ void add_whole(const Work &work, const std::vector<ArchiveTable> &archives,
                const std::vector<CheckedLeaf> &leaves, const std::vector<std::string> &names, Batch &batch)
 {
     for (std::size_t i = 0; i < leaves.size(); ++i) {
+        if (names[i].empty())
+            continue; // it stays
         const std::size_t member = leaves[i].leaf->member;
-        const RowTotal &total = leaves[i].total;
+        const RowTotal total = leaves[i].going();
         batch.moved.push_back({work.family.members[member].table.relid,
                                archives[member].name,
                                total.rows,
@@ -139,6 +99,29 @@ void add_whole(const Work &work, const std::vector<ArchiveTable> &archives,
     }
 }
 
+// The leaves, looked through, with the roots that they refer to moved, and what else belongs to them.
+std::vector<CheckedLeaf> move_roots(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives,
+                                    const Window &window, Batch &batch)
+{
+    const Oid type = pg::guarded([&] {
+        const Oid relid = window.leaves.front().table.relid;
+        return get_atttype(relid, get_attnum(relid, pair_of(work, window).child.c_str()));
+    });
+    RootValues roots = pg::guarded([=] { return make_root_values(type); });
+    std::vector<CheckedLeaf> leaves = check_leaves(work, window, roots);
+    if (roots.count > most_roots())
+        by_rows("it has too many roots for one transaction");
+    if (roots.count == 0)
+        by_rows("it has no rows");
+    ToSpare spared;
+    for (const Leaf &leaf : window.leaves)
+        spared.leaves.push_back(leaf.name);
+    const Picked picked = pick_roots(spi, work, window, roots);
+    PS_FAILPOINT("whole.picked");
+    move_picked(spi, work, archives, picked, spared, batch);
+    return leaves;
+}
+
 Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives,
                 const Window &window, double &locked_ms)
 {
@@ -149,22 +132,9 @@ Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> 
         if (!work.policy.discards() && !ArchiveWriter::can_write(archives.front().written()))
             by_rows("the root's archive has rules for its rows");
         pg::wait_for_older_snapshots(settings::lock_timeout_ms()); // in vain here, in vain later
-        const Oid type = pg::guarded([&] {
-            const Oid relid = window.leaves.front().table.relid;
-            return get_atttype(relid, get_attnum(relid, pair_of(work, window).child.c_str()));
-        });
-        RootValues roots = pg::guarded([=] { return make_root_values(type); });
-        const std::vector<CheckedLeaf> leaves = check_leaves(work, window, roots);
-        if (roots.count > most_roots())
-            by_rows("it has too many roots for one transaction");
-        if (roots.count == 0)
-            by_rows("it has no rows");
-        const Picked picked = pick_roots(spi, work, window, roots);
-        std::vector<std::string> spared;
-        for (const Leaf &leaf : window.leaves)
-            spared.push_back(leaf.name);
-        PS_FAILPOINT("whole.picked");
-        move_picked(spi, work, archives, picked, spared, batch);
+        const std::vector<CheckedLeaf> leaves = window.has_root()
+                                                    ? check_family(spi, work, archives, window, batch)
+                                                    : move_roots(spi, work, archives, window, batch);
         PS_FAILPOINT("whole.moved");
         pg::wait_for_older_snapshots(settings::lock_timeout_ms());
         add_whole(work, archives, leaves, hand_over(spi, work, archives, leaves, locked_ms), batch);
@@ -189,7 +159,8 @@ void require_still_so(pg::Spi &spi, const Work &work, const std::vector<ArchiveT
             spi, member, work.policy.keeps_leaves() ? archives[leaf.member].relid : InvalidOid);
         if (!obstacle.empty())
             by_rows(obstacle);
-        if (std::find(member.leaves.begin(), member.leaves.end(), leaf.name) == member.leaves.end())
+        if (!window.has_root() &&
+            std::find(member.leaves.begin(), member.leaves.end(), leaf.name) == member.leaves.end())
             by_rows("it is no partition any more");
     }
 }

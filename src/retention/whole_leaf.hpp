@@ -29,6 +29,9 @@ namespace privacy_scan::retention
 //    what it must not keep, and made a child of its archive by inheritance. Whoever reads the archive or the
 //    live relation waits for these milliseconds; so no statement finds the leaf in both or in neither.
 //
+// Where the window has a leaf of the root, its roots go with that, unlocked: family_window.hpp has its own steps
+// 1 to 3.
+//
 // Nothing on success; otherwise why the window must go row by row, with all rolled back: what stands in the
 // way of a partition need not stand in that of its rows. Errors: 25001 not READ COMMITTED, XX001
 // data_corrupted.

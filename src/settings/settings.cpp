@@ -35,6 +35,7 @@ int retention_quiet_days_value;
 int retention_run_rows_value;
 int retention_vacuum_percent_value;
 int retention_whole_rows_value;
+int split_disk_reserve_value;
 int split_rate_value;
 int split_slice_value;
 int worker_max_value;
@@ -111,6 +112,9 @@ constexpr IntSetting int_settings[] = {
      "From how many rows on run_retention() archives a partition as a whole; 0: never.",
      "Smaller ones go batch by batch: that needs no strong lock.", &retention_whole_rows_value, 10000, 0,
      INT32_MAX, PGC_USERSET, 0},
+    {"privacy_scan.split_disk_reserve", "How much disk a split leaves free.",
+     "It doesn't begin, or stops on its way, where there would be less.", &split_disk_reserve_value, 256, 0,
+     INT32_MAX, PGC_SUSET, GUC_UNIT_MB},
     {"privacy_scan.split_rate", "How much a split reads of its partition in a second; 0: as much as it can.",
      "Between two batches it rests, holding nothing.", &split_rate_value, 32 * 1024, 0, INT32_MAX,
      PGC_USERSET, GUC_UNIT_KB},
@@ -231,6 +235,11 @@ int retention_vacuum_percent()
 int retention_whole_rows()
 {
     return retention_whole_rows_value;
+}
+
+int split_disk_reserve_mb()
+{
+    return split_disk_reserve_value;
 }
 
 int split_rate_kb()

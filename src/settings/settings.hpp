@@ -25,6 +25,7 @@ int retention_quiet_days();       // privacy_scan.retention_quiet_days
 int retention_run_rows();         // privacy_scan.retention_run_rows
 int retention_vacuum_percent();   // privacy_scan.retention_vacuum_percent
 int retention_whole_rows();       // privacy_scan.retention_whole_rows
+int split_disk_reserve_mb();      // privacy_scan.split_disk_reserve
 int split_rate_kb();              // privacy_scan.split_rate, KB/s; 0: none
 int split_slice_ms();             // privacy_scan.split_slice
 int worker_max();                 // privacy_scan.worker_max

@@ -8,6 +8,7 @@
 #include "pg/standby.hpp"
 #include "pg/subxact.hpp"
 #include "settings/settings.hpp"
+#include "split/split_disk.hpp"
 #include "split/split_plan.hpp"
 #include "split/split_steps.hpp"
 
@@ -38,11 +39,6 @@ void put_pieces(pg::RowSink &sink, const Stretch &stretch, const std::vector<par
                   pg::null_cell()});
 }
 
-std::string megabytes(std::int64_t bytes)
-{
-    return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MB";
-}
-
 bool is_retained(pg::Spi &spi, Oid relid)
 {
     pg::CatalogScope scope;
@@ -50,32 +46,14 @@ bool is_retained(pg::Spi &spi, Oid relid)
                 .empty();
 }
 
-// Attaching a partition has PostgreSQL look whether rows of it lie in DEFAULT.
-void put_default(pg::Spi &spi, pg::RowSink &sink, const Stretch &stretch)
-{
-    const Oid relid = stretch.set.layout().default_partition;
-    const std::int64_t bytes =
-        OidIsValid(relid)
-            ? spi.run("SELECT pg_catalog.pg_relation_size($1)", {pg::oid_param(relid)}).int8(0, 1)
-            : 0;
-    if (bytes > 0)
-        put_line(sink, "note", "the DEFAULT partition is not empty",
-                 "The switch reads its " + megabytes(bytes) +
-                     " once for each piece, while everybody is kept out.",
-                 "Call privacy_scan.run_drain() before.");
-}
-
 void put_notes(pg::Spi &spi, pg::RowSink &sink, const Stretch &stretch)
 {
-    std::int64_t bytes = 0;
-    for (const Source &source : stretch.sources)
-        bytes += source.all_bytes;
     const bool is_one = stretch.sources.size() == 1;
     put_line(sink, "note",
              is_one ? "a second copy of the partition is made, and the first stays"
                     : "a second copy of the partitions is made, and the first ones stay",
-             "It takes about " + megabytes(bytes) + " of disk until one of them is dropped.", {});
-    put_default(spi, sink, stretch);
+             "It takes about " + megabytes(stretch.all_bytes()) + " of disk until one of them is dropped.",
+             {});
     if (is_one && is_retained(spi, stretch.parent()))
         put_line(sink, "note", "retention rules the relation",
                  "Where all of the partition expires soon, doing nothing is best: it ages out as a whole.",
@@ -215,7 +193,10 @@ Datum put_plan(FunctionCallInfo fcinfo, const Request &request)
     put_notes(spi, sink, stretch);
     if (tiling.refusal)
         put_line(sink, "refusal", tiling.refusal->message, tiling.refusal->detail, tiling.refusal->hint);
-    for (const Refusal &refusal : find_refusals(spi, stretch))
+    std::vector<Refusal> refusals = find_refusals(spi, stretch);
+    if (std::optional<Refusal> refusal = refuse_for_disk(spi, stretch))
+        refusals.push_back(*std::move(refusal));
+    for (const Refusal &refusal : refusals)
         put_line(sink, "refusal", refusal.message, refusal.detail, refusal.hint);
     return Datum(0);
 }

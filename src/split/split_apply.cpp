@@ -5,9 +5,9 @@
 
 #include "pg/compat.hpp"
 #include "pg/memory.hpp"
+#include "pg/row_stamp.hpp"
 #include "pg/snapshot.hpp"
 #include "pg/subxact.hpp"
-#include "split/row_stamp.hpp"
 #include "split/split_plan.hpp"
 
 #include <cstring>
@@ -124,7 +124,7 @@ bool is_committed(const Apply *apply, TransactionId xid)
 }
 
 // True where a snapshot may show the version, ours or an older one; with what it is stamped.
-bool is_needed(const Apply *apply, HeapTupleHeader header, Stamp *stamp)
+bool is_needed(const Apply *apply, HeapTupleHeader header, pg::Stamp *stamp)
 {
     *stamp = {InvalidTransactionId, InvalidTransactionId};
     if (!HeapTupleHeaderXminFrozen(header)) {
@@ -193,11 +193,11 @@ void withdraw_key(Apply *apply, const Change *change)
     SysScanDesc scan = begin_versions(&target->keyed, change->values);
     while (HeapTuple version = next_version(scan))
         if (!HeapTupleHeaderXminInvalid(version->t_data))
-            withdraw_version(target->keyed.rel, &version->t_self);
+            pg::withdraw_version(target->keyed.rel, &version->t_self);
     systable_endscan(scan);
 }
 
-void insert_version(Target *target, std::size_t source, HeapTuple version, Stamp stamp)
+void insert_version(Target *target, std::size_t source, HeapTuple version, pg::Stamp stamp)
 {
     TupleConversionMap *map = target->maps[source];
     HeapTuple tuple = map ? execute_attr_map_tuple(version, map) : heap_copytuple(version);
@@ -209,7 +209,7 @@ void insert_version(Target *target, std::size_t source, HeapTuple version, Stamp
     pg::compat::insert_index_entries(target->result, target->slot, target->executor);
     ResetPerTupleExprContext(target->executor);
     // Last: a version that counts without an entry in each index would never be found again.
-    stamp_version(target->keyed.rel, &tuple->t_self, stamp);
+    pg::stamp_version(target->keyed.rel, &tuple->t_self, stamp);
     ExecClearTuple(target->slot);
 }
 
@@ -223,7 +223,7 @@ void renew_key(Apply *apply, const Change *change)
     for (const bool is_deleted : {true, false}) {
         SysScanDesc scan = begin_versions(&apply->sources[source], change->values);
         while (HeapTuple version = next_version(scan)) {
-            Stamp stamp;
+            pg::Stamp stamp;
             if (is_needed(apply, version->t_data, &stamp) &&
                 TransactionIdIsValid(stamp.deleted) == is_deleted)
                 insert_version(target, source, version, stamp);

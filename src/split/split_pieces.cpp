@@ -24,9 +24,6 @@ extern "C" {
 namespace privacy_scan::split
 {
 
-namespace
-{
-
 std::string bound_check(const partition::PartitionSet &set, const partition::Cell &cell)
 {
     const Oid type = set.key().type();
@@ -40,6 +37,9 @@ std::string bound_check(const partition::PartitionSet &set, const partition::Cel
         check += " AND " + key + " < " + literal(cell.upper);
     return check;
 }
+
+namespace
+{
 
 // The suffix of a name for the piece: of the widest unit of the calendar that it fills, else the grid's.
 std::string suffix_of(const partition::PartitionSet &set, const partition::Cell &cell)
@@ -207,7 +207,8 @@ constexpr const char *changed_sources =
 namespace
 {
 
-// $1 the parent, $2 a piece, dressed as the parent was when it was made.
+// $1 the parent, $2 a piece, dressed as the parent was when it was made: a policy of the parent that is
+// younger than the piece's has been altered since.
 constexpr const char *changed_parent =
     "WITH granted AS (SELECT c.oid AS relid, name '' AS attname, a.grantee, a.privilege_type, a.is_grantable"
     "  FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a WHERE c.oid IN ($1, $2)"
@@ -215,7 +216,11 @@ constexpr const char *changed_parent =
     "  UNION SELECT c.oid, t.attname, a.grantee, a.privilege_type, a.is_grantable"
     "  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute t ON t.attrelid = c.oid AND NOT "
     "t.attisdropped,"
-    "   pg_catalog.aclexplode(t.attacl) a WHERE c.oid IN ($1, $2) AND a.grantee <> c.relowner)"
+    "   pg_catalog.aclexplode(t.attacl) a WHERE c.oid IN ($1, $2) AND a.grantee <> c.relowner),"
+    " policies AS (SELECT polname, polcmd, polpermissive, ARRAY(SELECT r FROM unnest(polroles) r ORDER BY r) "
+    "AS "
+    "roles"
+    "  FROM pg_catalog.pg_policy WHERE polrelid IN ($1, $2))"
     " SELECT CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_attribute p JOIN pg_catalog.pg_attribute c"
     "   ON c.attrelid = $2 AND c.attname = p.attname WHERE p.attrelid = $1 AND p.attnum > 0"
     "   AND p.attnotnull AND NOT c.attnotnull) THEN 'A column of it has become NOT NULL.'"
@@ -224,7 +229,14 @@ constexpr const char *changed_parent =
     "    AND c.contype = 'c' AND c.conname = p.conname AND pg_catalog.pg_get_expr(c.conbin, c.conrelid)"
     "     = pg_catalog.pg_get_expr(p.conbin, p.conrelid))) THEN 'It has another CHECK constraint.'"
     "  WHEN EXISTS (SELECT g.attname, g.grantee, g.privilege_type, g.is_grantable FROM granted g"
-    "   GROUP BY 1, 2, 3, 4 HAVING count(*) < 2) THEN 'Its privileges have changed.' END";
+    "   GROUP BY 1, 2, 3, 4 HAVING count(*) < 2) THEN 'Its privileges have changed.'"
+    "  WHEN EXISTS (SELECT FROM policies GROUP BY polname, polcmd, polpermissive, roles HAVING count(*) < 2)"
+    "   OR EXISTS (SELECT FROM pg_catalog.pg_policy p JOIN pg_catalog.pg_policy c ON c.polrelid = $2"
+    "    AND c.polname = p.polname WHERE p.polrelid = $1 AND pg_catalog.age(p.xmin) < pg_catalog.age(c.xmin))"
+    "   OR EXISTS (SELECT FROM pg_catalog.pg_class p JOIN pg_catalog.pg_class c ON c.oid = $2 WHERE p.oid = "
+    "$1"
+    "    AND (p.relrowsecurity, p.relforcerowsecurity) <> (c.relrowsecurity, c.relforcerowsecurity))"
+    "   THEN 'Its row security has changed.' END";
 
 void require_alike(pg::Spi &spi, const State &state)
 {
@@ -277,7 +289,7 @@ void index_pieces(pg::Spi &spi, const partition::PartitionSet &set, State &state
         if (piece.is_indexed)
             continue;
         const std::string name = pg::qualified_name(piece.relid);
-        spi.run("ALTER TABLE " + twin + " ATTACH PARTITION " + name +
+        spi.run("ALTER TABLE " + twin + " ATTACH PARTITION " + name + " " +
                 partition::bounds_clause(set.key(), piece.bounds));
         spi.run("ALTER TABLE " + twin + " DETACH PARTITION " + name);
         spi.run("ANALYZE " + name);

@@ -7,15 +7,18 @@
 namespace privacy_scan::split
 {
 
-// Of the trigger, and of the CHECK constraints that prove the bounds of the pieces.
+// Of the trigger, and of the CHECK constraints that prove the bounds of the pieces, and of DEFAULT meanwhile.
 constexpr const char *object_name = "privacy_scan_split";
+
+// What holds for the rows of a partition with these bounds, in SQL.
+std::string bound_check(const partition::PartitionSet &set, const partition::Cell &cell);
 
 // Makes the pieces, the table that keeps the changes, and the trigger on each source; the latter under SHARE
 // ROW EXCLUSIVE, in tries. From its commit on, every change is captured.
 State prepare(pg::Spi &spi, const Stretch &stretch, const std::vector<partition::Cell> &cells);
 
-// Errors 55000 where what it rests on is not there any more: a trigger, the columns, a file; or where the pieces are
-// not what partitions of the parent must be any more.
+// Errors 55000 where what it rests on is not there any more: a trigger, the columns, a file; or where the
+// pieces are not what partitions of the parent must be any more.
 void require_intact(pg::Spi &spi, const State &state);
 
 // The parent's indexes as a text that is another one whenever they are.

@@ -94,6 +94,14 @@ std::vector<Oid> Stretch::relids() const
     return relids;
 }
 
+std::int64_t Stretch::all_bytes() const
+{
+    std::int64_t bytes = 0;
+    for (const Source &source : sources)
+        bytes += source.all_bytes;
+    return bytes;
+}
+
 std::string Stretch::in_words() const
 {
     return sources.size() == 1

@@ -28,6 +28,7 @@ struct Stretch {
     Oid owner() const { return set.table().owner; } // of the partitions, too: see find_refusals()
     partition::Cell bounds() const { return {sources.front().bounds.lower, sources.back().bounds.upper}; }
     std::vector<Oid> relids() const;
+    std::int64_t all_bytes() const;
     std::string in_words() const; // partition "a", or partitions "a" to "z"
 };
 

@@ -13,6 +13,7 @@
 #include "settings/settings.hpp"
 #include "split/split_apply.hpp"
 #include "split/split_copy.hpp"
+#include "split/split_disk.hpp"
 #include "split/split_pieces.hpp"
 #include "split/split_switch.hpp"
 
@@ -137,8 +138,9 @@ std::int64_t copy_batch(const Stretch &stretch, State &state)
     return batch_blocks - left;
 }
 
-StepRow copy(const Stretch &stretch, State &state)
+StepRow copy(pg::Spi &spi, const Stretch &stretch, State &state)
 {
+    require_disk(spi, stretch);
     const std::int64_t count = copy_batch(stretch, state);
     std::int64_t done = 0, total = 0;
     for (const Origin &source : state.sources) {
@@ -157,6 +159,7 @@ StepRow copy(const Stretch &stretch, State &state)
 
 StepRow build_indexes(pg::Spi &spi, const Stretch &stretch, State &state)
 {
+    require_disk(spi, stretch);
     const std::string indexes = indexes_of(spi, state.parent);
     if (indexes != state.indexes) {
         state.indexes = indexes;
@@ -293,7 +296,7 @@ StepRow next_step(pg::Spi &spi, State &state)
     case Phase::wait_for_writers:
         return wait_for_writers(spi, state);
     case Phase::copy:
-        return copy(stretch, state);
+        return copy(spi, stretch, state);
     case Phase::build_indexes:
         return build_indexes(spi, stretch, state);
     case Phase::catch_up:
@@ -344,6 +347,7 @@ StepRow begin(pg::Spi &spi, const Stretch &stretch, const std::vector<partition:
                  refusals.front().detail, refusals.front().hint);
     if (const std::optional<Refusal> refusal = refuse_many(stretch, cells))
         pg::fail(ERRCODE_PROGRAM_LIMIT_EXCEEDED, refusal->message, refusal->detail, refusal->hint);
+    require_disk(spi, stretch);
     clear_orphans(spi);
     State state = prepare(spi, stretch, cells);
     state.in_background = wishes.in_background;

@@ -3,24 +3,18 @@
 
 #include "split/split_switch.hpp"
 
+#include "partition/foreign_key.hpp"
 #include "partition/partition_create.hpp"
 #include "pg/clock.hpp"
 #include "pg/ident.hpp"
+#include "pg/kept_plans.hpp"
 #include "pg/strong_lock.hpp"
 #include "split/split_apply.hpp"
 #include "split/split_pieces.hpp"
 
 extern "C" {
-#include <access/htup_details.h>
-#include <access/table.h>
-#include <access/xact.h>
-#include <catalog/dependency.h>
-#include <catalog/indexing.h>
-#include <catalog/objectaddress.h>
 #include <catalog/partition.h>
-#include <catalog/pg_constraint.h>
 #include <storage/lmgr.h>
-#include <utils/syscache.h>
 #include <utils/timestamp.h>
 }
 
@@ -32,45 +26,6 @@ namespace
 
 // More would keep others waiting: they are applied before, without a lock.
 constexpr std::int64_t most_changes = 200;
-
-struct ForeignKey {
-    std::string name, definition;
-    Oid referenced;
-};
-
-std::vector<ForeignKey> foreign_keys_of(pg::Spi &spi, Oid parent)
-{
-    std::vector<ForeignKey> keys;
-    pg::Rows rows = spi.run("SELECT conname::text, pg_get_constraintdef(oid), confrelid FROM"
-                            " pg_catalog.pg_constraint"
-                            " WHERE conrelid = $1 AND contype = 'f' AND conparentid = 0 ORDER BY oid",
-                            {pg::oid_param(parent)});
-    for (std::size_t row = 0; row < rows.size(); ++row)
-        keys.push_back({rows.text(row, 1), rows.text(row, 2), rows.oid(row, 3)});
-    return keys;
-}
-
-// Red. What was proven for the partition's rows holds for the same rows in the pieces.
-void mark_validated(Oid constraint)
-{
-    Relation catalog = table_open(ConstraintRelationId, RowExclusiveLock);
-    HeapTuple tuple = SearchSysCacheCopy1(CONSTROID, ObjectIdGetDatum(constraint));
-    reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple))->convalidated = true;
-    CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
-    heap_freetuple(tuple);
-    table_close(catalog, RowExclusiveLock);
-}
-
-void add_foreign_key(pg::Spi &spi, Oid piece, const ForeignKey &key)
-{
-    spi.run("ALTER TABLE " + pg::qualified_name(piece) + " ADD CONSTRAINT " + pg::quote(key.name) + " " +
-            key.definition + " NOT VALID");
-    const Oid constraint =
-        spi.run("SELECT oid FROM pg_catalog.pg_constraint WHERE conrelid = $1 AND conname = $2::name",
-                {pg::oid_param(piece), pg::text_param(key.name)})
-            .oid(0, 1);
-    pg::guarded([=] { mark_validated(constraint); });
-}
 
 // What would tie the copy that is left to the relations that its foreign keys refer to.
 void drop_foreign_keys(pg::Spi &spi, const Source &source)
@@ -106,55 +61,41 @@ void require_same_default(Oid parent, Oid locked)
                  {}, "It is tried again.");
 }
 
-// A foreign key's share in one source: the constraint by which PostgreSQL keeps another relation's rows that
-// refer to rows there.
-struct Reference {
-    Oid constraint, referring;
-};
-
-std::vector<Reference> references_to(pg::Spi &spi, const State &state)
+// PostgreSQL looks through DEFAULT for rows of each partition that comes in, unless a CHECK says that there
+// are none. As long as the sources are partitions there can be none.
+void prove_default(pg::Spi &spi, const Stretch &stretch, Oid default_partition)
 {
-    std::vector<Reference> references;
-    pg::CatalogScope scope;
-    pg::Rows rows =
-        spi.run("SELECT c.oid, c.conrelid FROM pg_catalog.pg_constraint c"
-                " JOIN privacy_scan.split_sources s ON s.source = c.confrelid WHERE s.partition = $1"
-                " AND c.contype = 'f' AND c.conparentid <> 0 ORDER BY c.oid",
-                {pg::regclass_param(state.relid)});
-    for (std::size_t row = 0; row < rows.size(); ++row)
-        references.push_back({rows.oid(row, 1), rows.oid(row, 2)});
-    return references;
+    spi.run("ALTER TABLE " + pg::qualified_name(default_partition) + " ADD CONSTRAINT " + object_name +
+            " CHECK (NOT (" + bound_check(stretch.set, stretch.bounds()) + ")) NOT VALID");
+    pg::guarded([=] { partition::mark_proven(default_partition, object_name); });
 }
 
-// Red. What DETACH PARTITION does itself, but only where no row refers to the partition any more. Here some
-// do, and their rows are in a piece, which takes over the foreign key's share as it is attached, in the same
-// transaction.
-void drop_reference(Oid constraint)
+// Here some rows refer to the sources: they are in a piece, which takes over the foreign key's share as it is
+// attached, in the same transaction.
+std::vector<partition::Share> shares_in_sources(pg::Spi &spi, const State &state)
 {
-    ObjectAddress address;
-    ObjectAddressSet(address, ConstraintRelationId, constraint);
-    ConstraintSetParentConstraint(constraint, InvalidOid, InvalidOid);
-    deleteDependencyRecordsForClass(ConstraintRelationId, constraint, ConstraintRelationId,
-                                    DEPENDENCY_INTERNAL);
-    CommandCounterIncrement();
-    performDeletion(&address, DROP_RESTRICT, 0);
+    std::vector<partition::Share> shares;
+    for (const Origin &source : state.sources)
+        for (const partition::Share &share : partition::shares_in(spi, source.relid))
+            shares.push_back(share);
+    return shares;
 }
 
 // Beside those of attaching: what foreign keys refer to, which loses those of the sources; who refers to the
 // sources, likewise; and the sources.
-void lock_rest(pg::Spi &spi, const std::vector<ForeignKey> &keys, const State &state)
+void lock_rest(pg::Spi &spi, const std::vector<partition::ForeignKey> &keys, const State &state)
 {
-    for (const Reference &reference : references_to(spi, state))
-        pg::guarded([&] { LockRelationOid(reference.referring, AccessExclusiveLock); });
-    for (const ForeignKey &key : keys)
+    for (const partition::Share &share : shares_in_sources(spi, state))
+        pg::guarded([&] { LockRelationOid(share.referring.relid, AccessExclusiveLock); });
+    for (const partition::ForeignKey &key : keys)
         pg::guarded([&] { LockRelationOid(key.referenced, AccessExclusiveLock); });
     for (const Origin &source : state.sources)
         pg::guarded([&] { LockRelationOid(source.relid, AccessExclusiveLock); });
 }
 
-// Every piece is a partition, with a match for each index and foreign key of the parent, and its share of
-// those that refer to it.
-void require_in_place(pg::Spi &spi, const Stretch &stretch, const State &state)
+// How many pieces are a partition, with a match for each index and foreign key of the parent, and its share
+// of those that refer to it.
+std::int64_t count_in_place(pg::Spi &spi, const State &state)
 {
     pg::CatalogScope scope;
     pg::Rows rows = spi.run(
@@ -172,9 +113,24 @@ void require_in_place(pg::Spi &spi, const Stretch &stretch, const State &state)
         "  c.conparentid = 0 AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o"
         "   WHERE o.confrelid = s.piece AND o.conparentid = c.oid))",
         {pg::oid_param(state.parent), pg::regclass_param(state.relid)});
-    if (rows.int8(0, 1) != static_cast<std::int64_t>(state.pieces.size()))
+    return rows.int8(0, 1);
+}
+
+void require_in_place(pg::Spi &spi, const Stretch &stretch, const State &state)
+{
+    if (count_in_place(spi, state) != static_cast<std::int64_t>(state.pieces.size()))
         pg::fail(ERRCODE_INTERNAL_ERROR,
                  "the switch of " + stretch.in_words() + " did not leave everything in place");
+}
+
+// What is asked under the locks.
+void rehearse(pg::Spi &spi, const State &state)
+{
+    partition::foreign_keys_of(spi, state.parent);
+    shares_in_sources(spi, state);
+    require_intact(spi, state);
+    indexes_of(spi, state.parent);
+    count_in_place(spi, state);
 }
 
 } // namespace
@@ -185,31 +141,39 @@ Switched switch_pieces(pg::Spi &spi, const Stretch &stretch, const State &state)
     const partition::Layout layout = stretch.set.layout();
     const partition::Blueprint blueprint =
         partition::read_blueprint(spi, state.parent, stretch.sources.back().relid);
-    std::vector<ForeignKey> keys;
+    const pg::KeptPlans plans(spi);
+    rehearse(spi, state);
+    std::vector<partition::ForeignKey> keys;
     pg::GucScope settings;
     pg::ask_patiently(settings);
     Switched switched{};
     TimestampTz begun = 0;
-    partition::lock_for_attach(stretch.set, blueprint, AccessExclusiveLock, layout.default_partition,
-                               switched.wait, [&] {
-                                   begun = GetCurrentTimestamp();
-                                   keys = foreign_keys_of(spi, state.parent); // nobody changes them any more
-                                   lock_rest(spi, keys, state);
-                                   require_ready(spi, state);
-                                   require_same_default(state.parent, layout.default_partition);
-                               });
+    partition::lock_for_attach(
+        stretch.set, blueprint, AccessExclusiveLock, layout.default_partition, switched.wait, [&] {
+            begun = GetCurrentTimestamp();
+            keys = partition::foreign_keys_of(spi, state.parent); // nobody changes them any more
+            lock_rest(spi, keys, state);
+            require_ready(spi, state);
+            require_same_default(state.parent, layout.default_partition);
+        });
     switched.applied = apply_changes(stretch.set, state, most_changes);
-    for (const Reference &reference : references_to(spi, state))
-        pg::guarded([&] { drop_reference(reference.constraint); });
+    for (const partition::Share &share : shares_in_sources(spi, state))
+        pg::guarded([&] { partition::drop_share(share.constraint); });
+    const Oid default_partition = layout.default_partition;
+    if (OidIsValid(default_partition))
+        prove_default(spi, stretch, default_partition);
     for (const Source &source : stretch.sources) {
+        partition::drop_inherited_keys(spi, source.relid);
         spi.run("ALTER TABLE " + stretch.set.name() + " DETACH PARTITION " + source.name);
         drop_foreign_keys(spi, source);
     }
     for (const Piece &piece : state.pieces) {
-        for (const ForeignKey &key : keys)
-            add_foreign_key(spi, piece.relid, key);
+        for (const partition::ForeignKey &key : keys)
+            partition::add_proven_key(spi, piece.relid, key);
         partition::attach_table(spi, stretch.set, blueprint, piece.relid, piece.bounds);
     }
+    if (OidIsValid(default_partition))
+        spi.run("ALTER TABLE " + pg::qualified_name(default_partition) + " DROP CONSTRAINT " + object_name);
     require_in_place(spi, stretch, state);
     switched.lock_held_ms = pg::ms_since(begun);
     return switched;

@@ -9,8 +9,8 @@ SELECT plan(18);
 SELECT set_eq($$SELECT p.oid::regprocedure::text FROM pg_proc p
   JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
   JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'privacy_scan' WHERE p.proname ~ 'adopt'$$, ARRAY[
-  'privacy_scan.plan_adoption(regclass,name,interval,integer,text,boolean,text)',
-  'privacy_scan.adopt_table(regclass,name,interval,integer,text,boolean,text)',
+  'privacy_scan.plan_adoption(regclass,name,interval,integer,text,boolean,text,boolean)',
+  'privacy_scan.adopt_table(regclass,name,interval,integer,text,boolean,text,boolean)',
   'privacy_scan.run_adoption(regclass)',
   'privacy_scan.cancel_adoption(regclass)',
   'privacy_scan.undo_adoption(regclass,bigint)',
@@ -19,13 +19,13 @@ SELECT volatility_is('privacy_scan', f, 'volatile') FROM unnest('{plan_adoption,
 SELECT volatility_is('privacy_scan', 'adoption_progress', ARRAY['regclass'], 'stable');
 SELECT columns_are('privacy_scan', 'adoptions', ARRAY['relation', 'state', 'step', 'done', 'total', 'rate', 'since', 'switched_at', 'cutover', 'last_error',
   'last_error_at', 'lock_held_ms', 'lock_tries']);
-SELECT columns_are('privacy_scan', 'adoption_states', ARRAY['relation', 'key_number', 'every', 'premake', 'time_zone', 'default_partition', 'key_kind', 'cutover',
+SELECT columns_are('privacy_scan', 'adoption_states', ARRAY['relation', 'key_number', 'every', 'premake', 'time_zone', 'default_partition', 'key_kind', 'unique_id', 'cutover',
   'parent', 'key_added', 'started_at', 'switched_at', 'lock_held_ms', 'lock_tries', 'last_error', 'last_error_at']);
 SELECT ok((SELECT reloptions @> '{security_barrier=true}' FROM pg_class WHERE oid = 'privacy_scan.adoptions'::regclass), 'the view is a security barrier');
 
 CREATE ROLE regress_ps_adopter;
 CREATE ROLE regress_ps_stranger;
-SELECT function_privs_are('privacy_scan', 'adopt_table', ARRAY['regclass', 'name', 'interval', 'integer', 'text', 'boolean', 'text'], 'regress_ps_stranger', '{}'::name[]);
+SELECT function_privs_are('privacy_scan', 'adopt_table', ARRAY['regclass', 'name', 'interval', 'integer', 'text', 'boolean', 'text', 'boolean'], 'regress_ps_stranger', '{}'::name[]);
 SELECT function_privs_are('privacy_scan', 'undo_adoption', ARRAY['regclass', 'bigint'], 'regress_ps_stranger', '{}'::name[]);
 SELECT table_privs_are('privacy_scan', 'adoption_states', 'regress_ps_stranger', '{}'::name[]);
 -- An owner who was granted no more than EXECUTE adopts; a stranger sees nothing of it.

@@ -18,6 +18,7 @@ $node->safe_psql('postgres', q{
 	CREATE TABLE gone (id bigint NOT NULL) PARTITION BY RANGE (id);
 	SELECT count(*) FROM privacy_scan.manage_partitions('gone', 'id', step => 10);
 	DROP TABLE gone});
+$node->safe_psql('postgres', q{CALL privacy_scan.add_unique_check('event')});
 
 my $dump = "$PostgreSQL::Test::Utils::tmp_check/dump";
 my $policies = q{SELECT relation, key_column, every, step, premake, time_zone, default_partition
@@ -43,6 +44,11 @@ for my $format ('plain', 'custom')
 			SELECT partition, action, rows FROM privacy_scan.maintain_partitions('event',
 				at => (SELECT at + interval '1 day' FROM clock)) ORDER BY 1}),
 		qq{"public"."event_2026_01_14"|created|0\n"public"."event_2027_01_09"|drained|1}, "$name: maintenance goes on");
+	is( $node->safe_psql($format, q{SELECT relation, columns, state, gaps, tgenabled FROM privacy_scan.unique_checks
+			JOIN pg_trigger ON tgrelid = relation AND tgname = name}),
+		'event|{id}|kept|{}|A', "$name: the unique check");
+	my (undef, undef, $err) = $node->psql($format, q{INSERT INTO event (id, scan_id, at, body) SELECT id, 1, '2026-01-10 UTC', '' FROM event LIMIT 1});
+	like($err, qr/violates unique constraint "privacy_scan_unique_id"/, "$name: which holds");
 	is($node->safe_psql($format, 'SELECT count(*), count(DISTINCT id) FROM event'), '11|11', "$name: the rows");
 }
 

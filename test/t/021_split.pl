@@ -1,7 +1,8 @@
 # A partition of 300,000 rows falls into 24 while clients move amounts between its rows, also from one month into
 # another, and delete and insert rows anew. The amounts add up to the same in every snapshot: also in one that was
 # taken before the pieces came and reads them afterwards. The splitting process is killed again and again meanwhile. Then
-# the interval is changed to one that crosses all months, and the job brings the partitions to it under the same load.
+# the interval is changed to one that crosses all months, and the worker brings the partitions to it under the same load, and is
+# killed and terminated meanwhile.
 
 use strict;
 use warnings;
@@ -14,7 +15,7 @@ use Time::HiRes qw(usleep);
 
 my $rows = 300_000;
 my $bank = 2_000;
-my $node = new_server('main', 'restart_after_crash = on', 'autovacuum_naptime = 1s', 'max_connections = 40', 'max_prepared_transactions = 2');
+my $node = new_server('main', q{shared_preload_libraries = 'privacy_scan'}, 'privacy_scan.worker_naptime = 1s', 'restart_after_crash = on', 'autovacuum_naptime = 1s', 'max_connections = 40', 'max_prepared_transactions = 2');
 my $dir = PostgreSQL::Test::Utils::tempdir();
 $node->safe_psql('postgres', qq{
 	CREATE EXTENSION amcheck;
@@ -113,46 +114,48 @@ sub check_rows
 	return;
 }
 
+my $split_step = q{SELECT step FROM privacy_scan.splits WHERE partition = '"Evidence_wide"'::regclass};
+
 # --- killed again and again --------------------------------------------------------------------------
 
 sub start_splitter
 {
-	my ($call, $rate) = @_;
+	my ($rate) = @_;
 	local $ENV{PGAPPNAME} = 'splitter';
 	my $splitter = { out => '' };
 	$splitter->{run} = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', "SET privacy_scan.split_rate = $rate",
-			'-c', "CALL privacy_scan.$call" ], '>', \$splitter->{out}, '2>&1');
+			'-c', q{CALL privacy_scan.run_split('"Evidence_wide"')} ], '>', \$splitter->{out}, '2>&1');
 	return $splitter;
 }
 
-# In each step that takes its time, and in what comes next to it.
-sub kill_in
+# Waits for a step and kills the process that does it, within it or in what comes next to it; or terminates it.
+sub end_in
 {
-	my ($call, $view, $kill) = @_;
-	my @clients = start_clients();
-	my $splitter = start_splitter($call, $kill eq 'copy' ? 16384 : 0);
-	my $step = '';
+	my ($step, $view, $signal, $process) = @_;
 	my $deadline = time + 60;
-	until ($step eq $kill || time > $deadline)
+	my $now = '';
+	until ($now eq $step || $now eq 'done' || time > $deadline)
 	{
-		$step = $node->safe_psql('postgres', $view);
-		last if $step eq 'done';
+		$now = $node->safe_psql('postgres', $view);
 	}
-	usleep(int(rand(300_000))) if $kill ne 'switch';
-	my $pid = $node->safe_psql('postgres', q{SELECT max(pid) FROM pg_stat_activity WHERE application_name = 'splitter'});
-	$step = $node->safe_psql('postgres', $view);
-	if ($step eq 'done' || $pid eq '')
-	{
-		# It was faster.
-		$splitter->{run}->finish;
-		stop_clients(@clients);
-		return;
-	}
-	PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', $pid);
+	usleep(int(rand(300_000))) if $step ne 'switch';
+	my ($then, $pid) = split /\|/, $node->safe_psql('postgres', "SELECT ($view), ($process)"), -1;
+	return 0 if $pid eq ''; # it was faster
+	PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', $signal, $pid);
+	note("$signal in: $then");
+	return 1;
+}
+
+sub kill_splitter_in
+{
+	my ($step) = @_;
+	my @clients = start_clients();
+	my $splitter = start_splitter($step eq 'copy' ? 16384 : 0);
+	my $is_killed = end_in($step, $split_step, 'KILL', q{SELECT max(pid) FROM pg_stat_activity WHERE application_name = 'splitter'});
 	$splitter->{run}->finish;
-	$_->{run}->finish for @clients; # the crash ended them
+	if ($is_killed) { $_->{run}->finish for @clients } # the crash ended them
+	else { stop_clients(@clients) }
 	await_recovery($node);
-	note("killed in: $step");
 	return;
 }
 
@@ -162,15 +165,13 @@ $node->safe_psql('postgres', q{SELECT privacy_scan.split_partition('"Evidence_wi
 like( $node->safe_psql('postgres', 'SELECT waiting FROM privacy_scan.splits'), qr/: prepared transaction 'forgotten'$/, 'it names the transaction that it waits for');
 $node->safe_psql('postgres', q{ROLLBACK PREPARED 'forgotten'});
 
-my $split = q{run_split('"Evidence_wide"')};
-my $split_step = q{SELECT step FROM privacy_scan.splits WHERE partition = '"Evidence_wide"'::regclass};
-kill_in($split, $split_step, $_) for 'copy', 'build indexes', 'switch';
+kill_splitter_in($_) for 'copy', 'build indexes', 'switch';
 check_rows('after the kills');
 
 # --- to the end, under load --------------------------------------------------------------------------
 
 my @clients = start_clients();
-my $splitter = start_splitter($split, 0);
+my $splitter = start_splitter(0);
 $splitter->{run}->finish;
 is($node->safe_psql('postgres', 'SELECT concat(step, last_error) FROM privacy_scan.splits'), 'done', 'the split comes to its end');
 usleep(500_000); # for readers whose snapshot is older
@@ -187,17 +188,19 @@ $node->safe_psql('postgres', q{
 	SELECT privacy_scan.set_partitions('"Evidence"', every => '50 days');
 	SELECT privacy_scan.reshape_partitions('"Evidence"', drop_sources => true)});
 note($node->safe_psql('postgres', q{SELECT step, cardinality(sources), count(*) FROM privacy_scan.plan_reshape('"Evidence"') GROUP BY 1, 2}));
-my $reshape = q{run_job('splits "Evidence"')};
 my $reshape_step = q{SELECT coalesce((SELECT step FROM privacy_scan.splits WHERE in_background),
 	(SELECT CASE state WHEN 'done' THEN state ELSE 'begin' END FROM privacy_scan.jobs WHERE job ~ '^splits'))};
-kill_in($reshape, $reshape_step, $_) for 'copy', 'wait for readers';
-@clients = start_clients();
-for my $run (1 .. 50)
+for my $end (['copy', 'KILL'], ['catch up', 'TERM'], ['wait for readers', 'KILL'])
 {
-	last if $node->safe_psql('postgres', $reshape_step) eq 'done';
-	$splitter = start_splitter($reshape, 0);
-	$splitter->{run}->finish;
+	$node->safe_psql('postgres', q{UPDATE privacy_scan.job_states SET next_start = now() WHERE kind = 'splits'}); # not only in a minute
+	@clients = start_clients();
+	end_in($end->[0], $reshape_step, $end->[1], q{SELECT max(pid) FROM privacy_scan.job_runs WHERE kind = 'splits' AND outcome = 'running'});
+	stop_clients(@clients);
+	await_recovery($node);
 }
+@clients = start_clients();
+$node->poll_query_until('postgres', q{WITH hurried AS (UPDATE privacy_scan.job_states SET next_start = now() WHERE kind = 'splits' AND next_start > now() + interval '10 s')
+	SELECT state = 'done' FROM privacy_scan.jobs WHERE job ~ '^splits'}) or die 'the job does not come to rest';
 is( $node->safe_psql('postgres', q{SELECT state FROM privacy_scan.jobs WHERE job ~ '^splits'}), 'done', 'the job comes to rest');
 usleep(500_000);
 stop_clients(@clients);

@@ -1,5 +1,5 @@
-// Row versions with the visibility of others. What a split copies late must look to every snapshot as the row
-// that it stands for: made and deleted by the transactions that did, not by ours. All red.
+// Row versions with the visibility of others. A copy that takes the place of a row must look to every snapshot
+// as the row that it stands for: made and deleted by the transactions that did, not by ours. All red.
 #pragma once
 
 #include "pg/postgres.hpp"
@@ -9,7 +9,7 @@ extern "C" {
 #include <utils/relcache.h>
 }
 
-namespace privacy_scan::split
+namespace privacy_scan::pg
 {
 
 struct Stamp {
@@ -24,4 +24,4 @@ void stamp_version(Relation relation, ItemPointer tid, Stamp stamp);
 // Makes a version one that was never there, likewise for good.
 void withdraw_version(Relation relation, ItemPointer tid);
 
-} // namespace privacy_scan::split
+} // namespace privacy_scan::pg

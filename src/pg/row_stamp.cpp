@@ -1,5 +1,5 @@
 // See row_stamp.hpp.
-#include "split/row_stamp.hpp"
+#include "pg/row_stamp.hpp"
 
 #include "pg/postgres.hpp"
 
@@ -15,7 +15,7 @@ extern "C" {
 #include <utils/rel.h>
 }
 
-namespace privacy_scan::split
+namespace privacy_scan::pg
 {
 
 namespace
@@ -106,4 +106,4 @@ void withdraw_version(Relation relation, ItemPointer tid)
     });
 }
 
-} // namespace privacy_scan::split
+} // namespace privacy_scan::pg

@@ -1,0 +1,33 @@
+// Plans of queries that are asked before strong locks are taken, and again under them: making them costs more
+// than the queries, and nobody waits for it.
+#pragma once
+
+#include "pg/guc.hpp"
+#include "pg/spi.hpp"
+
+#include <map>
+
+namespace privacy_scan::pg
+{
+
+// While it lives, Spi::run() keeps the plans of the connection's queries, which are made without a look at
+// the parameters' values. One at a time.
+class KeptPlans
+{
+  public:
+    explicit KeptPlans(Spi &spi);
+    KeptPlans(const KeptPlans &) = delete;
+    KeptPlans &operator=(const KeptPlans &) = delete;
+    ~KeptPlans();
+
+    // Of this query; null where the statement is none.
+    SPIPlanPtr plan_of(const std::string &sql, int count, Oid *types);
+
+  private:
+    Spi &spi_;
+    GucScope settings_;
+    std::map<std::string, SPIPlanPtr> plans_;
+    int in_flight_;
+};
+
+} // namespace privacy_scan::pg

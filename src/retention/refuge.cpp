@@ -1,0 +1,129 @@
+// See refuge.hpp.
+#include "pg/postgres.hpp"
+
+#include "retention/refuge.hpp"
+
+#include "partition/foreign_key.hpp"
+#include "pg/ident.hpp"
+#include "pg/relation.hpp"
+#include "pg/row_stamp.hpp"
+#include "retention/archive_check.hpp"
+
+extern "C" {
+#include <access/tableam.h>
+#include <executor/tuptable.h>
+#include <utils/lsyscache.h>
+#include <utils/snapmgr.h>
+}
+
+namespace privacy_scan::retention
+{
+
+namespace
+{
+
+// $1 the set, $2 the leaf. To attach a partition DEFAULT is read through.
+constexpr const char *about_place =
+    "SELECT CASE"
+    " WHEN EXISTS (SELECT FROM pg_catalog.pg_publication) THEN 'a publication may tell of them as of new ones'"
+    " WHEN EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $2 AND NOT tgisinternal)"
+    "  THEN 'it is being split'"
+    " WHEN pg_relation_size(p.partdefid) > 1000 * current_setting('block_size')::bigint"
+    "  THEN 'DEFAULT would have to be read through under strong locks' ELSE '' END"
+    " FROM pg_catalog.pg_partitioned_table p WHERE p.partrelid = $1";
+
+// Red.
+void make_old(Relation refuge)
+{
+    TupleTableSlot *slot = table_slot_create(refuge, nullptr);
+    TableScanDesc rows = table_beginscan(refuge, SnapshotSelf, 0, nullptr);
+    while (table_scan_getnextslot(rows, ForwardScanDirection, slot))
+        pg::stamp_version(refuge, &slot->tts_tid, {InvalidTransactionId, InvalidTransactionId});
+    table_endscan(rows);
+    ExecDropSingleTupleTableSlot(slot);
+}
+
+std::string at_places(const std::string &leaf)
+{
+    return " FROM ONLY " + leaf + " AS t WHERE t.ctid = ANY ($1::pg_catalog.text::pg_catalog.tid[])";
+}
+
+RowTotal total_at(pg::Spi &spi, const std::string &leaf, const std::string &places)
+{
+    pg::Rows row = spi.run("SELECT (d).rows, (d).bytes, (d).digest FROM"
+                           " (SELECT privacy_scan.row_digest(t.*) AS d" +
+                               at_places(leaf) + ") AS r",
+                           {pg::text_param(places)});
+    return {row.int8(0, 1), row.int8(0, 2), digest_of(row.text(0, 3))};
+}
+
+void copy_rows(pg::Spi &spi, const Leaf &leaf, const std::string &columns, const Refuge &refuge)
+{
+    const std::string name = pg::qualified_name(refuge.relid);
+    spi.run("INSERT INTO " + name + " (" + columns + ") OVERRIDING SYSTEM VALUE SELECT " + columns +
+                at_places(leaf.name),
+            {pg::text_param(refuge.places)});
+    if (!same_rows(total_of(spi, "ONLY " + name), refuge.total))
+        pg::fail(ERRCODE_LOCK_NOT_AVAILABLE, "rows of " + leaf.name + " that stay were written to");
+    const pg::RelationScope relation(refuge.relid, RowExclusiveLock);
+    pg::guarded([&] { make_old(relation.get()); });
+}
+
+} // namespace
+
+std::string obstacle_to_refuge(pg::Spi &spi, const Member &member, const Leaf &leaf)
+{
+    return spi.run(about_place, {pg::oid_param(member.table.relid), pg::oid_param(leaf.table.relid)}).text(0, 1);
+}
+
+std::optional<Refuge> make_refuge(pg::Spi &spi, const Work &work, const Leaf &leaf, const std::string &columns,
+                                  const std::string &condition)
+{
+    pg::Rows rows = spi.run("SELECT array_agg(t.ctid)::text FROM ONLY " + leaf.name + " AS t WHERE " + condition,
+                            {pg::datum_param(work.cutoff.type, work.cutoff.value)});
+    if (rows.is_null(0, 1))
+        return std::nullopt;
+    const Oid set = work.family.members[leaf.member].table.relid;
+    Refuge refuge{InvalidOid, pg::relation_name(leaf.table.relid), rows.text(0, 1), {},
+                  partition::read_blueprint(spi, set, leaf.table.relid)};
+    refuge.total = total_at(spi, leaf.name, refuge.places);
+    refuge.relid =
+        partition::create_table(spi, set, refuge.blueprint, partition::new_partition_name(set, "_stay"),
+                                partition::WithIndexes::yes);
+    copy_rows(spi, leaf, columns, refuge);
+    return refuge;
+}
+
+namespace
+{
+
+// No foreign key is on the leaf any more.
+void remove_rows(pg::Spi &spi, const Refuge &refuge, const std::string &leaf)
+{
+    const auto removed =
+        static_cast<std::int64_t>(spi.run("DELETE" + at_places(leaf), {pg::text_param(refuge.places)}).affected());
+    if (removed != refuge.total.rows)
+        pg::fail(ERRCODE_DATA_CORRUPTED, leaf + " does not hold the rows that stay any more");
+}
+
+void take_name(pg::Spi &spi, const Refuge &refuge)
+{
+    const char *name = refuge.name.c_str();
+    const Oid relid = refuge.relid;
+    if (!OidIsValid(pg::guarded([=] { return get_relname_relid(name, get_rel_namespace(relid)); })))
+        spi.run("ALTER TABLE " + pg::qualified_name(relid) + " RENAME TO " + pg::quote(refuge.name));
+}
+
+} // namespace
+
+void settle(pg::Spi &spi, const Refuge &refuge, const Leaf &leaf, Oid set, const std::string &gone)
+{
+    if (!gone.empty())
+        remove_rows(spi, refuge, gone);
+    take_name(spi, refuge);
+    for (const partition::ForeignKey &key : partition::foreign_keys_of(spi, set))
+        partition::add_proven_key(spi, refuge.relid, key);
+    partition::attach_table(spi, set, refuge.blueprint, refuge.relid, leaf.bounds);
+}
+
+} // namespace privacy_scan::retention
