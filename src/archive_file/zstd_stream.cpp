@@ -2,6 +2,8 @@
 #include "archive_file/zstd_stream.hpp"
 
 #include <new>
+#include <optional>
+#include <utility>
 
 #include <pthread.h>
 #include <signal.h>
@@ -55,6 +57,7 @@ ZstdWriter::ZstdWriter(int level, Sink sink, Compression compression)
         return;
     ZSTD_CCtx_setParameter(context_, ZSTD_c_nbWorkers, 1);
     ZSTD_CCtx_setParameter(context_, ZSTD_c_jobSize, job_bytes);
+    makes_thread_ = true;
 }
 
 ZstdWriter::~ZstdWriter()
@@ -65,7 +68,9 @@ ZstdWriter::~ZstdWriter()
 // The first one makes the thread.
 std::size_t ZstdWriter::step(ZSTD_outBuffer_s &out, ZSTD_inBuffer_s &in, bool is_last)
 {
-    const WithoutSignals waiting;
+    std::optional<WithoutSignals> waiting;
+    if (std::exchange(makes_thread_, false))
+        waiting.emplace();
     return checked(ZSTD_compressStream2(context_, &out, &in, is_last ? ZSTD_e_end : ZSTD_e_continue));
 }
 

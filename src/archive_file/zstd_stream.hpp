@@ -48,6 +48,7 @@ class ZstdWriter
     ZSTD_CCtx_s *context_;
     Sink sink_;
     std::vector<char> buffer_;
+    bool makes_thread_ = false; // the next step
 };
 
 class ZstdReader
