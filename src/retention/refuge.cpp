@@ -27,7 +27,8 @@ constexpr const char *about_place =
     "SELECT CASE"
     " WHEN EXISTS (SELECT FROM pg_catalog.pg_publication) THEN 'a publication may tell of them as of new ones'"
     " WHEN EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $2 AND NOT tgisinternal"
-    "  AND tgfoid <> 'privacy_scan.check_unique'::regproc) THEN 'it is being split'"
+    "  AND tgfoid <> 'privacy_scan.check_unique'::regproc)"
+    "  THEN 'it has a trigger, as while it is being split'"
     " WHEN pg_relation_size(p.partdefid) > 1000 * current_setting('block_size')::bigint"
     "  THEN 'DEFAULT would have to be read through under strong locks' ELSE '' END"
     " FROM pg_catalog.pg_partitioned_table p WHERE p.partrelid = $1";
