@@ -56,7 +56,8 @@ Key key_of(pg::Spi &spi, Oid root, const std::string &in_words)
     pg::Rows rows = spi.run("SELECT quote_ident(a.attname), format_type(a.atttypid, NULL)"
                             " FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0"
                             " AND NOT a.attisdropped"
-                            " AND '\"' || replace(a.attname::text, '\"', '\"\"') || '\" ' || format_type(a.atttypid, NULL) = $2",
+                            " AND '\"' || replace(a.attname::text, '\"', '\"\"') || '\" '"
+                            "  || format_type(a.atttypid, NULL) = $2",
                             {pg::oid_param(root), pg::text_param(in_words)});
     return rows.empty() ? Key{} : Key{rows.text(0, 1), rows.text(0, 2)};
 }
