@@ -26,7 +26,7 @@ std::string detail_of(const Erasure &erasure, const Erased &part, bool dry_run)
         return "no such rows";
     if (dry_run)
         return "would be erased";
-    return "entered as erasure " + std::to_string(erasure.id);
+    return "entered as erasure " + std::to_string(part.erasure ? part.erasure : erasure.id);
 }
 
 bool skips_missing(const std::string &word)

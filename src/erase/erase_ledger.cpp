@@ -113,7 +113,7 @@ void note_counts(pg::Spi &spi, std::int64_t id, const std::vector<Erased> &parts
     for (const Erased &part : parts) {
         const std::string relation = pg::qualified_name(part.relid);
         pg::CatalogScope scope;
-        if (part.rows > 0)
+        if (part.rows > 0 && part.erasure == 0)
             spi.run("INSERT INTO privacy_scan.erasure_counts AS c (erasure, relation, place, rows, bytes)"
                     " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (erasure, relation, place)"
                     " DO UPDATE SET rows = c.rows + $4, bytes = c.bytes + $5",

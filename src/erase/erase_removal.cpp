@@ -197,6 +197,7 @@ retention::RowTotal EraseWork::take(const Place &place, const Returned &file)
     }
     staged_.push_back(entry.leaf);
     follow(place, entry.leaf, total);
+    parts_.back().erasure = file.erasure; // it has a file
     if (!request_.is_trial)
         staged_.pop_back();
     return total;

@@ -12,6 +12,7 @@ struct Erased {
     Oid relid;         // the live relation
     std::string archive, file;
     std::int64_t rows = 0, bytes = 0;
+    std::int64_t erasure = 0; // an earlier one that is to take it, of a file that is back; 0: this one
 };
 
 struct Erasure {

@@ -279,6 +279,8 @@ sql('SELECT privacy_scan.release_hold(id) FROM privacy_scan.holds');
 $planned = sql(sprintf $skip, 'users', 'bob@x', 'true');
 is($planned, 'file posts 1, file users 1, file users 1', 'a dry run counts what is back');
 is(sql(sprintf $skip, 'users', 'bob@x', 'false'), $planned, 'which goes with the next');
+is(sql(q{SELECT string_agg(place || ' ' || relation || ' ' || rows, ', ' ORDER BY id, relation, place) FROM privacy_scan.erasures WHERE root LIKE '%users%'}) =~ s/"public"\.|"//gr,
+	'file posts 1, file users 1, file posts 1, file users 1', 'each is counted once, with the erasure that was to take it');
 is(sql(q{SELECT (SELECT count(*) FROM users) || ' ' || (SELECT count(*) FROM posts)}), '1 1', 'and nothing of who has the id now');
 away('orders');
 is(sql(sprintf $skip, 'customers', '1', 'false'), 'file customers 1, missing file orders 0', 'a file of two families is passed over');
