@@ -166,6 +166,19 @@ RESET ROLE;
 SELECT place, relation, rows FROM privacy_scan.erase('plain', 'a = 1', 'request 9', false);
 SELECT roots, relation, rows, ids_sha256, erased_by = session_user AS me FROM privacy_scan.erasures WHERE reason = 'request 9';
 
+-- Ids of a type that has a length, without which it is one of one character, or bit.
+SET ROLE regress_erase_owner;
+CREATE TABLE code (id char(3) PRIMARY KEY);
+CREATE TABLE bits (id bit(3) PRIMARY KEY);
+INSERT INTO code VALUES ('abc'), ('a');
+INSERT INTO bits VALUES ('101'), ('110');
+SELECT privacy_scan.hold('code', ARRAY['abc'], 'court') AS held \gset
+SELECT place, rows FROM privacy_scan.erase('code', ARRAY['a'], 'request 12', false);
+SELECT place, rows FROM privacy_scan.erase('code', ARRAY['abc'], 'request 12', false);
+SELECT place, rows FROM privacy_scan.erase('bits', ARRAY['110'], 'request 12', false);
+SELECT id::text FROM code UNION ALL SELECT id::text FROM bits;
+SELECT privacy_scan.release_hold(:held) IS NOT NULL AS released;
+
 -- By a root above that of the policy: what stands alone is reached; so are plans, and copies that splits left are named.
 SET ROLE regress_erase_owner;
 CREATE TABLE "Customer" (id text PRIMARY KEY);

@@ -53,7 +53,7 @@ struct Key {
 Key key_of(pg::Spi &spi, Oid root, const std::string &in_words)
 {
     pg::CatalogScope scope;
-    pg::Rows rows = spi.run("SELECT quote_ident(a.attname), format_type(a.atttypid, NULL)"
+    pg::Rows rows = spi.run("SELECT quote_ident(a.attname), format_type(a.atttypid, -1)"
                             " FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0"
                             " AND NOT a.attisdropped"
                             " AND '\"' || replace(a.attname::text, '\"', '\"\"') || '\" '"
@@ -177,6 +177,27 @@ retention::ActionRow copy_of_table(pg::Spi &spi, const Entry &entry, const Row &
                                     condition_of(spi, entry, row, request), into);
 }
 
+// Batches that share a window share its table, and its file.
+std::int64_t batches_of(pg::Spi &spi, const Entry &entry)
+{
+    pg::CatalogScope scope;
+    return spi
+        .run("SELECT count(*) FROM privacy_scan.archive_ledger WHERE target = $1 AND leaf = $2 AND action = 'archive'",
+             {pg::text_param(entry.target), pg::text_param(entry.leaf)})
+        .int8(0, 1);
+}
+
+retention::ActionRow copy(pg::Spi &spi, const Entry &entry, const Row &row, const EntryRequest &request)
+{
+    retention::ActionRow copied =
+        is_file(spi, entry) ? copy_of_file(spi, entry, row, request) : copy_of_table(spi, entry, row, request);
+    const std::int64_t batches = entry.leaf.empty() || request.narrows() ? 1 : batches_of(spi, entry);
+    if (batches > 1)
+        copied.reason += ", of " + std::to_string(batches) + " archives; archive " + std::to_string(request.id) +
+                         " took " + std::to_string(row.rows);
+    return copied;
+}
+
 std::vector<retention::ActionRow> into_live(pg::Spi &spi, const Entry &entry, const Row &row,
                                             const EntryRequest &request)
 {
@@ -200,9 +221,7 @@ std::vector<retention::ActionRow> restore_entry(pg::Spi &spi, const EntryRequest
         return into_live(spi, entry, row, request);
     if (request.into == relation_named(spi, entry.target))
         return {into_archive(spi, entry, request)};
-    if (is_file(spi, entry))
-        return {copy_of_file(spi, entry, row, request)};
-    return {copy_of_table(spi, entry, row, request)};
+    return {copy(spi, entry, row, request)};
 }
 
 } // namespace privacy_scan::archive_file

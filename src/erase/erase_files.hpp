@@ -13,6 +13,9 @@ namespace privacy_scan::erase
 std::vector<archive_file::Entry> file_entries(pg::Spi &spi, const Places &places, std::size_t member,
                                               const retention::KeyRange &range);
 
+// Whether equal values of a relation's column are equal as text.
+bool is_told_by_text(pg::Spi &spi, Oid relid, const std::string &column);
+
 // Whether a member's rows refer to others by single columns of which equal values are equal as text.
 bool has_keys_as_text(pg::Spi &spi, const Places &places, std::size_t member);
 
@@ -33,8 +36,8 @@ bool stage(pg::Spi &spi, const archive_file::Entry &entry, Oid owner,
            const std::function<bool(Oid)> &holds_rows);
 
 // After rows of an archive's table were deleted, and the ledger knows: its file, where it has one, is written
-// anew; a staged table is dropped. Returns the new file's name.
-std::string follow_in_file(pg::Spi &spi, const archive_file::Entry &entry, Oid owner, bool is_staged);
+// anew. Returns the new file's name.
+std::string follow_in_file(pg::Spi &spi, const archive_file::Entry &entry);
 
 // Of every archive of the family: a file that is out of date, since families left its table for the live
 // relations, is written anew, and what a crash left is removed with the commit. Either may hold what was

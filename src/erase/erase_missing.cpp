@@ -54,20 +54,19 @@ void note_missed(pg::Spi &spi, std::int64_t erasure, const std::vector<Missed> &
 namespace
 {
 
-// Only of the table that the file becomes: elsewhere a key may have been given anew.
-std::string condition_of(const std::string &leaf, const pg::Rows &rows, std::size_t first, std::size_t end)
+std::string condition_of(const pg::Rows &rows, std::size_t first, std::size_t end)
 {
     std::string any;
     for (std::size_t row = first; row < end; ++row)
-        any += (any.empty() ? "" : " OR ") + hash_of("t." + pg::quote(rows.text(row, 4))) + " = ANY (" +
-               pg::quote_text(rows.text(row, 5)) + "::text[])";
-    return "t.tableoid = to_regclass(" + pg::quote_text(leaf) + ")::oid AND (" + any + ")";
+        any += (any.empty() ? "" : " OR ") + hash_of("t." + pg::quote(rows.text(row, 3))) + " = ANY (" +
+               pg::quote_text(rows.text(row, 4)) + "::text[])";
+    return "(" + any + ")";
 }
 
 // A row for each file and column.
 constexpr const char *open_entries =
     "SELECT min(m.erasure), (SELECT min(a.id) FROM privacy_scan.archive_ledger a WHERE a.target = m.target"
-    "  AND a.leaf = m.leaf), m.leaf, m.key, array_agg(DISTINCT h)::text, bool_or(r.is_root)"
+    "  AND a.leaf = m.leaf), m.key, array_agg(DISTINCT h)::text, bool_or(r.is_root)"
     " FROM privacy_scan.erasure_missing m JOIN privacy_scan.erasure_ledger e ON e.id = m.erasure,"
     " unnest(m.hashes) AS h, LATERAL (SELECT bool_or(a.relation = e.root) AS is_root"
     "  FROM privacy_scan.archive_ledger a WHERE a.target = m.target AND a.leaf = m.leaf) AS r"
@@ -88,8 +87,8 @@ std::vector<Returned> returned_files(pg::Spi &spi, Oid root)
             ++end;
         const archive_file::Entry entry = archive_file::require_entry(spi, rows->int8(row, 2));
         if (archive_file::find_file(spi, entry) && !is_missing(spi, entry))
-            returned.push_back({rows->int8(row, 1), entry, rows->boolean(row, 6),
-                                condition_of(rows->text(row, 3), *rows, row, end)});
+            returned.push_back(
+                {root, rows->int8(row, 1), entry, rows->boolean(row, 5), condition_of(*rows, row, end)});
     }
     return returned;
 }
@@ -99,8 +98,9 @@ void note_returned(pg::Spi &spi, const Returned &returned, const retention::RowT
     const archive_file::Entry &entry = returned.entry;
     pg::CatalogScope scope;
     spi.run("UPDATE privacy_scan.erasure_missing SET erased_at = clock_timestamp()"
-            " WHERE target = $1 AND leaf = $2 AND erased_at IS NULL",
-            {pg::text_param(entry.target), pg::text_param(entry.leaf)});
+            " WHERE target = $1 AND leaf = $2 AND erased_at IS NULL"
+            "  AND erasure IN (SELECT id FROM privacy_scan.erasure_ledger WHERE root = $3)",
+            {pg::text_param(entry.target), pg::text_param(entry.leaf), pg::regclass_param(returned.root)});
     if (total.rows > 0)
         spi.run("INSERT INTO privacy_scan.erasure_counts AS c (erasure, relation, place, rows, bytes)"
                 " VALUES ($1, $2, 'file', $3, $4) ON CONFLICT (erasure, relation, place)"

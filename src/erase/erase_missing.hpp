@@ -31,16 +31,17 @@ void note_missed(pg::Spi &spi, std::int64_t erasure, const std::vector<Missed> &
 
 // A file that was passed over and is back.
 struct Returned {
+    Oid root;             // of the erasures
     std::int64_t erasure; // the first that passed it over
     archive_file::Entry entry;
     bool is_root;
-    std::string condition; // over the alias t: what is to go
+    std::string condition; // over the alias t: which of its rows are to go; elsewhere a key may have been given anew
 };
 
 // Of the erasures of a root.
 std::vector<Returned> returned_files(pg::Spi &spi, Oid root);
 
-// It holds nothing any more that was to go; so many rows went of it.
+// It holds nothing any more that erasures of this root were to take; so many rows went of it.
 void note_returned(pg::Spi &spi, const Returned &returned, const retention::RowTotal &total);
 
 } // namespace privacy_scan::erase

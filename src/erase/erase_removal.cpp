@@ -26,6 +26,17 @@ bool has_column(Oid relid, const std::string &column)
     return pg::guarded([=] { return get_attnum(relid, name); }) > 0;
 }
 
+void warn_of_held(const std::string &leaf, std::int64_t rows)
+{
+    const char *name = leaf.c_str();
+    const long long held = rows;
+    pg::guarded([=] {
+        ereport(WARNING, (errmsg("the file of %s, which an erasure passed over, is back and was not cleaned", name),
+                          errdetail("A hold keeps %lld of the rows that are to go.", held),
+                          errhint("Release the hold with release_hold(), and call erase() again.")));
+    });
+}
+
 } // namespace
 
 // Live rows that refer to those of a member would be cascaded away uncounted.
@@ -81,20 +92,29 @@ std::string EraseWork::leaf_name(const Place &place, Oid source) const
     return is_plain && source != relid ? pg::qualified_name(source) : std::string();
 }
 
+bool EraseWork::is_staged(const std::string &leaf) const
+{
+    return std::find(staged_.begin(), staged_.end(), leaf) != staged_.end();
+}
+
 void EraseWork::follow(const Place &place, const std::string &leaf, const retention::RowTotal &total)
 {
     const retention::Member &member = places_.family.members[place.member];
-    const bool is_staged = std::find(staged_.begin(), staged_.end(), leaf) != staged_.end();
     const archive_file::Entry entry =
         note_in_archives(spi_, places_.family.root(), member, place.name, leaf, total);
     const auto listed = archive_file::find_file(spi_, entry);
     std::string file = listed ? listed->name : std::string();
-    if (!request_.is_trial)
-        file = follow_in_file(spi_, entry, owner_, is_staged);
-    if (!file.empty() && !request_.is_trial)
-        rewritten_.push_back(leaf);
+    if (!request_.is_trial) { // a trial is rolled back, and may find more in a table that is staged
+        file = follow_in_file(spi_, entry);
+        if (!file.empty())
+            rewritten_.push_back(leaf);
+        if (is_staged(leaf)) {
+            pg::OwnerScope scope(owner_);
+            spi_.run("DROP TABLE " + leaf);
+        }
+    }
     const std::string archive = leaf.empty() ? place.name : leaf;
-    if (!is_staged)
+    if (!is_staged(leaf))
         parts_.push_back({"table archive", member.table.relid, archive, {}, total.rows, total.bytes});
     if (listed)
         parts_.push_back({"file", member.table.relid, archive, file, total.rows, total.bytes});
@@ -128,55 +148,93 @@ void EraseWork::remove_archived(const Place &place)
         follow(place, part.leaf, part.total);
 }
 
-// A file that is back loses what earlier erasures were to take of it.
+// Of the rows of a returned file of the root that are to go, those that a hold keeps by now.
+std::int64_t EraseWork::count_held_in(const std::string &from, const Returned &file)
+{
+    std::string any;
+    for (const retention::Hold &hold : places_.holds)
+        any += (any.empty() ? "(" : " OR (") + hold.condition + ")";
+    if (any.empty() || !file.is_root)
+        return 0;
+    return spi_.run(sql_.count_roots(from, file.condition + " AND (" + any + ")")).int8(0, 1);
+}
+
+// A file that is back loses what earlier erasures were to take of it, and nothing else does: these took what refers
+// to its roots, or noted it of files of its own, and since then their ids may have been given anew. What is held
+// stays, to be taken later.
 void EraseWork::clean(const Returned &file)
 {
     const archive_file::Entry &entry = file.entry;
-    stage(spi_, entry, owner_, [](Oid) { return true; });
     const auto place = std::find_if(places_.list.begin(), places_.list.end(),
                                     [&](const Place &one) { return !one.is_live && one.name == entry.target; });
     if (place == places_.list.end())
         pg::fail(ERRCODE_UNDEFINED_TABLE, "archive " + entry.target + " does not exist");
+    const std::string from = "ONLY " + entry.leaf;
+    std::int64_t held = 0;
+    const bool holds_rows = stage(spi_, entry, owner_, [&](Oid) {
+        held = count_held_in(from, file);
+        return held == 0 && spi_.run(sql_.count_roots(from, file.condition)).int8(0, 1) > 0;
+    });
+    if (held > 0)
+        return warn_of_held(entry.leaf, held);
+    blurred_.push_back({entry.target, entry.leaf}); // its manifest is one of before
+    note_returned(spi_, file, holds_rows ? take(*place, file) : retention::RowTotal{});
+}
+
+retention::RowTotal EraseWork::take(const Place &place, const Returned &file)
+{
+    const archive_file::Entry &entry = file.entry;
+    const std::string from = "ONLY " + entry.leaf;
+    if (place.member == 0)
+        forget_ranges(place.relid, from, file.condition);
     retention::RowTotal total{};
     {
         pg::OwnerScope scope(owner_);
-        pg::Rows rows = spi_.run(EraseSql::delete_where("ONLY " + entry.leaf, place->columns, file.condition));
-        if (!rows.empty())
-            total = {rows.int8(0, 2), rows.int8(0, 3), retention::digest_of(rows.text(0, 4))};
+        pg::Rows rows = spi_.run(EraseSql::delete_where(from, place.columns, file.condition));
+        if (rows.empty())
+            pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "rows of " + entry.leaf + " were not deleted");
+        total = {rows.int8(0, 2), rows.int8(0, 3), retention::digest_of(rows.text(0, 4))};
     }
-    if (total.rows > 0) {
-        staged_.push_back(entry.leaf);
-        follow(*place, entry.leaf, total);
+    staged_.push_back(entry.leaf);
+    follow(place, entry.leaf, total);
+    if (!request_.is_trial)
         staged_.pop_back();
-    }
-    if (total.rows == 0 || request_.is_trial) {
-        pg::OwnerScope scope(owner_);
-        spi_.run("DROP TABLE " + entry.leaf);
-    }
-    note_returned(spi_, file, total);
+    return total;
 }
 
-// Ids of erased roots are not kept as ends of ranges either, of this policy and of former ones.
-void EraseWork::forget_ranges()
+// Columns of the root by whose ids the ledger gives ranges, or former policies had it do so. Unquoted.
+std::vector<std::string> EraseWork::range_columns()
+{
+    const std::string key = places_.policy ? retention::key_in_words(*places_.policy) : std::string();
+    std::vector<std::string> columns = former_keys(spi_, places_.family.root().table.relid, key);
+    if (places_.policy && !places_.policy->key_kind.empty())
+        columns.push_back(places_.policy->key);
+    return columns;
+}
+
+void EraseWork::forget_values(const std::string &column, const pg::Param &values)
 {
     const Oid root = places_.family.root().table.relid;
-    const bool has_kind = places_.policy && !places_.policy->key_kind.empty();
-    if (has_kind)
-        blurred_ = blur_keys(spi_, root, places_.policy->key_kind, keys_);
-    const std::string key = places_.policy ? retention::key_in_words(*places_.policy) : std::string();
-    for (const std::string &column : former_keys(spi_, root, key))
-        for (const Place *place : places_.of(0)) {
-            if (!has_column(place->relid, column))
-                continue; // an archive of before it was there
-            std::optional<pg::Rows> values;
-            {
-                pg::OwnerScope scope(owner_);
-                values.emplace(spi_.run_generic(sql_.select_values(*place, column), params_));
-            }
-            for (const LedgerPart &part :
-                 erase::forget_ranges(spi_, root, column, {values->type(1), values->datum(0, 1), values->is_null(0, 1)}))
-                blurred_.push_back(part);
+    const bool is_key = places_.policy && !places_.policy->key_kind.empty() && places_.policy->key == column;
+    for (const LedgerPart &part : is_key ? blur_keys(spi_, root, places_.policy->key_kind, values)
+                                         : erase::forget_ranges(spi_, root, column, values))
+        blurred_.push_back(part);
+}
+
+// Ids of erased roots are not kept as ends of ranges either. The condition is as select_values() takes it.
+void EraseWork::forget_ranges(Oid relid, const std::string &from, const std::string &condition)
+{
+    for (const std::string &column : range_columns()) {
+        if (!has_column(relid, column))
+            continue; // an archive of before it was there
+        std::optional<pg::Rows> values;
+        {
+            pg::OwnerScope scope(owner_);
+            values.emplace(spi_.run_generic(sql_.select_values(from, column, condition),
+                                            condition.empty() ? params_ : std::vector<pg::Param>()));
         }
+        forget_values(column, {values->type(1), values->datum(0, 1), values->is_null(0, 1)});
+    }
 }
 
 // The manifests of files that held none of the rows: those of the others are written with their files.
@@ -197,7 +255,11 @@ void EraseWork::renew_manifests()
 // Children first.
 void EraseWork::remove()
 {
-    forget_ranges();
+    for (const Place *place : places_.of(0))
+        forget_ranges(place->relid, place->from);
+    if (const std::vector<std::string> columns = range_columns();
+        asked_ && std::find(columns.begin(), columns.end(), request_.ids.column) != columns.end())
+        forget_values(request_.ids.column, *asked_);
     for (std::size_t i = places_.family.members.size(); i-- > 0;)
         for (const Place *place : places_.of(i)) {
             if (place->is_live)

@@ -24,18 +24,11 @@ Erasure nothing_found(const Places &places)
     return erasure;
 }
 
-// Without the roots among them: those are erased as any other, one after the other.
-void clean_returned(pg::Spi &spi, EraseWork &run, Oid root)
-{
-    for (const Returned &file : returned_files(spi, root))
-        if (!file.is_root)
-            run.clean(file);
-}
-
-Erasure erase_once(pg::Spi &spi, Oid root, const Request &request)
+Erasure erase_all(pg::Spi &spi, Oid root, const Request &request)
 {
     EraseWork run(spi, root, request);
-    clean_returned(spi, run, root);
+    for (const Returned &file : returned_files(spi, root))
+        run.clean(file);
     PS_FAILPOINT("erase.locked");
     run.find();
     PS_FAILPOINT("erase.found");
@@ -58,31 +51,6 @@ Erasure erase_once(pg::Spi &spi, Oid root, const Request &request)
     erasure.id = note_erasure(spi, root, request.reason, run.roots(), run.hashes(), erasure.parts);
     note_missed(spi, erasure.id, run.missed());
     PS_FAILPOINT("erase.noted");
-    return erasure;
-}
-
-// Roots that earlier erasures passed over with their files, and that are back, go now.
-std::vector<Erased> erase_returned_roots(pg::Spi &spi, Oid root, const Request &request)
-{
-    std::vector<Erased> parts;
-    for (const Returned &file : returned_files(spi, root)) {
-        if (!file.is_root)
-            continue;
-        const Request again{file.condition, {}, "a file that erasure " + std::to_string(file.erasure) + " passed over",
-                            request.is_trial, request.skips_missing, file.entry.leaf};
-        for (const Erased &part : erase_once(spi, root, again).parts)
-            if (part.rows > 0 || part.place == "missing file")
-                parts.push_back(part);
-        note_returned(spi, file, {});
-    }
-    return parts;
-}
-
-Erasure erase_all(pg::Spi &spi, Oid root, const Request &request)
-{
-    const std::vector<Erased> before = erase_returned_roots(spi, root, request);
-    Erasure erasure = erase_once(spi, root, request);
-    erasure.parts.insert(erasure.parts.begin(), before.begin(), before.end());
     return erasure;
 }
 

@@ -25,8 +25,7 @@ struct Request {
     retention::RootIds ids; // the same, where it was given by ids; otherwise empty
     std::string reason;
     bool is_trial;
-    bool skips_missing;    // files; see erase_missing.hpp
-    std::string only_leaf; // of files of the root, look at that one's rows alone; empty: at all
+    bool skips_missing; // files; see erase_missing.hpp
 };
 
 // Erases the families of the roots that meet a condition, children before parents, in the caller's transaction: live rows,

@@ -132,7 +132,7 @@ std::string EraseSql::pick_roots(const std::string &condition, const std::string
                   "(" + condition + ")") +
            " SELECT count(*), array_agg(DISTINCT encode(sha256(convert_to(i, getdatabaseencoding())), 'hex'))"
            " FILTER (WHERE i IS NOT NULL), " +
-           extremes() + ", array_agg(DISTINCT k::text), array_agg(o), array_agg(c)" + arrays_too +
+           extremes() + ", array_agg(o), array_agg(c)" + arrays_too +
            " FROM picked";
 }
 
@@ -205,10 +205,10 @@ std::string EraseSql::delete_where(const std::string &from, const std::string &c
     return deletion(from, columns, condition);
 }
 
-std::string EraseSql::select_values(const Place &place, const std::string &name) const
+std::string EraseSql::select_values(const std::string &from, const std::string &name, const std::string &condition) const
 {
-    return "SELECT array_agg(DISTINCT " + column("t", name) + "::text) FROM " + place.from + " AS t WHERE " +
-           goes(place.member);
+    return "SELECT array_agg(DISTINCT " + column("t", name) + "::text) FROM " + from + " AS t WHERE " +
+           (condition.empty() ? goes(0) : condition);
 }
 
 } // namespace privacy_scan::erase

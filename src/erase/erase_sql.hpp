@@ -22,9 +22,9 @@ class EraseSql
     bool has_children(std::size_t member) const { return !columns_[member].empty(); }
 
     // Finds the roots that meet the condition, in all places, and locks the live ones. One row: count, hashes
-    // of their ids (text[]), least and greatest key as text (NULL where keys cannot be compared), the keys
-    // (text[]), then the parameters that what follows takes, in their order: $1 tableoids, $2 ctids, the
-    // arrays of the columns that children refer to. `id`: an expression over the alias t, text.
+    // of their ids (text[]), least and greatest key as text (NULL where keys cannot be compared), then the
+    // parameters that what follows takes, in their order: $1 tableoids, $2 ctids, the arrays of the columns
+    // that children refer to. `id`: an expression over the alias t, text.
     std::string pick_roots(const std::string &condition, const std::string &id) const;
 
     // Of a member that others refer to: its rows that go, the live ones locked; one row: the arrays of the
@@ -54,8 +54,9 @@ class EraseSql
     static std::string delete_where(const std::string &from, const std::string &columns,
                                     const std::string &condition);
 
-    // The different values of a column of the roots that go and lie in a place, as text[].
-    std::string select_values(const Place &place, const std::string &column) const;
+    // The different values of a column, as text[], of the rows of a source that meet a condition; empty: of the
+    // roots that go.
+    std::string select_values(const std::string &from, const std::string &column, const std::string &condition) const;
 
   private:
     std::string keys(std::size_t member) const;

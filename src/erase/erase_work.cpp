@@ -52,7 +52,14 @@ std::vector<LostKeys> EraseWork::lost_roots()
                      std::to_string(places_.holds.front().id) + " is in force",
                  "Whether it keeps a root in that file cannot be seen. Nothing was erased.",
                  "Put a copy of the file in its place.");
+    if (!is_told_by_text(spi_, places_.family.root().table.relid, request_.ids.column))
+        pg::fail(ERRCODE_UNDEFINED_FILE, "a file with roots of " + places_.family.root().name + " is missing",
+                 "Their ids cannot be told by their text: it could not be cleaned later.",
+                 "Put a copy in its place.");
     pg::OwnerScope scope(owner_);
+    pg::Rows asked = spi_.run("SELECT (" + request_.ids.array + ")::text[]");
+    asked_ = pg::Param{asked.type(1), asked.datum(0, 1), false};
+    picked_.push_back(std::move(asked));
     return {{request_.ids.column, hashes_of(spi_, request_.ids.array)}};
 }
 
@@ -88,7 +95,7 @@ void EraseWork::stage_files(std::size_t member)
 {
     std::vector<archive_file::Entry> entries;
     for (const archive_file::Entry &entry : file_entries(spi_, places_, member, range_)) {
-        if (member == 0 && !request_.only_leaf.empty() && entry.leaf != request_.only_leaf)
+        if (is_staged(entry.leaf)) // in a trial, and cleaned
             continue;
         if (is_missing(spi_, entry))
             pass_over(member, entry);
@@ -131,8 +138,7 @@ void EraseWork::pick_roots()
     if (!row.is_null(0, 3) && missed_.empty()) // of what cannot be read the keys are not known
         range_ = {retention::key_in_words(*places_.policy), retention::comparable_key(*places_.policy),
                   row.text(0, 3), row.text(0, 4)};
-    keys_ = {row.type(5), row.datum(0, 5), row.is_null(0, 5)};
-    add_params(std::move(row), 6);
+    add_params(std::move(row), 5);
     if (!missed_.empty()) { // of all that was asked for
         pg::Rows asked = spi_.run("SELECT $1::text[]", {pg::text_param(missed_.front().keys.front().hashes)});
         hashes_ = {asked.type(1), asked.datum(0, 1), asked.is_null(0, 1)};

@@ -35,7 +35,11 @@ class EraseWork
     void pass_over(std::size_t member, const archive_file::Entry &entry);
     std::vector<LostKeys> lost_roots();
     std::vector<LostKeys> lost_keys(std::size_t member);
-    void forget_ranges();
+    std::vector<std::string> range_columns();
+    void forget_values(const std::string &column, const pg::Param &values);
+    void forget_ranges(Oid relid, const std::string &from, const std::string &condition = {});
+    retention::RowTotal take(const Place &place, const Returned &file);
+    std::int64_t count_held_in(const std::string &from, const Returned &file);
     void pick_roots();
     void pick_rows(std::size_t member);
     void add_params(pg::Rows &&row, int first);
@@ -46,6 +50,7 @@ class EraseWork
     void require_gone(const Place &place);
     void remove_live(const Place &place);
     void remove_archived(const Place &place);
+    bool is_staged(const std::string &leaf) const;
     std::string leaf_name(const Place &place, Oid source) const;
     void follow(const Place &place, const std::string &leaf, const retention::RowTotal &total);
 
@@ -59,7 +64,8 @@ class EraseWork
     retention::KeyRange range_;
     std::vector<pg::Rows> picked_; // whose arrays the parameters are
     std::vector<pg::Param> params_;
-    pg::Param hashes_{}, keys_{};     // text[]
+    pg::Param hashes_{};              // text[]
+    std::optional<pg::Param> asked_;  // ids, text[], of roots in files that are missing
     std::vector<std::string> staged_; // leaves
     std::vector<Missed> missed_;
     std::vector<LedgerPart> blurred_; // of which the ledger's range has changed

@@ -35,8 +35,8 @@ struct IdColumn {
 IdColumn id_column(pg::Spi &spi, Oid root)
 {
     pg::CatalogScope scope;
-    pg::Rows rows =
-        spi.run("SELECT a.attname::text, format_type(a.atttypid, NULL)"
+    pg::Rows rows = // the type of no length: character is of one
+        spi.run("SELECT a.attname::text, format_type(a.atttypid, -1)"
                 " FROM pg_catalog.pg_index i"
                 " JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)"
                 " WHERE i.indrelid = $1 AND i.indisprimary AND NOT EXISTS"
