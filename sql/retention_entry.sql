@@ -49,6 +49,19 @@ SELECT action, rows FROM privacy_scan.restore_archive(:last, "into" => 'scans', 
 SELECT count(*) > 0 AND bool_and(more IS NULL AND at <= '2023-03-01') AS fits FROM scans;
 SELECT count(*) FROM privacy_scan.check_archives();
 
+-- A publication has to tell of the rows: one by one.
+RESET ROLE;
+SET client_min_messages = error;
+BEGIN;
+CREATE PUBLICATION entry_told FOR TABLE "Evidence";
+CREATE TABLE "Evidence_any" PARTITION OF "Evidence" DEFAULT;
+ALTER TABLE "Evidence_any" OWNER TO regress_entry_owner;
+SET ROLE regress_entry_owner;
+SELECT relation, rows, reason FROM privacy_scan.restore_archive(:february);
+ROLLBACK;
+SET client_min_messages = warning;
+SET ROLE regress_entry_owner;
+
 -- Back into the live relations, by ids, and where there is room a whole partition without copying.
 SELECT relation, rows, reason FROM privacy_scan.restore_archive(:february);
 SELECT to_regclass('"Evidence_2"') AS back, to_regclass('ent_archive."Evidence_2"') AS gone, (SELECT count(*) FROM "Evidence_2") AS rows,

@@ -123,6 +123,16 @@ DROP TABLE note;
 CREATE TABLE note (scan text COLLATE "C", n int, FOREIGN KEY (scan, n) REFERENCES "Evidence" ON DELETE SET NULL);
 SELECT DISTINCT reason FROM ways() ORDER BY 1;
 DROP TABLE note;
+-- A condition, or that of a hold, that may look at other rows.
+CREATE FUNCTION closed(text) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT true';
+BEGIN;
+SELECT privacy_scan.set_retention('"Scan"', '1 year', 'createdAt', 'closed(id)') IS NOT NULL AS set;
+SELECT DISTINCT reason FROM ways() ORDER BY 1;
+ROLLBACK;
+BEGIN;
+SELECT privacy_scan.hold('"Scan"', 'closed(id) AND status = ''no such''', 'case') IS NOT NULL AS held;
+SELECT DISTINCT reason FROM ways() ORDER BY 1;
+ROLLBACK;
 -- Triggers; the newest; too small.
 CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 CREATE TRIGGER watch AFTER DELETE ON "Scan_2" FOR EACH ROW EXECUTE FUNCTION nothing();

@@ -94,6 +94,13 @@ double lock_waits_ms()
     return waited_ms;
 }
 
+LockTimer::LockTimer() : begun_(GetCurrentTimestamp()) {}
+
+LockTimer::~LockTimer()
+{
+    add_lock_wait(ms_since(begun_));
+}
+
 void name_holders(ErrorText &failure, const std::vector<Oid> &relids, int lockmode)
 {
     if (failure.sqlstate != "55P03" || failure.message.find("(held by ") != std::string::npos)
@@ -108,6 +115,7 @@ std::optional<ErrorText> try_with_locks(const std::vector<Oid> &relids, LockWait
 {
     for (int attempt = 1;; ++attempt) {
         const TimestampTz begun = GetCurrentTimestamp();
+        const double before = waited_ms;
         ++wait.tries;
         std::optional<ErrorText> failure = try_in_subtransaction(body);
         if (!failure || !is_lock_failure(*failure))
@@ -119,7 +127,7 @@ std::optional<ErrorText> try_with_locks(const std::vector<Oid> &relids, LockWait
         if (attempt < settings::lock_attempts())
             guarded([] { give_way(settings::lock_timeout_ms()); });
         wait.waited_ms += ms_since(begun);
-        add_lock_wait(ms_since(begun));
+        waited_ms = before + ms_since(begun); // with what was waited within
         if (attempt >= settings::lock_attempts()) {
             if (!wait.blocked_by.empty())
                 add_holders(*failure, wait.blocked_by);

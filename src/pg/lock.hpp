@@ -21,10 +21,24 @@ struct LockWait {
 std::optional<ErrorText> try_with_locks(const std::vector<Oid> &relids, LockWait &wait,
                                         const std::function<void()> &body);
 
-// What this process spent so since forget_lock_waits(), in all of its tries; and what others add.
+// What this process waited since forget_lock_waits(): in tries that were in vain and between them, for locks that it
+// had or didn't have, and what others add.
 void forget_lock_waits();
 void add_lock_wait(double ms);
 double lock_waits_ms();
+
+// Adds how long it lived.
+class LockTimer
+{
+  public:
+    LockTimer();
+    LockTimer(const LockTimer &) = delete;
+    LockTimer &operator=(const LockTimer &) = delete;
+    ~LockTimer();
+
+  private:
+    std::int64_t begun_;
+};
 
 // Adds to lock_not_available who holds locks on the relations that a lock of this mode would wait for, where
 // the error doesn't tell yet.

@@ -3,6 +3,7 @@
 
 #include "pg/compat.hpp"
 #include "pg/ident.hpp"
+#include "pg/lock.hpp"
 #include "pg/pinned.hpp"
 #include "pg/strong_lock.hpp"
 #include "settings/settings.hpp"
@@ -78,6 +79,7 @@ void lock_owned(const OwnedTable &table, int lockmode)
 {
     GucScope settings;
     set_lock_timeout(settings, settings::lock_timeout_ms());
+    const LockTimer timer;
     guarded([=] {
         note_lock(lockmode);
         LockRelationOid(table.relid, lockmode);

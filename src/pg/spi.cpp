@@ -1,9 +1,11 @@
 // See spi.hpp.
 #include "pg/spi.hpp"
 
+#include "pg/clock.hpp"
 #include "pg/compat.hpp"
 #include "pg/guc.hpp"
 #include "pg/kept_plans.hpp"
+#include "pg/lock.hpp"
 
 extern "C" {
 #include <nodes/parsenodes.h>
@@ -172,6 +174,19 @@ ParamListInfo make_list(const ParamArrays &arrays)
     return list;
 }
 
+// guarded(), for a statement: what it waited in vain counts as such.
+template <typename Body> int counting_waits(Body body)
+{
+    const TimestampTz begun = GetCurrentTimestamp();
+    try {
+        return guarded(body);
+    } catch (const PgError &error) {
+        if (error.sqlstate() == ERRCODE_LOCK_NOT_AVAILABLE)
+            add_lock_wait(ms_since(begun));
+        throw;
+    }
+}
+
 } // namespace
 
 Rows Spi::run(const std::string &sql, const std::vector<Param> &params)
@@ -179,7 +194,7 @@ Rows Spi::run(const std::string &sql, const std::vector<Param> &params)
     ParamArrays arrays(params);
     const char *text = sql.c_str();
     SPIPlanPtr plan = kept_plans_ ? kept_plans_->plan_of(sql, arrays.count(), arrays.types.data()) : nullptr;
-    check(guarded([&] {
+    check(counting_waits([&] {
         return plan ? SPI_execute_plan(plan, arrays.values.data(), arrays.nulls.data(), false, 0)
                     : SPI_execute_with_args(text, arrays.count(), arrays.types.data(), arrays.values.data(),
                                             arrays.nulls.data(), false, 0);

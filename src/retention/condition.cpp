@@ -8,8 +8,12 @@
 
 extern "C" {
 #include <access/table.h>
+#include <access/transam.h>
+#include <catalog/pg_proc.h>
 #include <miscadmin.h>
 #include <storage/lockdefs.h>
+#include <nodes/makefuncs.h>
+#include <nodes/nodeFuncs.h>
 #include <nodes/parsenodes.h>
 #include <optimizer/optimizer.h>
 #include <parser/parse_coerce.h>
@@ -17,6 +21,7 @@ extern "C" {
 #include <parser/parse_expr.h>
 #include <parser/parse_node.h>
 #include <parser/parse_relation.h>
+#include <utils/lsyscache.h>
 #include <utils/rel.h>
 #include <utils/ruleutils.h>
 }
@@ -62,13 +67,13 @@ Node *parse_expression(const char *sql)
     pg_unreachable();
 }
 
-Node *analyze(Oid relid, const char *sql)
+Node *analyze(Oid relid, const char *sql, const char *alias = nullptr)
 {
     ParseState *state = make_parsestate(nullptr);
     state->p_sourcetext = sql;
     Relation rel = table_open(relid, AccessShareLock);
-    ParseNamespaceItem *item =
-        addRangeTableEntryForRelation(state, rel, AccessShareLock, nullptr, false, true);
+    ParseNamespaceItem *item = addRangeTableEntryForRelation(
+        state, rel, AccessShareLock, alias ? makeAlias(alias, NIL) : nullptr, false, true);
     addNSItemToQuery(state, item, true, true, true);
     Node *expression = transformExpr(state, parse_expression(sql), EXPR_KIND_CHECK_CONSTRAINT);
     expression = coerce_to_boolean(state, expression, "condition");
@@ -109,6 +114,37 @@ std::string compile_condition(const pg::OwnedTable &root, const std::string &con
         expression = pg::guarded([=] { return analyze(relid, text); });
     }
     return deparse(relid, expression);
+}
+
+namespace
+{
+
+bool is_mutable_of_somebody(Oid function, void *)
+{
+    return function >= FirstNormalObjectId && func_volatile(function) != PROVOLATILE_IMMUTABLE;
+}
+
+// Up to 15 PostgreSQL declares a walker without its arguments; from 16 on it casts whatever it is given.
+auto as_untyped(bool (*walker)(Node *, void *))
+{
+    return reinterpret_cast<bool (*)()>(reinterpret_cast<void *>(walker));
+}
+
+bool calls_such(Node *node, void *nothing)
+{
+    return node && (check_functions_in_node(node, is_mutable_of_somebody, nothing) ||
+                    expression_tree_walker(node, as_untyped(calls_such), nothing));
+}
+
+} // namespace
+
+bool may_look_elsewhere(Oid relid, const std::string &compiled)
+{
+    if (compiled.empty())
+        return false;
+    const std::string sql = "SELECT " + compiled;
+    const char *text = sql.c_str();
+    return pg::guarded([=] { return calls_such(analyze(relid, text, "t"), nullptr); });
 }
 
 std::string compile_condition_as_caller(Oid relid, const std::string &condition)

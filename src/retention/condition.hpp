@@ -17,4 +17,8 @@ std::string compile_condition(const pg::OwnedTable &root, const std::string &con
 // runs.
 std::string compile_condition_as_caller(Oid relid, const std::string &condition);
 
+// Whether a condition that was compiled calls a function of somebody's own that is not IMMUTABLE: it may look at
+// other rows, so that its answer is another one from statement to statement. Within OwnerScope.
+bool may_look_elsewhere(Oid relid, const std::string &compiled);
+
 } // namespace privacy_scan::retention

@@ -9,6 +9,10 @@
 #include "retention/leaf_scan.hpp"
 #include "settings/settings.hpp"
 
+extern "C" {
+#include <catalog/pg_collation_d.h>
+}
+
 namespace privacy_scan::retention
 {
 
@@ -27,7 +31,8 @@ void require_in_place(pg::Spi &spi, const Work &work, const Window &window)
         if (spi.run("SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid"
                     " WHERE c.oid = $1 AND i.inhparent = $2 AND c.relispartition"
                     " AND pg_get_expr(c.relpartbound, c.oid) = $3",
-                    {pg::oid_param(leaf.table.relid), pg::oid_param(work.family.members[leaf.member].table.relid),
+                    {pg::oid_param(leaf.table.relid),
+                     pg::oid_param(work.family.members[leaf.member].table.relid),
                      pg::text_param(leaf.bounds)})
                 .empty())
             by_rows(leaf.name + " is no partition with these bounds any more");
@@ -68,8 +73,8 @@ std::vector<LeafCount> count_going(pg::Spi &spi, const Work &work, const Window 
 }
 
 // Few rows that stay are moved out of the way.
-void make_refuges(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives, const Window &window,
-                  std::vector<CheckedLeaf> &leaves)
+void make_refuges(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives,
+                  const Window &window, std::vector<CheckedLeaf> &leaves)
 {
     const std::vector<LeafCount> counts = count_going(spi, work, window, leaves);
     const Verdict verdict = judge(spi, work, window, counts);
@@ -84,13 +89,14 @@ void make_refuges(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable
     }
 }
 
-// Names the other partitions of the leaf's set that hold keys between the least and the greatest of the roots'.
+// Names the other partitions of the leaf's set that hold keys between the least and the greatest of the
+// roots'.
 std::string probe_of(const std::vector<std::string> &others, const Leaf &leaf, const Leaf &of_root)
 {
     const std::string root_key = pg::quote(of_root.key), key = "t." + pg::quote(leaf.key);
     const std::string keys = "SELECT " + root_key + " FROM ONLY " + of_root.name + " ORDER BY " + root_key;
-    std::string text = "WITH range AS MATERIALIZED (SELECT (" + keys + " LIMIT 1) AS lo, (" + keys +
-                       " DESC LIMIT 1) AS hi)";
+    std::string text =
+        "WITH range AS MATERIALIZED (SELECT (" + keys + " LIMIT 1) AS lo, (" + keys + " DESC LIMIT 1) AS hi)";
     for (const std::string &other : others)
         text += (&other == &others.front() ? " " : " UNION ALL ") + ("SELECT " + pg::quote_text(other)) +
                 " WHERE EXISTS (SELECT FROM ONLY " + other + " AS t WHERE " + key +
@@ -101,19 +107,31 @@ std::string probe_of(const std::vector<std::string> &others, const Leaf &leaf, c
 std::vector<std::string> other_leaves(pg::Spi &spi, const Work &work, const Leaf &leaf)
 {
     std::vector<std::string> names;
-    pg::Rows rows = spi.run("SELECT format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_partition_tree($1) t"
-                            " JOIN pg_catalog.pg_class c ON c.oid = t.relid AND c.relkind = 'r'"
-                            " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-                            " WHERE c.oid <> $2 ORDER BY c.oid",
-                            {pg::regclass_param(work.family.members[leaf.member].table.relid),
-                             pg::oid_param(leaf.table.relid)});
+    pg::Rows rows = spi.run(
+        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_partition_tree($1) t"
+        " JOIN pg_catalog.pg_class c ON c.oid = t.relid AND c.relkind = 'r'"
+        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.oid <> $2 ORDER BY c.oid",
+        {pg::regclass_param(work.family.members[leaf.member].table.relid), pg::oid_param(leaf.table.relid)});
     for (std::size_t row = 0; row < rows.size(); ++row)
         names.push_back(rows.text(row, 1));
     return names;
 }
 
+// Only an order of the system's libraries changes: times, numbers and bytes keep theirs.
+bool may_change_order(pg::Spi &spi, const Leaf &leaf)
+{
+    const Oid collation = spi.run("SELECT attcollation FROM pg_catalog.pg_attribute WHERE attrelid = $1"
+                                  " AND attname = $2::name",
+                                  {pg::oid_param(leaf.table.relid), pg::text_param(leaf.key)})
+                              .oid(0, 1);
+    return OidIsValid(collation) && collation != C_COLLATION_OID;
+}
+
 void require_none_outside(pg::Spi &spi, const Work &work, const Window &window)
 {
+    if (!may_change_order(spi, leaf_of_root(window)))
+        return;
     for (const Leaf &leaf : window.leaves) {
         const std::vector<std::string> others = other_leaves(spi, work, leaf);
         if (leaf.member == 0 || others.empty())
@@ -124,11 +142,25 @@ void require_none_outside(pg::Spi &spi, const Work &work, const Window &window)
     }
 }
 
+// Rows that one transaction moves, or roots that it locks, one by one at most.
+std::int64_t most_rows()
+{
+    return 10 * static_cast<std::int64_t>(settings::retention_batch_rows());
+}
+
+pg::Rows ask_about_roots(pg::Spi &spi, const Work &work, const Window &window)
+{
+    return spi.run(work.sql.count_roots(leaf_of_root(window).name),
+                   {pg::datum_param(work.cutoff.type, work.cutoff.value)});
+}
+
 // The roots that go, as they are locked, or counted.
 std::optional<Picked> pick_roots(pg::Spi &spi, const Work &work, const Window &window)
 {
     if (window.leaves.size() == work.family.members.size())
         return std::nullopt; // nothing else belongs to them
+    if (ask_about_roots(spi, work, window).int8(0, 2) > most_rows())
+        by_rows("it has too many roots for one transaction");
     return std::make_optional<Picked>(spi.run(work.sql.pick_leaf(leaf_of_root(window).name),
                                               {pg::datum_param(work.cutoff.type, work.cutoff.value)}),
                                       work.sql.columns());
@@ -137,8 +169,7 @@ std::optional<Picked> pick_roots(pg::Spi &spi, const Work &work, const Window &w
 void count_roots(pg::Spi &spi, const Work &work, const Window &window, const std::optional<Picked> &picked,
                  Batch &batch)
 {
-    pg::Rows row = spi.run(work.sql.count_roots(leaf_of_root(window).name),
-                           {pg::datum_param(work.cutoff.type, work.cutoff.value)});
+    const pg::Rows row = ask_about_roots(spi, work, window);
     batch.roots = row.int8(0, 2);
     batch.key_from = row.text(0, 3);
     batch.key_to = row.text(0, 4);
@@ -146,15 +177,9 @@ void count_roots(pg::Spi &spi, const Work &work, const Window &window, const std
         by_rows(std::to_string(batch.roots - picked->count) + " of its roots are in use");
 }
 
-// Rows that one transaction moves one by one at most.
-std::int64_t most_rows()
-{
-    return 10 * static_cast<std::int64_t>(settings::retention_batch_rows());
-}
-
 // What belongs to the roots and is in none of the leaves.
-void move_rest(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives, const Window &window,
-               const Picked &picked, Batch &batch)
+void move_rest(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives,
+               const Window &window, const Picked &picked, Batch &batch)
 {
     ToSpare spared;
     std::int64_t rows = 0;
@@ -171,9 +196,12 @@ void move_rest(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &
 
 } // namespace
 
-std::vector<CheckedLeaf> check_family(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives,
-                                      const Window &window, Batch &batch)
+std::vector<CheckedLeaf> check_family(pg::Spi &spi, const Work &work,
+                                      const std::vector<ArchiveTable> &archives, const Window &window,
+                                      Batch &batch)
 {
+    if (const std::string why = obstacle_in_conditions(work); !why.empty())
+        by_rows(why);
     const std::optional<Picked> picked = pick_roots(spi, work, window); // the locks are marks on pages
     std::vector<CheckedLeaf> leaves = lock_leaves(window);
     require_in_place(spi, work, window);

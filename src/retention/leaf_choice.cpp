@@ -7,6 +7,7 @@
 #include "pg/ident.hpp"
 #include "pg/relation.hpp"
 #include "retention/alignment.hpp"
+#include "retention/condition.hpp"
 #include "retention/leaf_pages.hpp"
 #include "retention/refuge.hpp"
 #include "settings/settings.hpp"
@@ -200,6 +201,15 @@ const Link::Column &pair_of(const Work &work, const Leaf &leaf)
 
 } // namespace
 
+std::string obstacle_in_conditions(const Work &work)
+{
+    const Oid root = work.family.root().table.relid;
+    bool looks_elsewhere = may_look_elsewhere(root, work.policy.condition);
+    for (const Hold &hold : work.policy.holds)
+        looks_elsewhere = looks_elsewhere || may_look_elsewhere(root, hold.condition);
+    return looks_elsewhere ? "a condition calls a function that may look at other rows" : "";
+}
+
 std::string obstacle_in_archive(pg::Spi &spi, const Member &member, Oid archive)
 {
     if (!OidIsValid(archive))
@@ -224,8 +234,10 @@ std::vector<Leaf> choose_leaves(pg::Spi &spi, const Work &work)
     std::vector<Leaf> leaves;
     if (settings::retention_whole_rows() == 0)
         return leaves;
-    const Obstacles obstacles{obstacle_in_family(spi, work), published_relations(spi),
-                              read_alignment(spi, work.family)};
+    Obstacles obstacles{obstacle_in_family(spi, work), published_relations(spi),
+                        read_alignment(spi, work.family)};
+    if (obstacles.alignment.obstacle.empty())
+        obstacles.alignment.obstacle = obstacle_in_conditions(work);
     for (std::size_t i = 0; i < work.family.members.size(); ++i)
         if (i == 0 || obstacles.alignment.lines_up(i) || goes_alone(work.family.members[i]))
             choose_of_member(spi, work, i, obstacles, leaves);
@@ -236,8 +248,8 @@ std::vector<Leaf> choose_leaves(pg::Spi &spi, const Work &work)
 
 const Leaf *Window::find(std::size_t member) const
 {
-    auto found = std::find_if(leaves.begin(), leaves.end(),
-                              [=](const Leaf &leaf) { return leaf.member == member; });
+    auto found =
+        std::find_if(leaves.begin(), leaves.end(), [=](const Leaf &leaf) { return leaf.member == member; });
     return found == leaves.end() ? nullptr : &*found;
 }
 

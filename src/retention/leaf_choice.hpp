@@ -18,8 +18,8 @@ struct Leaf {
 };
 
 // Leaves with the same bounds in several members: they go together, with the roots that they refer to. The
-// root's own leaf may be among them, as the last: then each member that lines up with the root (alignment.hpp)
-// has one, children before parents, and whole families go.
+// root's own leaf may be among them, as the last: then each member that lines up with the root
+// (alignment.hpp) has one, children before parents, and whole families go.
 struct Window {
     std::vector<Leaf> leaves;
     bool has_root() const { return leaves.back().member == 0; }
@@ -36,8 +36,8 @@ std::vector<Window> family_windows(const std::vector<Leaf> &leaves);
 // The leaves that may go with the roots that they refer to, by their bounds.
 std::vector<Window> windows_of(const Work &work, const std::vector<Leaf> &leaves);
 
-// A look at few rows of a leaf, spread over its ids, or at all of the root's: true where all of them belong to
-// roots that have expired. As the owner.
+// A look at few rows of a leaf, spread over its ids, or at all of the root's: true where all of them belong
+// to roots that have expired. As the owner.
 bool seems_expired(pg::Spi &spi, const Work &work, const Leaf &leaf);
 
 // All rows of a leaf, and those of them that belong to expired roots. As the owner.
@@ -46,13 +46,17 @@ struct LeafCount {
 };
 LeafCount count_leaf(pg::Spi &spi, const Work &work, const Leaf &leaf);
 
-// Does a window of whole families with so many rows, a count for each leaf, go whole? Where rows stay, which the
-// why says, they must be few enough to be moved out of the way (refuge.hpp). As the owner.
+// Does a window of whole families with so many rows, a count for each leaf, go whole? Where rows stay, which
+// the why says, they must be few enough to be moved out of the way (refuge.hpp). As the owner.
 struct Verdict {
     bool goes;
     std::string why; // not; empty where no row stays
 };
 Verdict judge(pg::Spi &spi, const Work &work, const Window &window, const std::vector<LeafCount> &counts);
+
+// Why no partition of the root goes whole: its roots are asked for several times there, and a function that
+// looks at other rows may answer differently. As the owner.
+std::string obstacle_in_conditions(const Work &work);
 
 // Why the rows of a member, or of the root, cannot be left to whole leaves; empty: they can. Asked again once
 // the archives are there and locked.

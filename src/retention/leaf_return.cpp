@@ -31,9 +31,12 @@ std::vector<Candidate> candidates(pg::Spi &spi, const Member &live, const Archiv
     pg::Rows rows = spi.run(
         "SELECT DISTINCT ON (a.leaf) i.inhrelid, a.leaf, a.bounds FROM privacy_scan.archive_ledger a"
         " JOIN pg_catalog.pg_inherits i ON i.inhrelid = to_regclass(a.leaf) AND i.inhparent = $3"
-        " WHERE a.target = $1 AND a.relation = $2 AND a.action = 'archive' AND a.leaf <> '' AND a.bounds <> ''"
-        " AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits p JOIN pg_catalog.pg_class c ON c.oid = p.inhrelid"
-        "  WHERE p.inhparent = $2::oid AND pg_get_expr(c.relpartbound, c.oid) = a.bounds) ORDER BY a.leaf, a.id DESC",
+        " WHERE a.target = $1 AND a.relation = $2 AND a.action = 'archive' AND a.leaf <> '' AND a.bounds <> "
+        "''"
+        " AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits p JOIN pg_catalog.pg_class c ON c.oid = "
+        "p.inhrelid"
+        "  WHERE p.inhparent = $2::oid AND pg_get_expr(c.relpartbound, c.oid) = a.bounds) ORDER BY a.leaf, "
+        "a.id DESC",
         {pg::text_param(archive.name), pg::regclass_param(live.table.relid), pg::oid_param(archive.relid)});
     std::vector<Candidate> found;
     for (std::size_t row = 0; row < rows.size(); ++row)
@@ -54,10 +57,11 @@ bool is_wanted_whole(pg::Spi &spi, const Member &stored, const FamilySql &sql, c
 // Columns that the live relation has lost, or never had, are no part of the rows where they hold nothing.
 void drop_empty_columns(pg::Spi &spi, const Member &live, const Candidate &leaf)
 {
-    pg::Rows others = spi.run("SELECT quote_ident(a.attname) FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1"
-                              " AND a.attnum > 0 AND NOT a.attisdropped AND NOT EXISTS (SELECT FROM"
-                              "  pg_catalog.pg_attribute l WHERE l.attrelid = $2 AND l.attname = a.attname AND l.attnum > 0)",
-                              {pg::oid_param(leaf.relid), pg::oid_param(live.table.relid)});
+    pg::Rows others = spi.run(
+        "SELECT quote_ident(a.attname) FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1"
+        " AND a.attnum > 0 AND NOT a.attisdropped AND NOT EXISTS (SELECT FROM"
+        "  pg_catalog.pg_attribute l WHERE l.attrelid = $2 AND l.attname = a.attname AND l.attnum > 0)",
+        {pg::oid_param(leaf.relid), pg::oid_param(live.table.relid)});
     for (std::size_t row = 0; row < others.size(); ++row) {
         const std::string column = others.text(row, 1);
         if (spi.run("SELECT FROM ONLY " + leaf.leaf + " WHERE " + column + " IS NOT NULL LIMIT 1").empty())
@@ -73,7 +77,8 @@ void attach(pg::Spi &spi, const Member &live, const ArchiveTable &archive, const
     const std::string schema = pg::schema_name(live.table.relid);
     if (pg::schema_name(leaf.relid) != schema)
         spi.run("ALTER TABLE " + leaf.leaf + " SET SCHEMA " + pg::quote(schema));
-    spi.run("ALTER TABLE " + live.name + " ATTACH PARTITION " + pg::qualified_name(leaf.relid) + " " + leaf.bounds);
+    spi.run("ALTER TABLE " + live.name + " ATTACH PARTITION " + pg::qualified_name(leaf.relid) + " " +
+            leaf.bounds);
 }
 
 // Errors that say that there is no room.
@@ -87,19 +92,47 @@ bool is_no_room(const pg::ErrorText &failure)
 bool try_attach(pg::Spi &spi, const Member &live, const ArchiveTable &archive, const Candidate &leaf)
 {
     pg::LockWait wait;
-    const auto failure = pg::try_with_locks({live.table.relid, leaf.relid}, wait,
-                                            [&] { attach(spi, live, archive, leaf); });
+    const auto failure =
+        pg::try_with_locks({live.table.relid, leaf.relid}, wait, [&] { attach(spi, live, archive, leaf); });
     if (failure && !is_no_room(*failure))
         pg::raise(*failure);
     return !failure;
 }
 
+// A copy that was exported ends with the table: whoever empties the trash next removes it.
 void forget_in_archive(pg::Spi &spi, const ArchiveTable &archive, const std::string &leaf)
 {
     pg::CatalogScope scope;
+    spi.run("WITH gone AS (DELETE FROM privacy_scan.archive_file_ledger WHERE target = $1 AND leaf = $2"
+            " RETURNING file, manifest) INSERT INTO privacy_scan.archive_file_trash (file)"
+            " SELECT unnest(ARRAY[file, manifest]) FROM gone ON CONFLICT DO NOTHING",
+            {pg::text_param(archive.name), pg::text_param(leaf)});
     for (const char *table : {"detached_tables", "archive_checks"})
         spi.run(std::string("DELETE FROM privacy_scan.") + table + " WHERE target = $1 AND leaf = $2",
                 {pg::text_param(archive.name), pg::text_param(leaf)});
+}
+
+// Subscribers are told of rows, not of what is attached.
+bool is_published(pg::Spi &spi, Oid relid)
+{
+    return !spi.run("SELECT FROM pg_catalog.pg_publication b WHERE b.pubinsert AND (b.puballtables OR EXISTS"
+                    " (SELECT FROM pg_catalog.pg_publication_rel r WHERE r.prpubid = b.oid"
+                    "  AND r.prrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1)"
+                    "   UNION ALL SELECT relid FROM pg_catalog.pg_partition_ancestors($1)))"
+                    " OR EXISTS (SELECT FROM pg_catalog.pg_publication_tables t WHERE t.pubname = b.pubname"
+                    "  AND to_regclass(format('%I.%I', t.schemaname, t.tablename)) IN"
+                    "   (SELECT relid FROM pg_catalog.pg_partition_tree($1))))",
+                    {pg::regclass_param(relid)})
+                .empty();
+}
+
+// Each row needs somebody's look, or word, or the relation takes no partitions.
+bool goes_by_rows(pg::Spi &spi, const Member &live)
+{
+    const Oid relid = live.table.relid;
+    return live.has_children ||
+           pg::guarded([=] { return get_rel_relkind(relid); }) != RELKIND_PARTITIONED_TABLE ||
+           !unique::find_checks(spi, relid).empty() || is_published(spi, relid);
 }
 
 } // namespace
@@ -109,11 +142,15 @@ std::vector<ReturnedLeaf> return_leaves(pg::Spi &spi, const Member &live, const 
                                         const Picked &picked)
 {
     std::vector<ReturnedLeaf> returned;
-    const Oid relid = live.table.relid;
-    if (live.has_children || pg::guarded([=] { return get_rel_relkind(relid); }) != RELKIND_PARTITIONED_TABLE ||
-        !unique::find_checks(spi, relid).empty()) // which looks at each row, not at what is attached
+    if (goes_by_rows(spi, live))
         return returned;
     for (const Candidate &leaf : candidates(spi, live, archive)) {
+        // Under its name the archive would still take it for its own.
+        if (pg::schema_name(leaf.relid) == pg::schema_name(live.table.relid))
+            continue;
+        pg::LockWait wait;
+        pg::lock_in_tries(pg::require_owner(leaf.relid), ShareRowExclusiveLock,
+                          wait); // none takes a row of it meanwhile
         const RowTotal expected = expected_rows(spi, archive.name, leaf.leaf);
         if (!is_wanted_whole(spi, stored, sql, picked, leaf, expected))
             continue;

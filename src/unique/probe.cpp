@@ -291,12 +291,15 @@ bool is_same_key(const Trigger *trigger, TupleTableSlot *before, const Datum *ke
     return true;
 }
 
-// The trigger itself, or, for the one for any UPDATE, that which it names.
+// The trigger itself, or, for the one for any UPDATE, that which it names: a copy, since a message that comes
+// in while we look rebuilds those of the relation.
 Trigger *trigger_with_columns(const TriggerData *data)
 {
     Trigger *trigger = data->tg_trigger;
-    const TriggerDesc *all = data->tg_relation->trigdesc;
-    for (int i = 0; trigger->tgnattr == 0 && trigger->tgnargs == 1 && i < all->numtriggers; ++i)
+    if (trigger->tgnattr > 0 || trigger->tgnargs != 1)
+        return trigger;
+    const TriggerDesc *all = CopyTriggerDesc(data->tg_relation->trigdesc);
+    for (int i = 0; i < all->numtriggers; ++i)
         if (all->triggers[i].tgfoid == trigger->tgfoid && all->triggers[i].tgnattr > 0 &&
             std::strcmp(all->triggers[i].tgname, trigger->tgargs[0]) == 0)
             return &all->triggers[i];

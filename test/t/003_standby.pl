@@ -82,7 +82,8 @@ my @warning = (
 	q{SELECT privacy_scan.cleanup_old_scans() IS NULL},
 	q{SELECT privacy_scan.hold('scan', ARRAY['1'], 'case') IS NULL}, q{SELECT privacy_scan.release_hold(1) IS NULL},
 	q{SELECT file IS NULL FROM privacy_scan.export_archive(1)}, q{SELECT privacy_scan.confirm_archive(1) IS NULL},
-	q{SELECT privacy_scan.restore_file(1) IS NULL}, q{CALL privacy_scan.export_archives()});
+	q{SELECT privacy_scan.restore_file(1) IS NULL}, q{CALL privacy_scan.add_unique_check('event')},
+	q{SELECT privacy_scan.drop_unique_check('event') IS NULL}, q{CALL privacy_scan.export_archives()});
 for my $sql (@warning)
 {
 	my ($status, $out, $err) = $standby->psql('postgres', $sql);
