@@ -91,10 +91,12 @@ std::string archives_in_files(pg::Spi &spi, const Archived &family, const Picked
     return spi
         .run("SELECT string_agg(DISTINCT f.id::text, ', ') FROM privacy_scan.archive_file_ledger f"
              " JOIN privacy_scan.archive_ledger a ON a.target = f.target AND a.leaf = f.leaf"
-             " WHERE f.target = $1 AND f.removed_at IS NOT NULL AND f.rows > 0 AND a.action = 'archive' AND (" +
+             " WHERE f.target = $1 AND f.removed_at IS NOT NULL AND f.rows > 0 AND a.action = 'archive'"
+             " AND (a.root <> $5 OR " + // whose keys say nothing of this one's
                  may_meet(range) + ")",
              {pg::text_param(family.archives[i].name), pg::text_or_null(range.least),
-              pg::text_or_null(range.greatest), pg::text_param(range.key)})
+              pg::text_or_null(range.greatest), pg::text_param(range.key),
+              pg::regclass_param(family.policy.root)})
         .text(0, 1);
 }
 
