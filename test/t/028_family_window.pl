@@ -35,7 +35,7 @@ $node->safe_psql('postgres', q{
 			COPY (SELECT) TO PROGRAM 'kill -KILL $PPID';
 		END IF;
 	END $$;
-	CREATE FUNCTION is_done(status text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+	CREATE FUNCTION is_done(status text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
 	BEGIN
 		IF EXISTS (SELECT FROM pg_locks WHERE pid = pg_backend_pid() AND mode = 'ShareUpdateExclusiveLock') THEN
 			PERFORM public.die_at('looked');
