@@ -1,5 +1,6 @@
-// See chunk_trail.hpp. What is read is what the index would have led to: it has an entry for every tuple of a
-// value that the snapshot sees, and no value's OID is given again as long as a tuple of it is there.
+// See chunk_trail.hpp. What is read is what the index would have led to: no value's OID is given again as long as
+// the index has an entry of it. A tuple that a crash left without its entry has an OID that comes again only after
+// four thousand million others.
 #include "json/chunk_trail.hpp"
 
 extern "C" {
