@@ -16,8 +16,9 @@
 namespace privacy_scan::retention
 {
 
-// By what it costs. A row that goes row by row costs about ten times what it costs with its leaf; one that stays is
-// written twice and deleted under the strong locks, each of some microseconds; so there is a limit for all.
+// By what it costs, as reckoned, not measured: a row that goes row by row is written to the archive and to the log, and one
+// that goes with its leaf is not; one that stays is written twice, and deleted under the strong locks, so that there is
+// a limit for all.
 constexpr std::int64_t goes_for_each_that_stays = 10;
 constexpr std::int64_t most_that_stay = 1000; // in a window
 
