@@ -285,12 +285,23 @@ std::vector<Window> windows_of(const Work &work, const std::vector<Leaf> &leaves
     return windows;
 }
 
-bool seems_expired(pg::Spi &spi, const Work &work, const Leaf &leaf)
+bool has_expired(pg::Spi &spi, const Work &work, const Leaf &leaf)
 {
-    const std::string sql = leaf.member == 0
-                                ? work.sql.has_only_expired(leaf.name)
-                                : work.sql.sample_leaf(work.family.members[leaf.member], leaf.name);
-    return spi.run(sql, {pg::datum_param(work.cutoff.type, work.cutoff.value)}).boolean(0, 1);
+    return spi.run(work.sql.has_only_expired(leaf.name), {pg::datum_param(work.cutoff.type, work.cutoff.value)})
+        .boolean(0, 1);
+}
+
+bool seems_to_go(pg::Spi &spi, const Work &work, const Leaf &leaf)
+{
+    const Member &member = work.family.members[leaf.member];
+    const pg::Param cutoff = pg::datum_param(work.cutoff.type, work.cutoff.value);
+    const pg::Rows sample = spi.run(work.sql.sample_leaf(member, leaf.name), {cutoff});
+    if (sample.boolean(0, 1) || !sample.boolean(0, 2))
+        return sample.boolean(0, 1);
+    const auto rows = static_cast<std::int64_t>(leaf.rows);
+    const std::int64_t staying =
+        spi.run(work.sql.count_staying(member, leaf.name), {cutoff, pg::int8_param(most_that_stay + 1)}).int8(0, 1);
+    return judge(spi, work, {{leaf}}, {{rows, rows - staying}}).goes;
 }
 
 LeafCount count_leaf(pg::Spi &spi, const Work &work, const Leaf &leaf)

@@ -78,10 +78,10 @@ std::string obstacle_to_refuge(pg::Spi &spi, const Member &member, const Leaf &l
 }
 
 std::optional<Refuge> make_refuge(pg::Spi &spi, const Work &work, const Leaf &leaf, const std::string &columns,
-                                  const std::string &condition)
+                                  const Staying &staying)
 {
-    pg::Rows rows = spi.run("SELECT array_agg(t.ctid)::text FROM ONLY " + leaf.name + " AS t WHERE " + condition,
-                            {pg::datum_param(work.cutoff.type, work.cutoff.value)});
+    pg::Rows rows = spi.run("SELECT array_agg(t.ctid)::text FROM ONLY " + leaf.name + " AS t WHERE " + staying.condition,
+                            staying.params);
     if (rows.is_null(0, 1))
         return std::nullopt;
     const Oid set = work.family.members[leaf.member].table.relid;

@@ -144,8 +144,9 @@ namespace
 struct CountedLeaf {
     const Leaf *leaf;
     LeafCount count;
-    bool with_root;     // goes with its window of whole families
-    std::string because; // rows of the window stay, and it doesn't go whole
+    bool with_root;      // goes with its window of whole families
+    bool alone;          // goes with the roots that it refers to
+    std::string because; // rows stay, and it doesn't go whole
 };
 
 void judge_family(pg::Spi &spi, const Work &work, const Window &window, std::vector<CountedLeaf> &counted)
@@ -165,13 +166,23 @@ void judge_family(pg::Spi &spi, const Work &work, const Window &window, std::vec
     }
 }
 
+void judge_alone(pg::Spi &spi, const Work &work, CountedLeaf &counted)
+{
+    const Verdict verdict = judge(spi, work, {{*counted.leaf}}, {counted.count});
+    counted.alone = verdict.goes;
+    counted.because = verdict.why;
+}
+
 std::vector<CountedLeaf> count_leaves(pg::Spi &spi, const Work &work, const std::vector<Leaf> &leaves)
 {
     std::vector<CountedLeaf> counted;
     for (const Leaf &leaf : leaves)
-        counted.push_back({&leaf, count_leaf(spi, work, leaf), false, {}});
+        counted.push_back({&leaf, count_leaf(spi, work, leaf), false, false, {}});
     for (const Window &window : family_windows(leaves))
         judge_family(spi, work, window, counted);
+    for (CountedLeaf &part : counted)
+        if (part.leaf->alone && !part.with_root && part.leaf->obstacle.empty())
+            judge_alone(spi, work, part);
     return counted;
 }
 
@@ -181,22 +192,22 @@ std::string why_by_rows(const CountedLeaf &counted)
     const std::int64_t staying = counted.count.rows - counted.count.expired;
     if (!counted.leaf->obstacle.empty())
         return "row by row: " + counted.leaf->obstacle;
-    if (counted.with_root)
+    if (counted.with_root || counted.alone)
         return {};
     if (staying > 0)
         return "row by row: " + std::to_string(staying) + " of its rows stay" +
                (counted.because.empty() ? "" : ", " + counted.because);
-    return counted.leaf->alone ? "" : "row by row: rows of the partitions that it belongs together with stay";
+    return "row by row: rows of the partitions that it belongs together with stay";
 }
 
 std::string why_whole(const CountedLeaf &counted)
 {
     const std::int64_t staying = counted.count.rows - counted.count.expired;
-    if (!counted.with_root)
-        return "all of its rows belong to roots that go";
-    return staying == 0 ? "its whole window of families goes"
-                        : "its window of families goes, but for " + std::to_string(staying) +
-                              " of its rows, so few that they are moved out of the way";
+    if (staying == 0)
+        return counted.with_root ? "its whole window of families goes" : "all of its rows belong to roots that go";
+    return (counted.with_root ? "its window of families goes, but for " : "its rows belong to roots that go, but for ") +
+           std::to_string(staying) + (counted.with_root ? " of its rows" : " of them") +
+           ", so few that they are moved out of the way";
 }
 
 // The member's leaves that could go whole, and how many of its expired rows are in them.

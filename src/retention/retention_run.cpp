@@ -37,7 +37,7 @@ namespace
 // May the leaf go whole? A plan has said so, or a look at its rows.
 bool may_go(pg::Spi &spi, const Work &work, const Leaf &leaf, const std::optional<PlanBudget> &budget)
 {
-    return budget ? budget->goes_whole(pg::qualified_name(leaf.table.relid)) : seems_expired(spi, work, leaf);
+    return budget ? budget->goes_whole(pg::qualified_name(leaf.table.relid)) : seems_to_go(spi, work, leaf);
 }
 
 // All of its roots have expired, or, where they are counted, nearly all of its rows go.
@@ -46,7 +46,7 @@ bool may_go(pg::Spi &spi, const Work &work, const Window &window, const std::opt
     const Leaf &of_root = window.leaves.back();
     if (budget)
         return may_go(spi, work, of_root, budget);
-    if (seems_expired(spi, work, of_root))
+    if (has_expired(spi, work, of_root))
         return true;
     if (count_leaf(spi, work, of_root).expired == 0)
         return false;
