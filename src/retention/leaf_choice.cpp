@@ -323,7 +323,7 @@ Verdict judge(pg::Spi &spi, const Work &work, const Window &window, const std::v
     if (!are_few(all.rows - all.expired, all.expired))
         return {false, "too many to be moved out of the way"};
     for (const Leaf &leaf : window.leaves) {
-        const std::string obstacle = obstacle_to_refuge(spi, work.family.members[leaf.member], leaf);
+        const std::string obstacle = obstacle_to_refuge(spi, leaf);
         if (!obstacle.empty())
             return {false, obstacle};
     }

@@ -27,13 +27,14 @@ constexpr bool are_few(std::int64_t stay, std::int64_t go)
 }
 
 // Why no other table can take the leaf's place; empty: one can.
-std::string obstacle_to_refuge(pg::Spi &spi, const Member &member, const Leaf &leaf);
+std::string obstacle_to_refuge(pg::Spi &spi, const Leaf &leaf);
 
 struct Refuge {
     Oid relid;
     std::string name;   // of the leaf, unquoted, which the refuge gets where it can
     std::string places; // of the rows in the leaf: an array of tid as text
     RowTotal total;     // of the rows
+    std::string bounds; // of the leaf, as a condition
     partition::Blueprint blueprint;
 };
 
