@@ -10,6 +10,7 @@
 #include "retention/grace.hpp"
 
 extern "C" {
+#include <catalog/pg_inherits.h>
 #include <utils/datetime.h>
 #include <utils/timestamp.h>
 }
@@ -333,6 +334,13 @@ void analyze_one(pg::Spi &spi, Oid relid, bool whole)
         [=] { ereport(WARNING, (errmsg("%s was not analyzed: SQLSTATE %s: %s", relation, code, message))); });
 }
 
+// An archive of many tables: leaves bring their statistics along, and to sample all of them anew for the rows of one run is
+// dear. What comes to the archive itself, autovacuum sees.
+bool has_children(Oid archive)
+{
+    return pg::guarded([=] { return has_subclass(archive); });
+}
+
 } // namespace
 
 void analyze(pg::Spi &spi, const Work &work, const Summary &summary)
@@ -349,8 +357,10 @@ void analyze(pg::Spi &spi, const Work &work, const Summary &summary)
             if (leaf != member.table.relid)
                 analyze_one(spi, leaf, true);
         analyze_one(spi, member.table.relid, leaves.empty() && !summary.only_whole(i));
-        if (!summary.only_whole(i) && !work.policy.discards()) // leaves bring their statistics along
-            analyze_one(spi, archive_oid(member, work.policy.archive_schema), true);
+        const Oid archive =
+            work.policy.discards() ? InvalidOid : archive_oid(member, work.policy.archive_schema);
+        if (!summary.only_whole(i) && OidIsValid(archive) && !has_children(archive))
+            analyze_one(spi, archive, true);
     }
 }
 

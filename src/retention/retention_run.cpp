@@ -7,6 +7,7 @@
 #include "pg/ident.hpp"
 #include "pg/memory.hpp"
 #include "pg/subxact.hpp"
+#include "retention/refuge.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
@@ -48,8 +49,9 @@ bool may_go(pg::Spi &spi, const Work &work, const Window &window, const std::opt
         return may_go(spi, work, of_root, budget);
     if (has_expired(spi, work, of_root))
         return true;
-    if (count_leaf(spi, work, of_root).expired == 0)
-        return false;
+    const LeafCount roots = count_leaf(spi, work, of_root);
+    if (roots.expired == 0 || roots.rows - roots.expired > most_that_stay)
+        return false; // its children need not be counted
     std::vector<LeafCount> counts;
     for (const Leaf &leaf : window.leaves)
         counts.push_back(count_leaf(spi, work, leaf));
