@@ -10,7 +10,9 @@
 #include "retention/grace.hpp"
 
 extern "C" {
+#include <catalog/pg_class_d.h>
 #include <catalog/pg_inherits.h>
+#include <utils/lsyscache.h>
 #include <utils/datetime.h>
 #include <utils/timestamp.h>
 }
@@ -338,7 +340,7 @@ void analyze_one(pg::Spi &spi, Oid relid, bool whole)
 // dear. What comes to the archive itself, autovacuum sees.
 bool has_children(Oid archive)
 {
-    return pg::guarded([=] { return has_subclass(archive); });
+    return pg::guarded([=] { return get_rel_relkind(archive) == RELKIND_RELATION && has_subclass(archive); });
 }
 
 } // namespace
