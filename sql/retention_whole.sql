@@ -120,7 +120,9 @@ SELECT * FROM ways();
 UPDATE "Scan" SET status = 'done' WHERE id = 's20230117';
 -- A publication would tell of those that come to another partition.
 SET client_min_messages = error;
-CREATE PUBLICATION ret_whole_pub FOR TABLE kind;
+CREATE PUBLICATION ret_whole_pub FOR TABLE "Evidence", kind WITH (publish = 'insert');
+SELECT * FROM ways();
+ALTER PUBLICATION ret_whole_pub DROP TABLE "Evidence";
 SELECT * FROM ways();
 DROP PUBLICATION ret_whole_pub;
 SET client_min_messages = warning;

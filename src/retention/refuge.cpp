@@ -9,6 +9,7 @@
 #include "pg/relation.hpp"
 #include "pg/row_stamp.hpp"
 #include "retention/archive_check.hpp"
+#include "retention/publication.hpp"
 
 extern "C" {
 #include <access/tableam.h>
@@ -25,12 +26,8 @@ namespace
 {
 
 // $1 the leaf.
-constexpr const char *about_place =
-    "SELECT CASE"
-    " WHEN EXISTS (SELECT FROM pg_catalog.pg_publication) THEN 'a publication may tell of them as of new ones'"
-    " WHEN EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal"
-    "  AND tgfoid <> 'privacy_scan.check_unique'::regproc)"
-    "  THEN 'it has a trigger, as while it is being split' ELSE '' END";
+constexpr const char *has_trigger = "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal"
+                                    " AND tgfoid <> 'privacy_scan.check_unique'::regproc)";
 
 // Red.
 void make_old(Relation refuge)
@@ -71,9 +68,13 @@ void copy_rows(pg::Spi &spi, const Leaf &leaf, const std::string &columns, const
 
 } // namespace
 
-std::string obstacle_to_refuge(pg::Spi &spi, const Leaf &leaf)
+std::string obstacle_to_refuge(pg::Spi &spi, const Member &member, const Leaf &leaf)
 {
-    return spi.run(about_place, {pg::oid_param(leaf.table.relid)}).text(0, 1);
+    if (is_published(spi, member.table.relid, Change::insert))
+        return "a publication may tell of them as of new ones";
+    return spi.run(has_trigger, {pg::oid_param(leaf.table.relid)}).boolean(0, 1)
+               ? "it has a trigger, as while it is being split"
+               : "";
 }
 
 std::optional<Refuge> make_refuge(pg::Spi &spi, const Work &work, const Leaf &leaf, const std::string &columns,

@@ -27,7 +27,7 @@ constexpr bool are_few(std::int64_t stay, std::int64_t go)
 }
 
 // Why no other table can take the leaf's place; empty: one can.
-std::string obstacle_to_refuge(pg::Spi &spi, const Leaf &leaf);
+std::string obstacle_to_refuge(pg::Spi &spi, const Member &member, const Leaf &leaf);
 
 struct Refuge {
     Oid relid;
