@@ -197,12 +197,21 @@ SELECT pg_stat_get_xact_numscans('"Evidence_default"'::regclass) - :before AS sc
 ROLLBACK;
 UPDATE "Evidence" SET n = 2002 WHERE id = 2;
 CREATE INDEX ON "Evidence" (n);
+CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY HASH (id);
+CREATE TABLE parted_0 PARTITION OF parted FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+-- What somebody does in the last moment, the pieces have, too.
+ALTER TABLE "Evidence" ALTER n SET DEFAULT 8, ALTER added DROP DEFAULT, ALTER details SET STORAGE EXTERNAL, ALTER added SET STATISTICS 50;
+ALTER TABLE "Evidence" ADD CONSTRAINT late FOREIGN KEY ("otherId") REFERENCES parted, REPLICA IDENTITY FULL;
+CREATE TRIGGER late BEFORE UPDATE ON "Evidence" FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
 CREATE TABLE expected_rows AS SELECT * FROM "Evidence";
 CALL privacy_scan.run_split('"Evidence_wide"');
 SELECT step, done = total AS copied, copied_rows, applied, pieces, last_error FROM privacy_scan.splits;
 SELECT tableoid::regclass, count(*), min("createdAt"), max("createdAt") FROM "Evidence" GROUP BY 1 ORDER BY 3;
 (TABLE "Evidence" EXCEPT TABLE expected_rows) UNION ALL (TABLE expected_rows EXCEPT TABLE "Evidence");
 \d "Evidence_2024_02"
+SELECT count(*) AS tables, attname, attstorage, pg_get_expr(adbin, adrelid) AS default, attstattarget AS target, count(tgname) AS triggers, count(*) FILTER (WHERE relreplident = 'f') AS full
+    FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid LEFT JOIN pg_attrdef ON adrelid = c.oid AND adnum = attnum
+    LEFT JOIN pg_trigger ON tgrelid = c.oid AND tgname = 'late' WHERE relname ~ '^Evidence_2024_0[1-4]$' AND attname IN ('n', 'added', 'details') GROUP BY 2, 3, 4, 5 ORDER BY 2;
 -- Foreign keys are those that PostgreSQL gives to a partition.
 SELECT count(*), "like" FROM (SELECT concat_ws(' ', pg_get_constraintdef(k.oid), convalidated, conislocal, coninhcount, connoinherit, conparentid <> 0,
         (SELECT string_agg(concat_ws(' ', tgfoid::regproc, tgenabled, tgdeferrable, tginitdeferred, tgparentid <> 0, tgconstrindid::regclass), ', ' ORDER BY tgfoid) FROM pg_trigger WHERE tgconstraint = k.oid),

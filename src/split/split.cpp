@@ -52,7 +52,8 @@ void put_notes(pg::Spi &spi, pg::RowSink &sink, const Stretch &stretch)
     put_line(sink, "note",
              is_one ? "a second copy of the partition is made, and the first stays"
                     : "a second copy of the partitions is made, and the first ones stay",
-             "It takes about " + megabytes(stretch.all_bytes()) + " of disk until one of them is dropped.",
+             "It takes about " + megabytes(stretch.all_bytes()) + " of disk until one of them is dropped; " +
+                 megabytes(free_for_pieces(spi, stretch)) + " are free where it is made.",
              {});
     if (is_one && is_retained(spi, stretch.parent()))
         put_line(sink, "note", "retention rules the relation",

@@ -197,7 +197,11 @@ constexpr const char *changed_sources =
     "  WHEN c.all_of_them IS DISTINCT FROM (SELECT p.all_of_them FROM columns p WHERE p.attrelid = $4)"
     "   THEN 'Its columns have changed.'"
     "  WHEN pg_catalog.pg_relation_filenode(s.source) <> s.file_node"
-    "   THEN 'It has been truncated or rewritten.' END AS what"
+    "   THEN 'It has been truncated or rewritten.'"
+    "  WHEN EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = s.source AND NOT tgisinternal"
+    "   AND tgparentid = 0 AND tgname <> $2::name) THEN 'It has got a trigger of its own.'"
+    "  WHEN EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE confrelid = s.source AND contype = 'f'"
+    "   AND conparentid = 0) THEN 'A foreign key refers to it alone.' END AS what"
     " FROM privacy_scan.split_sources s LEFT JOIN columns c ON c.attrelid = s.source WHERE s.partition = $1) "
     "w"
     " WHERE w.what IS NOT NULL ORDER BY w.lower LIMIT 1";
@@ -221,7 +225,9 @@ constexpr const char *changed_parent =
     "AS "
     "roles"
     "  FROM pg_catalog.pg_policy WHERE polrelid IN ($1, $2))"
-    " SELECT CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_attribute p JOIN pg_catalog.pg_attribute c"
+    " SELECT CASE WHEN (SELECT count(DISTINCT relowner) FROM pg_catalog.pg_class WHERE oid IN ($1, $2)) > 1"
+    "   THEN 'It has another owner.'"
+    "  WHEN EXISTS (SELECT FROM pg_catalog.pg_attribute p JOIN pg_catalog.pg_attribute c"
     "   ON c.attrelid = $2 AND c.attname = p.attname WHERE p.attrelid = $1 AND p.attnum > 0"
     "   AND p.attnotnull AND NOT c.attnotnull) THEN 'A column of it has become NOT NULL.'"
     "  WHEN EXISTS (SELECT FROM pg_catalog.pg_constraint p WHERE p.conrelid = $1 AND p.contype = 'c'"
@@ -262,6 +268,54 @@ void require_intact(pg::Spi &spi, const State &state)
                  "the " + std::string(state.is_split() ? "split" : "merge") + " of partition \"" +
                      pg::relation_name(rows.oid(0, 1)) + "\" cannot go on",
                  rows.text(0, 2), "Call privacy_scan.cancel_split() and begin again.");
+}
+
+namespace
+{
+
+// $1 the parent, $2 the pieces: what is to be said of their columns. Versions differ in what a column has.
+constexpr const char *other_columns =
+    "WITH columns AS (SELECT a.attrelid, a.attname, a.attstorage AS storage, coalesce(a.attstattarget, -1) "
+    "AS target,"
+    "   a.attgenerated AS generated, CASE WHEN a.atthasdef THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) "
+    "END AS value,"
+    "   pg_catalog.to_jsonb(a)->>'attcompression' AS compression"
+    "  FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND "
+    "d.adnum = a.attnum"
+    "  WHERE (a.attrelid = $1 OR a.attrelid = ANY ($2)) AND a.attnum > 0 AND NOT a.attisdropped)"
+    " SELECT c.attrelid, 'ALTER COLUMN ' || pg_catalog.quote_ident(c.attname) || s.said"
+    "  FROM columns p JOIN columns c ON c.attname = p.attname AND c.attrelid <> p.attrelid CROSS JOIN "
+    "LATERAL (VALUES"
+    "   (p.generated = '' AND c.generated <> '', ' DROP EXPRESSION'),"
+    "   (p.generated = '' AND p.value IS DISTINCT FROM CASE WHEN c.generated = '' THEN c.value END,"
+    "    coalesce(' SET DEFAULT ' || p.value, ' DROP DEFAULT')),"
+    "   (p.storage <> c.storage, ' SET STORAGE ' || CASE p.storage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN "
+    "'EXTERNAL'"
+    "    WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END),"
+    "   (p.compression <> c.compression, ' SET COMPRESSION ' || CASE p.compression WHEN 'p' THEN 'pglz' WHEN "
+    "'l' THEN 'lz4'"
+    "    ELSE 'default' END),"
+    "   (p.target <> c.target, ' SET STATISTICS ' || p.target)) AS s (differs, said)"
+    " WHERE p.attrelid = $1 AND s.differs";
+
+} // namespace
+
+void align_columns(pg::Spi &spi, const State &state)
+{
+    std::vector<Oid> pieces;
+    for (const Piece &piece : state.pieces)
+        pieces.push_back(piece.relid);
+    pg::OwnerScope owner(pg::require_owner(state.parent).owner);
+    pg::Rows rows = spi.run(other_columns, {pg::oid_param(state.parent), pg::oids_param(pieces)});
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        spi.run("ALTER TABLE " + pg::qualified_name(rows.oid(row, 1)) + " " + rows.text(row, 2));
+}
+
+// All are aligned at once.
+bool are_aligned(pg::Spi &spi, const State &state)
+{
+    return spi.run(other_columns, {pg::oid_param(state.parent), pg::oids_param({state.pieces.front().relid})})
+        .empty();
 }
 
 std::string indexes_of(pg::Spi &spi, Oid parent)

@@ -18,8 +18,16 @@ std::string bound_check(const partition::PartitionSet &set, const partition::Cel
 State prepare(pg::Spi &spi, const Stretch &stretch, const std::vector<partition::Cell> &cells);
 
 // Errors 55000 where what it rests on is not there any more: a trigger, the columns, a file; or where the
-// pieces are not what partitions of the parent must be any more.
+// pieces are not what partitions of the parent must be any more; or where a source has got something that a
+// partition of its own needs.
 void require_intact(pg::Spi &spi, const State &state);
+
+// Gives the columns of the pieces what ALTER COLUMN has given to the parent's since: DEFAULT, STORAGE,
+// COMPRESSION, STATISTICS, no EXPRESSION any more. Nobody else knows the pieces yet.
+void align_columns(pg::Spi &spi, const State &state);
+
+// True where there is nothing to do for it.
+bool are_aligned(pg::Spi &spi, const State &state);
 
 // The parent's indexes as a text that is another one whenever they are.
 std::string indexes_of(pg::Spi &spi, Oid parent);

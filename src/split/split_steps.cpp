@@ -166,6 +166,7 @@ StepRow build_indexes(pg::Spi &spi, const Stretch &stretch, State &state)
         for (Piece &piece : state.pieces)
             piece.is_indexed = false;
     }
+    align_columns(spi, state);
     index_pieces(spi, stretch.set, state);
     std::int64_t done = 0;
     for (const Piece &piece : state.pieces)
@@ -218,6 +219,7 @@ StepRow switch_over(pg::Spi &spi, const Stretch &stretch, State &state)
         row.message = "changes applied before";
         return row;
     }
+    align_columns(spi, state);
     const Switched switched = switch_pieces(spi, stretch, state);
     state.applied += switched.applied;
     store_switch(spi, state.relid, switched.lock_held_ms, switched.wait.tries);

@@ -45,6 +45,10 @@ void require_ready(pg::Spi &spi, const State &state)
         pg::fail(ERRCODE_OBJECT_IN_USE,
                  "the indexes of relation \"" + pg::relation_name(state.parent) + "\" changed meanwhile", {},
                  "It is tried again once the pieces have them.");
+    if (!are_aligned(spi, state))
+        pg::fail(ERRCODE_OBJECT_IN_USE,
+                 "the columns of relation \"" + pg::relation_name(state.parent) + "\" changed meanwhile", {},
+                 "It is tried again once those of the pieces have.");
     if (count_changes(state, most_changes + 1) > most_changes)
         pg::fail(ERRCODE_OBJECT_IN_USE,
                  "more than " + std::to_string(most_changes) + " rows changed during the last moments", {},
@@ -138,6 +142,13 @@ void add_keys(const State &state, const std::vector<partition::ForeignKey> &keys
             partition::add_proven_key(piece.relid, key);
 }
 
+char replica_identity_of(pg::Spi &spi, Oid parent)
+{
+    return spi
+        .run("SELECT relreplident::text FROM pg_catalog.pg_class WHERE oid = $1", {pg::oid_param(parent)})
+        .text(0, 1)[0];
+}
+
 void require_same_keys(pg::Spi &spi, const State &state, const std::vector<partition::ForeignKey> &keys)
 {
     if (!partition::is_same(keys, partition::foreign_keys_of(spi, state.parent)))
@@ -152,6 +163,8 @@ void rehearse(pg::Spi &spi, const State &state)
     partition::foreign_keys_of(spi, state.parent);
     shares_in_sources(spi, state);
     require_intact(spi, state);
+    are_aligned(spi, state);
+    replica_identity_of(spi, state.parent);
     indexes_of(spi, state.parent);
     count_in_place(spi, state);
     count_wanted(spi, state);
@@ -163,7 +176,7 @@ Switched switch_pieces(pg::Spi &spi, const Stretch &stretch, const State &state)
 {
     pg::OwnerScope owner(stretch.owner());
     const partition::Layout layout = stretch.set.layout();
-    const partition::Blueprint blueprint =
+    partition::Blueprint blueprint =
         partition::read_blueprint(spi, state.parent, stretch.sources.back().relid);
     const pg::KeptPlans plans(spi);
     rehearse(spi, state);
@@ -178,6 +191,7 @@ Switched switch_pieces(pg::Spi &spi, const Stretch &stretch, const State &state)
             begun = GetCurrentTimestamp();
             lock_rest(spi, keys, state);
             require_same_keys(spi, state, keys);
+            blueprint.replica_identity = replica_identity_of(spi, state.parent);
             require_ready(spi, state);
             require_same_default(state.parent, layout.default_partition);
         },
