@@ -7,9 +7,7 @@
 #include "pg/rowset.hpp"
 #include "pg/standby.hpp"
 #include "pg/subxact.hpp"
-#include "settings/settings.hpp"
 #include "split/split_disk.hpp"
-#include "split/split_plan.hpp"
 #include "split/split_steps.hpp"
 
 extern "C" {
@@ -219,7 +217,7 @@ void run_to_end(pg::Spi &spi, const Request &request)
         if (row->state != "under way" && (!row->is_waiting || row->message != waited_for))
             notice(*row);
         waited_for = row->is_waiting ? row->message : "";
-        rest(row->is_waiting ? wait_ms : rest_ms(row->bytes, row->ms, settings::split_rate_kb()));
+        rest(row->is_waiting ? wait_ms : rest_after(*row));
         more = row->more;
     }
 }

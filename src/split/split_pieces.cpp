@@ -10,6 +10,7 @@
 #include "pg/privileges.hpp"
 #include "pg/relation.hpp"
 #include "pg/strong_lock.hpp"
+#include "settings/settings.hpp"
 
 extern "C" {
 #include <access/multixact.h>
@@ -329,10 +330,11 @@ std::string indexes_of(pg::Spi &spi, Oid parent)
 
 // As partitions of an empty twin of the parent, from which they part again: PostgreSQL itself then builds
 // what a partition must have, and gives it the names that it gives.
-void index_pieces(pg::Spi &spi, const partition::PartitionSet &set, State &state)
+std::int64_t index_pieces(pg::Spi &spi, const partition::PartitionSet &set, State &state)
 {
-    constexpr double enough_ms = 500;
+    const double enough_ms = settings::split_rate_kb() > 0 ? 100 : 500; // then others' commits flush it, too
     const TimestampTz begun = GetCurrentTimestamp();
+    std::int64_t bytes = 0;
     pg::OwnerScope owner(set.table().owner);
     const std::string twin =
         pg::quote(pg::schema_name(state.parent), partition::new_partition_name(state.parent, "_twin"));
@@ -348,10 +350,12 @@ void index_pieces(pg::Spi &spi, const partition::PartitionSet &set, State &state
         spi.run("ALTER TABLE " + twin + " DETACH PARTITION " + name);
         spi.run("ANALYZE " + name);
         piece.is_indexed = true;
+        bytes += spi.run("SELECT pg_total_relation_size($1)", {pg::oid_param(piece.relid)}).int8(0, 1);
         if (pg::ms_since(begun) > enough_ms)
             break;
     }
     spi.run("DROP TABLE " + twin);
+    return bytes;
 }
 
 namespace

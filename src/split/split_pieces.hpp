@@ -32,9 +32,10 @@ bool are_aligned(pg::Spi &spi, const State &state);
 // The parent's indexes as a text that is another one whenever they are.
 std::string indexes_of(pg::Spi &spi, Oid parent);
 
-// Builds the parent's indexes on pieces that haven't them, as many as half a second allows and one at least,
-// analyses these and marks them.
-void index_pieces(pg::Spi &spi, const partition::PartitionSet &set, State &state);
+// Builds the parent's indexes on pieces that haven't them, as many as half a second, or a tenth where a rate
+// is to be kept, allows and one at least, analyses these and marks them. Returns the size of the indexes
+// built.
+std::int64_t index_pieces(pg::Spi &spi, const partition::PartitionSet &set, State &state);
 
 // Drops, under short locks, the CHECK constraints that proved the bounds of the pieces, the triggers and the
 // notes, and what the sources have become, where that was asked for.
