@@ -17,7 +17,7 @@ ALTER TABLE "Evidence" DROP COLUMN dropped;
 INSERT INTO "Evidence" (id, "scanId", "createdAt", n, details)
     SELECT n, 1 + n % 10, timestamp '2024-01-20' + n * interval '1 day', n, jsonb_build_object('n', repeat('x', n)) FROM generate_series(0, 99) n;
 CREATE POLICY early ON "Evidence" TO pg_monitor, pg_read_all_data USING (n IS NOT NULL);
-ALTER TABLE "Evidence" ADD COLUMN added text DEFAULT 'later';
+ALTER TABLE "Evidence" ADD COLUMN added text DEFAULT 'later', ADD COLUMN "otherId" int REFERENCES "Scan" ON DELETE SET NULL DEFERRABLE INITIALLY DEFERRED;
 DO $$ BEGIN PERFORM privacy_scan.manage_partitions('"Evidence"', 'createdAt', interval '1 month'); END $$;
 
 -- Reasons why not.
@@ -63,44 +63,48 @@ SELECT privacy_scan.cancel_split('"Evidence_wide"');
 SELECT relname FROM relations ORDER BY 1;
 SELECT count(*) FROM pg_trigger WHERE tgrelid = '"Evidence_wide"'::regclass AND NOT tgisinternal;
 
--- What it rests on has changed.
+-- What it rests on has changed: what the next step says, or '' where it goes on.
 SELECT step, state FROM privacy_scan.split_partition('"Evidence_wide"');
-BEGIN;
-ALTER TABLE "Evidence" ADD COLUMN more int;
-SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
-ROLLBACK;
-BEGIN;
-ALTER TABLE "Evidence" ALTER n SET NOT NULL;
-SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
-ROLLBACK;
-BEGIN;
-ALTER TABLE "Evidence" ADD CHECK (id >= 0) NOT VALID;
-SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
-ROLLBACK;
-BEGIN;
-GRANT SELECT (n) ON "Evidence" TO split_other;
-SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
-ROLLBACK;
-BEGIN;
-CREATE POLICY late ON "Evidence" USING (n > 0);
-SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
-ROLLBACK;
-BEGIN;
-ALTER POLICY early ON "Evidence" USING (n > 1);
-SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
-ROLLBACK;
-BEGIN;
-ALTER TABLE "Evidence" ENABLE ROW LEVEL SECURITY;
-SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
-ROLLBACK;
-BEGIN;
-TRUNCATE "Evidence";
-SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
-ROLLBACK;
-BEGIN;
-ALTER TABLE "Evidence_wide" DISABLE TRIGGER privacy_scan_split;
-SELECT * FROM privacy_scan.split_partition('"Evidence_wide"');
-ROLLBACK;
+CREATE FUNCTION after(ddl text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    said text;
+BEGIN
+    EXECUTE ddl;
+    PERFORM privacy_scan.split_partition('"Evidence_wide"');
+    RAISE SQLSTATE 'XX001';
+EXCEPTION
+    WHEN SQLSTATE 'XX001' THEN RETURN '';
+    WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS said = PG_EXCEPTION_DETAIL;
+        RETURN SQLSTATE || ' ' || said;
+END $$;
+CREATE TABLE ddl (n int GENERATED ALWAYS AS IDENTITY, statement text);
+INSERT INTO ddl (statement) VALUES
+    ('ALTER TABLE "Evidence" ADD COLUMN more int'),
+    ('ALTER TABLE "Evidence" DROP COLUMN added'),
+    ('ALTER TABLE "Evidence" RENAME COLUMN added TO named'),
+    ('ALTER TABLE "Evidence" ALTER added TYPE varchar(40)'),
+    ('ALTER TABLE "Evidence" ALTER n SET NOT NULL'),
+    ('ALTER TABLE "Evidence" ADD CHECK (id >= 0) NOT VALID'),
+    ('ALTER TABLE "Evidence" ALTER n SET DEFAULT 8'),
+    ('ALTER TABLE "Evidence" ALTER n DROP DEFAULT'),
+    ('ALTER TABLE "Evidence" ALTER twice DROP EXPRESSION'),
+    ('ALTER TABLE "Evidence" ALTER details SET STORAGE EXTERNAL'),
+    ('ALTER TABLE "Evidence" ALTER n SET STATISTICS 500'),
+    ('ALTER TABLE "Evidence" REPLICA IDENTITY FULL'),
+    ('GRANT SELECT (n) ON "Evidence" TO split_other'),
+    ('GRANT DELETE ON "Evidence" TO split_other'),
+    ('CREATE POLICY late ON "Evidence" USING (n > 0)'),
+    ('ALTER POLICY early ON "Evidence" USING (n > 1)'),
+    ('DROP POLICY early ON "Evidence"'),
+    ('ALTER TABLE "Evidence" ENABLE ROW LEVEL SECURITY'),
+    ('ALTER TABLE "Evidence" OWNER TO split_other'),
+    ('CREATE TRIGGER late AFTER INSERT ON "Evidence" FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()'),
+    ('CREATE TRIGGER late AFTER INSERT ON "Evidence_wide" FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()'),
+    ('CREATE TABLE child (at timestamp(3), id int, FOREIGN KEY (at, id) REFERENCES "Evidence_wide")'),
+    ('TRUNCATE "Evidence"'),
+    ('ALTER TABLE "Evidence_wide" DISABLE TRIGGER privacy_scan_split');
+SELECT statement, after(statement) FROM ddl ORDER BY n;
 
 -- Its source is dropped meanwhile: what was made stays to be seen, and goes with the next split, of whatever it is.
 CREATE VIEW leftovers AS SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '^lost' AND relnamespace = 'split_test'::regnamespace;
@@ -193,12 +197,27 @@ SELECT pg_stat_get_xact_numscans('"Evidence_default"'::regclass) - :before AS sc
 ROLLBACK;
 UPDATE "Evidence" SET n = 2002 WHERE id = 2;
 CREATE INDEX ON "Evidence" (n);
+CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY HASH (id);
+CREATE TABLE parted_0 PARTITION OF parted FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+-- What somebody does in the last moment, the pieces have, too.
+ALTER TABLE "Evidence" ALTER n SET DEFAULT 8, ALTER added DROP DEFAULT, ALTER details SET STORAGE EXTERNAL, ALTER added SET STATISTICS 50;
+ALTER TABLE "Evidence" ADD CONSTRAINT late FOREIGN KEY ("otherId") REFERENCES parted, REPLICA IDENTITY FULL;
+CREATE TRIGGER late BEFORE UPDATE ON "Evidence" FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
 CREATE TABLE expected_rows AS SELECT * FROM "Evidence";
 CALL privacy_scan.run_split('"Evidence_wide"');
 SELECT step, done = total AS copied, copied_rows, applied, pieces, last_error FROM privacy_scan.splits;
 SELECT tableoid::regclass, count(*), min("createdAt"), max("createdAt") FROM "Evidence" GROUP BY 1 ORDER BY 3;
 (TABLE "Evidence" EXCEPT TABLE expected_rows) UNION ALL (TABLE expected_rows EXCEPT TABLE "Evidence");
 \d "Evidence_2024_02"
+SELECT count(*) AS tables, attname, attstorage, pg_get_expr(adbin, adrelid) AS default, attstattarget AS target, count(tgname) AS triggers, count(*) FILTER (WHERE relreplident = 'f') AS full
+    FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid LEFT JOIN pg_attrdef ON adrelid = c.oid AND adnum = attnum
+    LEFT JOIN pg_trigger ON tgrelid = c.oid AND tgname = 'late' WHERE relname ~ '^Evidence_2024_0[1-4]$' AND attname IN ('n', 'added', 'details') GROUP BY 2, 3, 4, 5 ORDER BY 2;
+-- Foreign keys are those that PostgreSQL gives to a partition.
+SELECT count(*), "like" FROM (SELECT concat_ws(' ', pg_get_constraintdef(k.oid), convalidated, conislocal, coninhcount, connoinherit, conparentid <> 0,
+        (SELECT string_agg(concat_ws(' ', tgfoid::regproc, tgenabled, tgdeferrable, tginitdeferred, tgparentid <> 0, tgconstrindid::regclass), ', ' ORDER BY tgfoid) FROM pg_trigger WHERE tgconstraint = k.oid),
+        (SELECT string_agg(concat_ws(' ', deptype, refclassid::regclass, attname, refobjid = conrelid), ', ' ORDER BY deptype, refclassid, attname, refobjid = conrelid) FROM pg_depend LEFT JOIN pg_attribute ON refobjsubid > 0 AND attrelid = refobjid AND attnum = refobjsubid
+         WHERE classid = 'pg_constraint'::regclass AND objid = k.oid)) AS "like"
+    FROM pg_constraint k JOIN pg_inherits ON inhrelid = conrelid WHERE inhparent = '"Evidence"'::regclass AND contype = 'f') k GROUP BY 2 ORDER BY 2;
 EXPLAIN (COSTS OFF) SELECT * FROM "Evidence" WHERE "createdAt" = '2024-03-03' AND id = 9;
 SELECT * FROM privacy_scan.split_partition('"Evidence_wide"') \gset
 \echo :step :state

@@ -6,9 +6,6 @@
 namespace privacy_scan::partition
 {
 
-// Red. Of a CHECK or a foreign key that is NOT VALID yet.
-void mark_proven(Oid relid, const char *name);
-
 // PostgreSQL looks through DEFAULT for rows of each partition that comes in, unless a CHECK says that there are none. While
 // the caller holds ACCESS EXCLUSIVE on DEFAULT, and knows that none of its rows fits the bounds (a condition on the columns,
 // as of a partition's): that CHECK, for the moment.

@@ -8,7 +8,9 @@
 #include "pg/lock.hpp"
 
 extern "C" {
+#include <catalog/pg_type.h>
 #include <nodes/parsenodes.h>
+#include <utils/array.h>
 #include <utils/timestamp.h>
 }
 
@@ -54,6 +56,17 @@ Param bool_param(bool value)
 Param oid_param(Oid value)
 {
     return {OIDOID, ObjectIdGetDatum(value), false};
+}
+Param oids_param(const std::vector<Oid> &values)
+{
+    std::vector<Datum> data(values.begin(), values.end());
+    Datum *first = data.data();
+    const int count = static_cast<int>(data.size());
+    return {OIDARRAYOID, guarded([=] {
+                return PointerGetDatum(
+                    construct_array(first, count, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+            }),
+            false};
 }
 Param regclass_param(Oid value)
 {

@@ -29,6 +29,7 @@ Param int4_param(std::int32_t value);
 Param float8_param(double value);
 Param bool_param(bool value);
 Param oid_param(Oid value);
+Param oids_param(const std::vector<Oid> &values); // for = ANY
 Param regclass_param(Oid value);
 Param timestamptz_param(std::int64_t value);
 

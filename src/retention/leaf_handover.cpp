@@ -53,7 +53,7 @@ std::vector<pg::OwnedTable> tables_to_lock(pg::Spi &spi, const Work &work,
 {
     std::vector<pg::OwnedTable> tables;
     for (const CheckedLeaf &checked : leaves)
-        for (const partition::Share &share : partition::shares_in(spi, checked.leaf->table.relid))
+        for (const partition::Share &share : partition::shares_in(spi, {checked.leaf->table.relid}))
             add_once(tables, share.referring);
     for (const CheckedLeaf &checked : leaves) {
         const Member &member = work.family.members[checked.leaf->member];
@@ -145,9 +145,9 @@ void move_to_schema(pg::Spi &spi, Oid relid, const std::string &schema)
 // Nobody refers to the leaf's rows any more: who did has gone before, in this transaction.
 void detach(pg::Spi &spi, const Member &member, Oid relid)
 {
-    for (const partition::Share &share : partition::shares_in(spi, relid))
+    for (const partition::Share &share : partition::shares_in(spi, {relid}))
         pg::guarded([&] { partition::drop_share(share.constraint); });
-    partition::drop_inherited_keys(spi, relid);
+    partition::drop_inherited_keys(spi, {relid});
     spi.run("ALTER TABLE " + member.name + " DETACH PARTITION " + pg::qualified_name(relid));
 }
 

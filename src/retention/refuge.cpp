@@ -138,7 +138,7 @@ void settle(pg::Spi &spi, const Refuge &refuge, const Leaf &leaf, Oid set, const
         remove_rows(spi, refuge, gone);
     take_name(spi, refuge);
     for (const partition::ForeignKey &key : partition::foreign_keys_of(spi, set))
-        partition::add_proven_key(spi, refuge.relid, key);
+        partition::add_proven_key(refuge.relid, key);
     attach(spi, refuge, set, leaf.bounds);
 }
 

@@ -116,7 +116,7 @@ constexpr IntSetting int_settings[] = {
      "It doesn't begin, or stops on its way, where there would be less.", &split_disk_reserve_value, 256, 0,
      INT32_MAX, PGC_SUSET, GUC_UNIT_MB},
     {"privacy_scan.split_rate", "How much a split reads of its partition in a second; 0: as much as it can.",
-     "Between two batches it rests, holding nothing.", &split_rate_value, 32 * 1024, 0, INT32_MAX,
+     "It rests after each MB, and after the indexes of a piece as long as they took.", &split_rate_value, 32 * 1024, 0, INT32_MAX,
      PGC_USERSET, GUC_UNIT_KB},
     {"privacy_scan.split_slice",
      "How long the job of a set works on its splits and merges before others have their turn.",

@@ -7,9 +7,7 @@
 #include "pg/rowset.hpp"
 #include "pg/standby.hpp"
 #include "pg/subxact.hpp"
-#include "settings/settings.hpp"
 #include "split/split_disk.hpp"
-#include "split/split_plan.hpp"
 #include "split/split_steps.hpp"
 
 extern "C" {
@@ -52,7 +50,8 @@ void put_notes(pg::Spi &spi, pg::RowSink &sink, const Stretch &stretch)
     put_line(sink, "note",
              is_one ? "a second copy of the partition is made, and the first stays"
                     : "a second copy of the partitions is made, and the first ones stay",
-             "It takes about " + megabytes(stretch.all_bytes()) + " of disk until one of them is dropped.",
+             "It takes about " + megabytes(stretch.all_bytes()) + " of disk until one of them is dropped; " +
+                 megabytes(free_for_pieces(spi, stretch)) + " are free where it is made.",
              {});
     if (is_one && is_retained(spi, stretch.parent()))
         put_line(sink, "note", "retention rules the relation",
@@ -218,7 +217,7 @@ void run_to_end(pg::Spi &spi, const Request &request)
         if (row->state != "under way" && (!row->is_waiting || row->message != waited_for))
             notice(*row);
         waited_for = row->is_waiting ? row->message : "";
-        rest(row->is_waiting ? wait_ms : rest_ms(row->bytes, row->ms, settings::split_rate_kb()));
+        rest(row->is_waiting ? wait_ms : rest_after(*row));
         more = row->more;
     }
 }

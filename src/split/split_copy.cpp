@@ -3,8 +3,10 @@
 
 #include "split/split_copy.hpp"
 
+#include "pg/clock.hpp"
 #include "pg/memory.hpp"
 #include "pg/snapshot.hpp"
+#include "settings/settings.hpp"
 #include "split/split_plan.hpp"
 
 extern "C" {
@@ -14,10 +16,15 @@ extern "C" {
 #include <access/tableam.h>
 #include <access/tupconvert.h>
 #include <access/xact.h>
+#include <access/xlog.h>
 #include <executor/tuptable.h>
+#include <miscadmin.h>
+#include <storage/latch.h>
 #include <utils/lsyscache.h>
 #include <utils/memutils.h>
 #include <utils/snapmgr.h>
+#include <utils/timestamp.h>
+#include <utils/wait_event.h>
 }
 
 namespace privacy_scan::split
@@ -26,7 +33,8 @@ namespace privacy_scan::split
 namespace
 {
 
-constexpr int most_held = 128; // rows per write
+constexpr int most_held = 128;      // rows per write
+constexpr BlockNumber breath = 128; // blocks, 1 MB
 
 struct Target {
     Relation rel;
@@ -47,6 +55,8 @@ struct Copy {
     CommandId command;
     MemoryContext scratch;
     std::int64_t rows;
+    std::int64_t kb_per_second; // 0: as fast as can be
+    TimestampTz begun;
 };
 
 void flush(Copy *copy, Target *target)
@@ -119,6 +129,21 @@ void finish(Copy *copy)
     }
 }
 
+// Who commits beside us flushes what we have logged, too, and waits for it: little at a time. Then rests as
+// long as the rate asks for, so that others have disk and processor in between.
+void breathe(const Copy *copy, BlockNumber blocks)
+{
+    XLogFlush(GetXLogInsertRecPtr());
+    const double elapsed = pg::ms_since(copy->begun);
+    const double ms = rest_ms(static_cast<std::int64_t>(blocks) * BLCKSZ, elapsed, copy->kb_per_second);
+    if (ms < 1)
+        return;
+    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, static_cast<long>(ms),
+                    PG_WAIT_EXTENSION);
+    ResetLatch(MyLatch);
+    CHECK_FOR_INTERRUPTS();
+}
+
 void run(Copy *copy, Oid source, BlockNumber first, BlockNumber count)
 {
     copy->source = table_open(source, ShareUpdateExclusiveLock);
@@ -127,8 +152,14 @@ void run(Copy *copy, Oid source, BlockNumber first, BlockNumber count)
     TupleTableSlot *row = table_slot_create(copy->source, nullptr);
     TableScanDesc scan = table_beginscan_strat(copy->source, GetActiveSnapshot(), 0, nullptr, true, false);
     heap_setscanlimits(scan, first, count);
+    BlockNumber next = first + breath;
     while (table_scan_getnextslot(scan, ForwardScanDirection, row)) {
         CHECK_FOR_INTERRUPTS();
+        const BlockNumber block = ItemPointerGetBlockNumber(&row->tts_tid);
+        if (copy->kb_per_second > 0 && block >= next) {
+            breathe(copy, block - first);
+            next = block + breath;
+        }
         if (!is_captured(copy, row))
             add_row(copy, row);
     }
@@ -145,6 +176,8 @@ std::int64_t copy_blocks(const partition::PartitionSet &set, const State &state,
 {
     Copy copy{};
     copy.key = &set.key();
+    copy.kb_per_second = settings::split_rate_kb();
+    copy.begun = GetCurrentTimestamp();
     copy.first_xid = static_cast<TransactionId>(state.first_xid);
     copy.pieces = state.pieces.data();
     copy.count = state.pieces.size();

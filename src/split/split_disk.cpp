@@ -63,12 +63,17 @@ std::string megabytes(std::int64_t bytes)
     return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MB";
 }
 
+std::int64_t free_for_pieces(pg::Spi &spi, const Stretch &stretch)
+{
+    const Oid tablespace = tablespace_of(spi, stretch.parent());
+    return pg::guarded([=] { return free_bytes(tablespace); });
+}
+
 std::optional<Refusal> refuse_for_disk(pg::Spi &spi, const Stretch &stretch)
 {
     const std::int64_t left = std::max<std::int64_t>(stretch.all_bytes() - size_of_pieces(spi, stretch), 0);
     const std::int64_t reserve = std::int64_t{settings::split_disk_reserve_mb()} << 20;
-    const Oid tablespace = tablespace_of(spi, stretch.parent());
-    const std::int64_t free = pg::guarded([=] { return free_bytes(tablespace); });
+    const std::int64_t free = free_for_pieces(spi, stretch);
     if (free >= left + reserve)
         return std::nullopt;
     return Refusal{"too little disk is free",

@@ -4,7 +4,6 @@
 #include "split/split_pieces.hpp"
 
 #include "partition/partition_create.hpp"
-#include "pg/clock.hpp"
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
 #include "pg/privileges.hpp"
@@ -197,7 +196,11 @@ constexpr const char *changed_sources =
     "  WHEN c.all_of_them IS DISTINCT FROM (SELECT p.all_of_them FROM columns p WHERE p.attrelid = $4)"
     "   THEN 'Its columns have changed.'"
     "  WHEN pg_catalog.pg_relation_filenode(s.source) <> s.file_node"
-    "   THEN 'It has been truncated or rewritten.' END AS what"
+    "   THEN 'It has been truncated or rewritten.'"
+    "  WHEN EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = s.source AND NOT tgisinternal"
+    "   AND tgparentid = 0 AND tgname <> $2::name) THEN 'It has got a trigger of its own.'"
+    "  WHEN EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE confrelid = s.source AND contype = 'f'"
+    "   AND conparentid = 0) THEN 'A foreign key refers to it alone.' END AS what"
     " FROM privacy_scan.split_sources s LEFT JOIN columns c ON c.attrelid = s.source WHERE s.partition = $1) "
     "w"
     " WHERE w.what IS NOT NULL ORDER BY w.lower LIMIT 1";
@@ -221,7 +224,9 @@ constexpr const char *changed_parent =
     "AS "
     "roles"
     "  FROM pg_catalog.pg_policy WHERE polrelid IN ($1, $2))"
-    " SELECT CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_attribute p JOIN pg_catalog.pg_attribute c"
+    " SELECT CASE WHEN (SELECT count(DISTINCT relowner) FROM pg_catalog.pg_class WHERE oid IN ($1, $2)) > 1"
+    "   THEN 'It has another owner.'"
+    "  WHEN EXISTS (SELECT FROM pg_catalog.pg_attribute p JOIN pg_catalog.pg_attribute c"
     "   ON c.attrelid = $2 AND c.attname = p.attname WHERE p.attrelid = $1 AND p.attnum > 0"
     "   AND p.attnotnull AND NOT c.attnotnull) THEN 'A column of it has become NOT NULL.'"
     "  WHEN EXISTS (SELECT FROM pg_catalog.pg_constraint p WHERE p.conrelid = $1 AND p.contype = 'c'"
@@ -262,42 +267,6 @@ void require_intact(pg::Spi &spi, const State &state)
                  "the " + std::string(state.is_split() ? "split" : "merge") + " of partition \"" +
                      pg::relation_name(rows.oid(0, 1)) + "\" cannot go on",
                  rows.text(0, 2), "Call privacy_scan.cancel_split() and begin again.");
-}
-
-std::string indexes_of(pg::Spi &spi, Oid parent)
-{
-    return spi
-        .run("SELECT string_agg(indexrelid::text || CASE WHEN indisvalid THEN '' ELSE '!' END, ' ' ORDER BY "
-             "indexrelid) FROM pg_catalog.pg_index WHERE indrelid = $1",
-             {pg::oid_param(parent)})
-        .text(0, 1);
-}
-
-// As partitions of an empty twin of the parent, from which they part again: PostgreSQL itself then builds
-// what a partition must have, and gives it the names that it gives.
-void index_pieces(pg::Spi &spi, const partition::PartitionSet &set, State &state)
-{
-    constexpr double enough_ms = 500;
-    const TimestampTz begun = GetCurrentTimestamp();
-    pg::OwnerScope owner(set.table().owner);
-    const std::string twin =
-        pg::quote(pg::schema_name(state.parent), partition::new_partition_name(state.parent, "_twin"));
-    spi.run("CREATE TABLE " + twin + " (LIKE " + set.name() +
-            " INCLUDING ALL EXCLUDING IDENTITY EXCLUDING STATISTICS) PARTITION BY RANGE (" +
-            pg::quote(set.policy().key) + ")");
-    for (Piece &piece : state.pieces) {
-        if (piece.is_indexed)
-            continue;
-        const std::string name = pg::qualified_name(piece.relid);
-        spi.run("ALTER TABLE " + twin + " ATTACH PARTITION " + name + " " +
-                partition::bounds_clause(set.key(), piece.bounds));
-        spi.run("ALTER TABLE " + twin + " DETACH PARTITION " + name);
-        spi.run("ANALYZE " + name);
-        piece.is_indexed = true;
-        if (pg::ms_since(begun) > enough_ms)
-            break;
-    }
-    spi.run("DROP TABLE " + twin);
 }
 
 namespace

@@ -149,7 +149,7 @@ bool SetRun::step(pg::Spi &spi)
 {
     const std::int64_t now = GetCurrentTimestamp();
     begun_ = begun_.value_or(now);
-    rest(last_.is_waiting ? wait_ms : rest_ms(last_.bytes, last_.ms, settings::split_rate_kb()));
+    rest(last_.is_waiting ? wait_ms : rest_after(last_));
     try {
         if (!work(spi))
             return false;

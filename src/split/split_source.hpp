@@ -14,11 +14,11 @@ struct Source {
     std::int64_t all_bytes; // with indexes and TOAST
 };
 
-// Detaching one takes a millisecond or two, under the locks of the switch, and so does attaching. Of a merge
+// Detaching one takes about a millisecond, under the locks of the switch, and so does attaching. Of a merge
 // that somebody wants so, and of what is chosen by itself (a month of days fits): partitions, and those that
 // they become.
 constexpr int most_sources = 64;
-constexpr int most_exchanged = 40;
+constexpr int most_exchanged = 32;
 
 struct Stretch {
     partition::PartitionSet set;

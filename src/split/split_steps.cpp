@@ -15,6 +15,7 @@
 #include "split/split_copy.hpp"
 #include "split/split_disk.hpp"
 #include "split/split_pieces.hpp"
+#include "split/split_plan.hpp"
 #include "split/split_switch.hpp"
 
 extern "C" {
@@ -34,7 +35,8 @@ namespace privacy_scan::split
 namespace
 {
 
-constexpr std::int64_t batch_blocks = 1024; // 8 MB of rows a transaction
+constexpr std::int64_t batch_blocks =
+    1024; // 8 MB of rows a transaction, or what the rate allows in half a second
 constexpr std::int64_t batch_changes = 5000;
 constexpr std::int64_t few_changes = 20; // may be left to the switch
 
@@ -118,10 +120,19 @@ void forget_cut_blocks(Origin &source)
     source.copied_blocks = std::min(source.copied_blocks, source.blocks);
 }
 
+// A batch rests on its way: not so long that others notice its lock.
+std::int64_t blocks_of_batch()
+{
+    constexpr std::int64_t few = 64;
+    const std::int64_t rate = settings::split_rate_kb();
+    return rate > 0 ? std::clamp(rate * 1024 / BLCKSZ / 2, few, batch_blocks) : batch_blocks;
+}
+
 // Of one source after the other, up to a batch. Returns the number of blocks.
 std::int64_t copy_batch(const Stretch &stretch, State &state)
 {
-    std::int64_t left = batch_blocks;
+    const std::int64_t most = blocks_of_batch();
+    std::int64_t left = most;
     pg::OwnerScope owner(stretch.owner());
     for (Origin &source : state.sources) {
         forget_cut_blocks(source);
@@ -132,9 +143,9 @@ std::int64_t copy_batch(const Stretch &stretch, State &state)
         source.copied_blocks += count;
         left -= count;
     }
-    if (left < batch_blocks)
+    if (left < most)
         state.last_xid = pg::guarded([] { return U64FromFullTransactionId(GetTopFullTransactionId()); });
-    return batch_blocks - left;
+    return most - left;
 }
 
 StepRow copy(pg::Spi &spi, const Stretch &stretch, State &state)
@@ -165,12 +176,14 @@ StepRow build_indexes(pg::Spi &spi, const Stretch &stretch, State &state)
         for (Piece &piece : state.pieces)
             piece.is_indexed = false;
     }
-    index_pieces(spi, stretch.set, state);
+    align_columns(spi, state);
+    const std::int64_t bytes = index_pieces(spi, stretch.set, state);
     std::int64_t done = 0;
     for (const Piece &piece : state.pieces)
         done += piece.is_indexed;
     const auto total = static_cast<std::int64_t>(state.pieces.size());
     StepRow row = row_of(state, done < total ? "under way" : "done now", done, total);
+    row.bytes = bytes;
     if (done == total)
         state.phase = Phase::catch_up;
     return row;
@@ -217,6 +230,7 @@ StepRow switch_over(pg::Spi &spi, const Stretch &stretch, State &state)
         row.message = "changes applied before";
         return row;
     }
+    align_columns(spi, state);
     const Switched switched = switch_pieces(spi, stretch, state);
     state.applied += switched.applied;
     store_switch(spi, state.relid, switched.lock_held_ms, switched.wait.tries);
@@ -388,6 +402,13 @@ void wish(pg::Spi &spi, Oid relid, Wishes wishes)
         state.phase = Phase::tidy; // once more
     state.drops_sources = state.drops_sources || wishes.drops_sources;
     store_state(spi, state);
+}
+
+double rest_after(const StepRow &row)
+{
+    const std::int64_t rate = settings::split_rate_kb();
+    const double least = rate > 0 && row.step == to_string(Phase::build_indexes) ? row.ms : 0;
+    return std::max(least, rest_ms(row.bytes, row.ms, rate));
 }
 
 void rest(double ms)

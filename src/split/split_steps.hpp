@@ -33,6 +33,10 @@ StepRow advance(pg::Spi &spi, Oid relid);
 // the end, and stays wished.
 void wish(pg::Spi &spi, Oid relid, Wishes wishes);
 
+// How long to rest after it, so that privacy_scan.split_rate is kept: after indexes as long as they took at
+// least, since each of them is written to disk at once, for which others' commits wait.
+double rest_after(const StepRow &row);
+
 // Between two transactions, holding nothing.
 void rest(double ms);
 
