@@ -19,15 +19,16 @@ bool is_special(char c)
     return c == ',' || c == '"' || c == '\n' || c == '\r' || c == '\0';
 }
 
-std::uint64_t has_special(std::uint64_t word)
-{
-    using json::has_byte;
-    return has_byte(word, ',') | has_byte(word, '"') | has_byte(word, '\n') | has_byte(word, '\r') | json::has_zero(word);
-}
-
 const char *find_special(const char *from, const char *end)
 {
-    return json::first_special(from, end, has_special, is_special);
+    using json::has_byte;
+    return json::first_special(
+        from, end,
+        [](std::uint64_t word) {
+            return has_byte(word, ',') | has_byte(word, '"') | has_byte(word, '\n') | has_byte(word, '\r') |
+                   json::has_zero(word);
+        },
+        [](char c) { return is_special(c); });
 }
 
 // COPY reads a line of \. alone as the end of the data.

@@ -111,11 +111,13 @@ template <typename Out> class JsonWriter
         pfree(large);
     }
 
-    static bool is_escaped(char c) { return static_cast<unsigned char>(c) < ' ' || c == '"' || c == '\\'; }
-
-    static std::uint64_t has_escaped(std::uint64_t word)
+    // Control characters, quote and backslash.
+    static const char *find_escaped(const char *from, const char *end)
     {
-        return has_less(word, ' ') | has_byte(word, '"') | has_byte(word, '\\');
+        return first_special(
+            from, end,
+            [](std::uint64_t word) { return has_less(word, ' ') | has_byte(word, '"') | has_byte(word, '\\'); },
+            [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '"' || c == '\\'; });
     }
 
     // As escape_json() of PostgreSQL does it.
@@ -125,7 +127,7 @@ template <typename Out> class JsonWriter
         const char *const end = bytes + string.length;
         out_.append_quote();
         for (;;) {
-            const char *special = first_special(bytes, end, has_escaped, is_escaped);
+            const char *special = find_escaped(bytes, end);
             out_.append(bytes, static_cast<std::size_t>(special - bytes));
             if (special == end)
                 break;
