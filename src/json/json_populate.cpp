@@ -94,7 +94,7 @@ PS_RED_FUNCTION(ps_json_populate)
     begin_with_base(fcinfo, row);
     ByteSource plain;
     ByteSource &source = *open_document(PG_GETARG_DATUM(1), site->documents, plain);
-    Value root;
+    privacy_scan::json::Value root; // 13 and 14 have a node of that name
     if (is_found(read_root(source, root)) && root.kind == Kind::object)
         fill_row(row, source, root);
     PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(row.desc, row.values, row.nulls)));

@@ -8,6 +8,7 @@ extern "C" {
 #include <access/attmap.h>
 #include <access/genam.h>
 #include <access/toast_internals.h>
+#include <catalog/partition.h>
 #include <catalog/pg_class.h>
 #include <commands/cluster.h>
 #include <commands/trigger.h>
@@ -79,6 +80,16 @@ inline PartitionDesc partition_desc(Relation relation)
     return RelationGetPartitionDesc(relation, false);
 #else
     return RelationGetPartitionDesc(relation);
+#endif
+}
+
+// Of a partition; an error where it is being detached concurrently, which 14 made possible.
+inline Oid partition_parent(Oid partition)
+{
+#if PG_VERSION_NUM >= 140000
+    return get_partition_parent(partition, false);
+#else
+    return get_partition_parent(partition);
 #endif
 }
 
@@ -204,6 +215,16 @@ inline PGPROC *process_of(const VirtualTransactionId &holder)
     return ProcNumberGetProc(holder.procNumber);
 #else
     return BackendIdGetProc(holder.backendId);
+#endif
+}
+
+// The oldest transaction that a snapshot of this process still needs. 14 moved it.
+inline TransactionId own_xmin()
+{
+#if PG_VERSION_NUM >= 140000
+    return MyProc->xmin;
+#else
+    return MyPgXact->xmin;
 #endif
 }
 

@@ -8,6 +8,7 @@ extern "C" {
 #include <access/htup_details.h>
 #include <access/table.h>
 #include <access/xlog.h>
+#include <catalog/indexing.h>
 #include <catalog/pg_extension.h>
 #include <storage/lmgr.h>
 #include <utils/fmgroids.h>

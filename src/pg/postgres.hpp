@@ -21,4 +21,7 @@ extern "C" {
 
 #include <fmgr.h>
 #include <miscadmin.h>
+#if __has_include(<varatt.h>)
+#include <varatt.h> // from 16 on postgres.h leaves it out
+#endif
 }

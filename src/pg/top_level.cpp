@@ -27,7 +27,7 @@ namespace
 void require_no_snapshot()
 {
     InvalidateCatalogSnapshot();
-    if (ActiveSnapshotSet() || TransactionIdIsValid(MyProc->xmin) ||
+    if (ActiveSnapshotSet() || TransactionIdIsValid(compat::own_xmin()) ||
         TransactionIdIsValid(GetTopTransactionIdIfAny()))
         ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
                         errmsg("the statement would wait for the transaction that asked for it")));

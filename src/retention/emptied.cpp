@@ -4,12 +4,12 @@
 #include "retention/emptied.hpp"
 
 #include "partition/partition_create.hpp"
+#include "pg/compat.hpp"
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
 #include "pg/subxact.hpp"
 
 extern "C" {
-#include <catalog/partition.h>
 #include <catalog/pg_class_d.h>
 #include <utils/lsyscache.h>
 }
@@ -74,7 +74,7 @@ bool EmptiedRun::drop(pg::Spi &spi, const Emptied &emptied) const
     pg::lock_owned(emptied.set, AccessExclusiveLock);
     pg::lock_owned(emptied.table, AccessExclusiveLock);
     const bool is_emptied = partition::has_no_blocks(relid) && pg::guarded([=] {
-        return get_rel_relispartition(relid) && get_partition_parent(relid, false) == parent;
+        return get_rel_relispartition(relid) && pg::compat::partition_parent(relid) == parent;
     });
     if (is_emptied)
         spi.run("DROP TABLE " + pg::qualified_name(relid));

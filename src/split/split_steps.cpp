@@ -26,7 +26,6 @@ extern "C" {
 #include <utils/lsyscache.h>
 #include <utils/snapmgr.h>
 #include <utils/timestamp.h>
-#include <utils/wait_event.h>
 }
 
 namespace privacy_scan::split
