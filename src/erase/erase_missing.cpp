@@ -40,8 +40,9 @@ std::optional<archive_file::FileState> lack_of(pg::Spi &spi, const archive_file:
 
 void refuse_lack(const std::string &file, const archive_file::FileState &lack, const std::string &why)
 {
-    constexpr const char *hint = "Put a copy that verify_archive() finds ok in its place; or give missing_files => 'skip': the file is "
-                                 "passed over, and not restored, should it come back whole, before erase() has been called again.";
+    constexpr const char *hint =
+        "Put a copy that verify_archive() finds ok in its place; or give missing_files => 'skip': the file is passed "
+        "over, and not restored, should it come back whole, before erase() has been called again.";
     if (lack.state == "MISSING")
         pg::fail(ERRCODE_UNDEFINED_FILE, "archive file \"" + file + "\" is missing", why, hint);
     pg::fail(ERRCODE_DATA_CORRUPTED, "archive file \"" + file + "\" is " + lack.state,

@@ -67,7 +67,8 @@ std::vector<LostKeys> EraseWork::lost_keys(std::size_t member)
 {
     std::vector<LostKeys> lost;
     if (sql_.has_children(member) || !has_keys_as_text(spi_, places_, member))
-        pg::fail(ERRCODE_UNDEFINED_FILE, "a file with rows of " + places_.family.members[member].name + " is missing or damaged",
+        pg::fail(ERRCODE_UNDEFINED_FILE,
+                 "a file with rows of " + places_.family.members[member].name + " is missing or damaged",
                  "Others refer to them, or their keys cannot be told by their text: it could not be cleaned later.",
                  "Put a copy in its place.");
     for (const retention::Link &link : places_.family.members[member].links) {

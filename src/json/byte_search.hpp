@@ -29,7 +29,8 @@ constexpr std::uint64_t has_less(std::uint64_t word, unsigned char byte)
     return (word - each_byte(byte)) & ~word & each_byte(0x80);
 }
 
-// The first byte in [from, end) that `in_byte` holds of, or the end. in_word: not zero if and only if it holds of a byte of the word.
+// The first byte in [from, end) that `in_byte` holds of, or the end. in_word: not zero if and only if it holds of a byte of
+// the word.
 template <typename InWord, typename InByte>
 inline const char *first_special(const char *from, const char *end, InWord in_word, InByte in_byte)
 {

@@ -2,7 +2,7 @@
 // function, which takes every offset in a document for right and cannot be interrupted. Red.
 #pragma once
 
-#include "json/byte_search.hpp"
+#include "json/json_escape.hpp"
 #include "json/json_text.hpp"
 
 extern "C" {
@@ -13,7 +13,7 @@ extern "C" {
 namespace privacy_scan::json
 {
 
-// Out: where the text goes to, trivially destructible. It has append(bytes, size) for text without quotes, and append_quote().
+// Out: where the text goes to, as in json_escape.hpp.
 template <typename Out> class JsonWriter
 {
   public:
@@ -111,53 +111,9 @@ template <typename Out> class JsonWriter
         pfree(large);
     }
 
-    // Control characters, quote and backslash.
-    static const char *find_escaped(const char *from, const char *end)
-    {
-        return first_special(
-            from, end,
-            [](std::uint64_t word) { return has_less(word, ' ') | has_byte(word, '"') | has_byte(word, '\\'); },
-            [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '"' || c == '\\'; });
-    }
-
-    // As escape_json() of PostgreSQL does it.
     void write_string(const Value &string)
     {
-        const auto *bytes = reinterpret_cast<const char *>(read_sound(source_, string.offset, string.length));
-        const char *const end = bytes + string.length;
-        out_.append_quote();
-        for (;;) {
-            const char *special = find_escaped(bytes, end);
-            out_.append(bytes, static_cast<std::size_t>(special - bytes));
-            if (special == end)
-                break;
-            write_escaped(*special);
-            bytes = special + 1;
-        }
-        out_.append_quote();
-    }
-
-    // No document can hold U+0000: where it stands, bytes are damaged, and nobody could read it as JSON again.
-    void write_escaped(char character)
-    {
-        if (character == '\0')
-            report_damage();
-        if (character == '"') {
-            out_.append("\\", 1);
-            out_.append_quote();
-            return;
-        }
-        static const char short_forms[] = "\\\\\bb\ff\nn\rr\tt";
-        for (const char *form = short_forms; *form; form += 2) {
-            if (*form == character) {
-                const char pair[2] = {'\\', form[1]};
-                out_.append(pair, 2);
-                return;
-            }
-        }
-        const auto code = static_cast<unsigned char>(character); // below 32
-        const char escape[6] = {'\\', 'u', '0', '0', static_cast<char>('0' + code / 16), "0123456789abcdef"[code % 16]};
-        out_.append(escape, 6);
+        write_escaped(out_, reinterpret_cast<const char *>(read_sound(source_, string.offset, string.length)), string.length);
     }
 
     ByteSource &source_;
