@@ -82,7 +82,7 @@ EXECUTE everything; EXECUTE everything; EXECUTE everything; EXECUTE everything; 
 -- What the catalog says of the table by name; numbers of objects left out.
 CREATE VIEW pg_temp.catalog AS
 SELECT 'column' AS kind, a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || ' ' || concat_ws(' ', CASE WHEN attnotnull THEN 'NOT NULL' END,
-    pg_get_expr(d.adbin, d.adrelid), 'identity=' || a.attidentity::text, 'generated=' || a.attgenerated::text, a.attstorage::text, a.attstattarget, (SELECT string_agg(option_name || '=' || option_value, ',') FROM pg_options_to_table(a.attoptions) WHERE option_name LIKE 'n\_dis%'), a.attacl::text, a.attcollation::regcollation, pg_get_serial_sequence('ps_keep.t', a.attname),
+    pg_get_expr(d.adbin, d.adrelid), 'identity=' || a.attidentity::text, 'generated=' || a.attgenerated::text, a.attstorage::text, coalesce(a.attstattarget, -1), (SELECT string_agg(option_name || '=' || option_value, ',') FROM pg_options_to_table(a.attoptions) WHERE option_name LIKE 'n\_dis%'), a.attacl::text, a.attcollation::regcollation, pg_get_serial_sequence('ps_keep.t', a.attname),
     col_description(c.oid, a.attnum)) AS what, row_number() OVER (ORDER BY a.attnum) AS place
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum WHERE c.oid = 'ps_keep.t'::regclass
 UNION ALL SELECT 'constraint', conname || ' ' || pg_get_constraintdef(oid) || ' ' || coalesce(obj_description(oid, 'pg_constraint'), ''), 0 FROM pg_constraint WHERE conrelid = 'ps_keep.t'::regclass

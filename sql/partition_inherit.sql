@@ -70,8 +70,8 @@ SELECT partition, action FROM privacy_scan.manage_partitions('t', E'At "x"', '1 
 
 -- Columns: order, type, collation, storage, compression, NOT NULL, defaults, statistics target, options.
 SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) AS type, a.attcollation::regcollation AS collation, a.attstorage AS storage,
-       a.attcompression AS compression, a.attnotnull AS not_null, a.attidentity AS identity, a.attgenerated AS generated,
-       pg_get_expr(d.adbin, d.adrelid) AS "default", a.attstattarget AS target, 
+       a.attcompression AS compression, a.attnotnull AS not_null, CASE WHEN c.relkind = 'p' THEN a.attidentity END AS identity, a.attgenerated AS generated,
+       pg_get_expr(d.adbin, d.adrelid) AS "default", coalesce(a.attstattarget, -1) AS target, 
        (SELECT string_agg(o, ' ') FROM unnest(a.attoptions) o WHERE o LIKE 'n_distinct%') AS options, col_description(c.oid, a.attnum) AS comment
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
@@ -99,7 +99,7 @@ SELECT (SELECT array_agg(r ORDER BY r::text) FROM (SELECT attname, grantee, priv
      = (SELECT array_agg(r ORDER BY r::text) FROM (SELECT attname, grantee, privilege_type, is_grantable FROM rights WHERE relname = p) r) AS same_rights
 FROM unnest('{t_2020_02,t_default}'::text[]) p;
 -- Extended statistics with their target; triggers; policies.
-SELECT pg_get_statisticsobjdef(oid), stxstattarget FROM pg_statistic_ext WHERE stxrelid = 't_2020_02'::regclass ORDER BY 1;
+SELECT pg_get_statisticsobjdef(oid), coalesce(stxstattarget, -1) AS stxstattarget FROM pg_statistic_ext WHERE stxrelid = 't_2020_02'::regclass ORDER BY 1;
 SELECT tgname, tgenabled, tgparentid <> 0 AS cloned, pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = 't_2020_02'::regclass AND NOT tgisinternal;
 SELECT policyname, permissive, roles, cmd, qual, with_check FROM pg_policies WHERE tablename = 't_2020_02' ORDER BY 1;
 SELECT (SELECT array_agg((policyname, permissive, roles, cmd, replace(qual, 't_2020_02.', 't.'), with_check) ORDER BY policyname)

@@ -189,6 +189,14 @@ SET ROLE regress_ret_victim;
 TRUNCATE "Scan" CASCADE;
 INSERT INTO "Scan" SELECT i, 'done', timestamp '2020-01-01' + i * interval '1 day' FROM generate_series(1, 10) i;
 INSERT INTO "Evidence" SELECT id, id FROM "Scan";
+-- Compiled, a statement of ours would take seconds.
+CREATE TABLE ret_victim.seen (jit text);
+CREATE FUNCTION ret_victim.look() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO ret_victim.seen VALUES (pg_catalog.current_setting('jit'));
+  RETURN NULL;
+END $$;
+CREATE TRIGGER look AFTER DELETE ON "Scan" EXECUTE FUNCTION ret_victim.look();
 RESET ROLE;
 SELECT privacy_scan.drop_retention('"Scan"');
 SELECT current_database() AS db \gset
@@ -209,6 +217,7 @@ ALTER DATABASE :"db" SET array_nulls = off;
 ALTER DATABASE :"db" SET transform_null_equals = on;
 ALTER DATABASE :"db" SET bytea_output = 'escape';
 ALTER DATABASE :"db" SET extra_float_digits = -15;
+ALTER DATABASE :"db" SET jit = on;
 \c -
 \set VERBOSITY terse
 SET client_min_messages = warning;
@@ -219,6 +228,7 @@ SELECT condition FROM privacy_scan.retention_policies;
 SELECT relation, rows, key_from, key_to, reason FROM privacy_scan.apply_retention('"Scan"', '2025-01-01 00:00+00', 2, false);
 CALL privacy_scan.run_retention('"Scan"');
 SELECT relation, archive, rows, key_from, key_to FROM privacy_scan.archives ORDER BY id DESC LIMIT 2;
+SELECT DISTINCT jit FROM ret_victim.seen;
 INSERT INTO ret_victim."Scan" VALUES (77, 'done', '2020-01-01');
 ALTER DATABASE :"db" SET default_transaction_isolation = 'serializable';
 \c -
@@ -242,7 +252,7 @@ SELECT count(*) FROM ret_victim."Scan";
 DO $$
 DECLARE setting text;
 BEGIN
-  FOREACH setting IN ARRAY '{TimeZone,DateStyle,IntervalStyle,quote_all_identifiers,search_path,standard_conforming_strings,default_table_access_method,default_tablespace,row_security,enable_seqscan,statement_timeout,plan_cache_mode,check_function_bodies,array_nulls,transform_null_equals,bytea_output,extra_float_digits}'::text[] LOOP
+  FOREACH setting IN ARRAY '{TimeZone,DateStyle,IntervalStyle,quote_all_identifiers,search_path,standard_conforming_strings,default_table_access_method,default_tablespace,row_security,enable_seqscan,statement_timeout,plan_cache_mode,check_function_bodies,array_nulls,transform_null_equals,bytea_output,extra_float_digits,jit}'::text[] LOOP
     EXECUTE format('ALTER DATABASE %I RESET %I', current_database(), setting);
   END LOOP;
 END $$;

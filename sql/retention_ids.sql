@@ -40,7 +40,13 @@ DELETE FROM "Scan" WHERE privacy_scan.key_instant('cuid', id) IS NULL;
 VACUUM "Evidence";
 SELECT relation, action, rows, reason FROM privacy_scan.plan_retention('"Scan"', '2025-05-01 00:00+00');
 CALL privacy_scan.run_retention('"Scan"', '2026-01-01 00:00+00', confirm => true);
+-- Ids of a former kind, whose time is long past, and holds on one of either kind: none of them goes, nor what belongs to them.
+INSERT INTO "Scan" SELECT privacy_scan.key_at('ulid', ('2024-01-0' || n || ' 00:00+00')::timestamptz) || '000000000000000' || n, 'done' FROM generate_series(1, 2) n;
+INSERT INTO "Evidence" SELECT 1, id FROM "Scan" WHERE id < 'c';
+SELECT privacy_scan.hold('"Scan"', ARRAY[(SELECT min(id) FROM "Scan"), cuid('2025-03-06 00:00+00', 64)], 'case') IS NOT NULL AS held;
 CALL privacy_scan.run_retention('"Scan"', '2025-05-01 00:00+00', confirm => true);
+SELECT s.id, count(e), min(e.tableoid::regclass::text) AS partition FROM "Scan" s JOIN "Evidence" e ON e."scanId" = s.id
+WHERE s.id < 'c' OR privacy_scan.key_instant('cuid', s.id) < '2025-04-01 00:00+00' GROUP BY 1 ORDER BY 1;
 SELECT tableoid::regclass AS partition, count(*) FROM "Evidence" GROUP BY 1 ORDER BY 1;
 SELECT relation, rows, leaf FROM privacy_scan.archives WHERE root LIKE '%ret_ids%' AND leaf IS NOT NULL ORDER BY id;
 
@@ -70,3 +76,4 @@ SELECT privacy_scan.set_retention('odd', '1 day', 'id', key_kind => 'objectid');
 
 DROP SCHEMA ret_ids_archive, ret_ids CASCADE;
 DELETE FROM privacy_scan.retention_rules;
+DELETE FROM privacy_scan.hold_ledger;

@@ -165,7 +165,7 @@ GRANT SELECT ON "Evidence_4" TO regress_window_other;
 SELECT md5(string_agg(t, ',' ORDER BY t)) AS made FROM live \gset
 SELECT relation, action, rows, reason FROM plan() WHERE relation::text LIKE '%4"';
 SET client_min_messages = error;
-CREATE PUBLICATION ret_window_pub FOR TABLE client WITH (publish = 'insert');
+CREATE PUBLICATION ret_window_pub FOR TABLE client, "Issue" WITH (publish = 'insert');
 SET client_min_messages = warning;
 SELECT DISTINCT reason FROM plan() WHERE relation::text LIKE '%4"' ORDER BY 1;
 DROP PUBLICATION ret_window_pub;

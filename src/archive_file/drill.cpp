@@ -28,10 +28,8 @@ constexpr int most_attempts = 3;
 
 // $1 the largest size in bytes; 0: any.
 constexpr const char *turns =
-    "WITH archive AS (SELECT min(a.id) AS id, a.target, a.leaf FROM privacy_scan.archive_ledger a"
-    "  WHERE a.action <> 'discard' GROUP BY a.target, a.leaf HAVING sum(CASE a.action WHEN 'archive' THEN "
-    "a.rows ELSE -a.rows END) > 0"
-    "   AND ($1 = 0 OR sum(CASE a.action WHEN 'archive' THEN a.bytes ELSE -a.bytes END) <= $1)),"
+    "WITH archive AS (SELECT id, target, leaf FROM privacy_scan.archive_balances"
+    "  WHERE rows > 0 AND ($1 = 0 OR bytes <= $1)),"
     " drilled AS (SELECT a.id, l.drilled_at, coalesce(l.state NOT IN ('ok', 'changing'), false) AS has_failed"
     "  FROM archive a LEFT JOIN LATERAL (SELECT d.drilled_at, d.state FROM privacy_scan.archive_drill_log d"
     "   WHERE d.target = a.target AND d.leaf = a.leaf ORDER BY d.id DESC LIMIT 1) l ON true)"

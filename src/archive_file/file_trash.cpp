@@ -1,4 +1,5 @@
-// See file_trash.hpp. At the end of a transaction nothing may fail: all there is plain memory and POSIX.
+// See file_trash.hpp. At the end of a transaction nothing may fail: all there is plain memory and POSIX. Before a PREPARE
+// something may.
 #include "pg/postgres.hpp"
 
 #include "archive_file/file_trash.hpp"
@@ -41,8 +42,22 @@ void remove_now(const Doomed &file) noexcept
     }
 }
 
+// COMMIT PREPARED and ROLLBACK PREPARED may come from another session, and call nobody back: what was erased would stay in
+// its file.
+void refuse_prepare()
+{
+    for (const Doomed *file = first; file; file = file->next)
+        if (!file->is_void)
+            ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                            errmsg("cannot PREPARE a transaction that has written or replaced archive files"),
+                            errdetail("Files are removed at the end of the session's own transaction."),
+                            errhint("End the transaction with COMMIT or ROLLBACK.")));
+}
+
 void at_end(XactEvent event, void *)
 {
+    if (event == XACT_EVENT_PRE_PREPARE)
+        refuse_prepare();
     if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
         return;
     const Ending ending = event == XACT_EVENT_COMMIT ? Ending::commit : Ending::abort;

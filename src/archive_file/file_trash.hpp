@@ -1,7 +1,7 @@
 // Files that go with the end of a transaction, as PostgreSQL does it with those of relations: when it
 // commits, what it replaced; when it is rolled back, what it made. Where the server is killed between the
 // commit and that, a row of privacy_scan.archive_file_trash still names the file, and the next call removes
-// it.
+// it. PREPARE TRANSACTION is refused then: 0A000.
 #pragma once
 
 #include "pg/spi.hpp"

@@ -3,11 +3,11 @@
 
 #include "partition/foreign_key.hpp"
 
+#include "partition/proven.hpp"
 #include "pg/compat.hpp"
 #include "pg/ident.hpp"
 
 extern "C" {
-#include <access/htup_details.h>
 #include <access/table.h>
 #include <access/xact.h>
 #include <catalog/dependency.h>
@@ -15,7 +15,6 @@ extern "C" {
 #include <catalog/objectaddress.h>
 #include <catalog/pg_constraint.h>
 #include <catalog/pg_trigger.h>
-#include <utils/inval.h>
 #include <utils/syscache.h>
 }
 
@@ -96,18 +95,6 @@ std::vector<ForeignKey> foreign_keys_of(pg::Spi &spi, Oid set)
     for (std::size_t row = 0; row < rows.size(); ++row)
         keys.push_back({rows.text(row, 1), rows.text(row, 2), rows.oid(row, 3)});
     return keys;
-}
-
-void mark_proven(Oid relid, const char *name)
-{
-    const Oid constraint = get_relation_constraint_oid(relid, name, false);
-    Relation catalog = table_open(ConstraintRelationId, RowExclusiveLock);
-    HeapTuple tuple = SearchSysCacheCopy1(CONSTROID, ObjectIdGetDatum(constraint));
-    reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple))->convalidated = true;
-    CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
-    CacheInvalidateRelcacheByRelid(relid);
-    heap_freetuple(tuple);
-    table_close(catalog, RowExclusiveLock);
 }
 
 void add_proven_key(pg::Spi &spi, Oid table, const ForeignKey &key)

@@ -35,9 +35,6 @@ struct ForeignKey {
 };
 std::vector<ForeignKey> foreign_keys_of(pg::Spi &spi, Oid set);
 
-// Red. Of a CHECK or a foreign key, for whose rows it was proven in another way.
-void mark_proven(Oid relid, const char *name);
-
 // Gives it to a table that is to be attached, as proven: the caller knows that it held for the same rows in
 // the partition whose place the table takes.
 void add_proven_key(pg::Spi &spi, Oid table, const ForeignKey &key);

@@ -29,6 +29,7 @@ constexpr Setting of_statements[] = {
     {"default_table_access_method", "heap"},
     {"check_function_bodies", "off"},
     {"quote_all_identifiers", "off"},
+    {"jit", "off"}, // a statement of ours runs once or is short: compiling it may take seconds
 };
 
 constexpr Setting of_process[] = {
@@ -45,7 +46,6 @@ constexpr Setting of_process[] = {
     {"transaction_timeout", "0"},
     {"idle_in_transaction_session_timeout", "0"},
     {"idle_session_timeout", "0"},
-    {"jit", "off"},
 };
 
 // Red. Settings that a version doesn't know are passed over.

@@ -106,13 +106,22 @@ COMMENT ON VIEW privacy_scan.archives IS
     'The ledger: what was archived, restored, erased, dropped or discarded (action), when, one row a relation and batch: rows, logical bytes, range of the root''s keys, digest at the source, which was equal to that of what was inserted; leaf: the partition that went whole, as it is called in the archive; state: what verify_archive() found last, since when, and when it looked; file: its file, place: table, file, or both; detached, until its grace period has ended; none.';
 GRANT SELECT ON privacy_scan.archives TO PUBLIC;
 
+CREATE VIEW privacy_scan.archive_balances WITH (security_barrier) AS
+SELECT a.target, a.leaf, min(a.id) AS id, min(a.source) AS source, bool_or(a.relation = a.root) AS is_root,
+       sum(CASE a.action WHEN 'archive' THEN a.rows ELSE -a.rows END)::bigint AS rows,
+       sum(CASE a.action WHEN 'archive' THEN a.bytes ELSE -a.bytes END)::bigint AS bytes
+FROM privacy_scan.archive_ledger a WHERE a.action <> 'discard' GROUP BY a.target, a.leaf;
+COMMENT ON VIEW privacy_scan.archive_balances IS
+    'What each archive, or table of one, should hold by the ledger: what came, less what was restored, erased or dropped. For the extension''s own use.';
+
 CREATE VIEW privacy_scan.detached_leaves WITH (security_barrier) AS
-SELECT min(a.id) AS id, a.root, a.relation, a.archive, a.leaf, sum(CASE a.action WHEN 'archive' THEN a.rows ELSE -a.rows END)::bigint AS rows,
+SELECT min(a.id) AS id, a.root, a.relation, a.archive, a.leaf, b.rows,
        d.detached_at, (d.detached_at AT TIME ZONE 'UTC' + p.grace) AT TIME ZONE 'UTC' AS drop_after
 FROM privacy_scan.archives a
 JOIN privacy_scan.detached_tables d ON d.target = a.archive AND d.leaf = a.leaf AND d.dropped_at IS NULL
+JOIN privacy_scan.archive_balances b ON b.target = d.target AND b.leaf = d.leaf
 LEFT JOIN privacy_scan.retention_rules p ON p.root = d.root
-GROUP BY a.root, a.relation, a.archive, a.leaf, d.detached_at, p.grace;
+GROUP BY a.root, a.relation, a.archive, a.leaf, b.rows, d.detached_at, p.grace;
 COMMENT ON VIEW privacy_scan.detached_leaves IS
     'What policies that detach have left standing: partitions that went whole, and the tables with the rows of batches; drop_after: from when on a run of retention drops it, NULL where the policy is gone or does not detach any more.';
 GRANT SELECT ON privacy_scan.detached_leaves TO PUBLIC;

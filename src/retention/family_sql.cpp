@@ -127,12 +127,19 @@ std::string FamilySql::count_where(const std::string &condition) const
     return "SELECT count(*) FROM " + family_.root().from + " AS t WHERE " + condition;
 }
 
-std::string FamilySql::count_unpicked(const Member &member) const
+std::string FamilySql::unpicked(const Member &member) const
 {
     const Link::Column &pair = member.links.front().columns.front();
-    return "SELECT count(*) FROM unnest($" + std::to_string(root_columns_.size() + 3) +
+    return "SELECT count(*), coalesce(array_agg(x), '{}') FROM unnest($" + std::to_string(root_columns_.size() + 3) +
            ") AS x WHERE NOT EXISTS (SELECT FROM unnest(" + number(pair.parent) + ") AS p WHERE x " +
            pair.equals + " p)";
+}
+
+std::string FamilySql::refers_to_others(const Member &member) const
+{
+    const Link::Column &pair = member.links.front().columns.front();
+    const std::string child = column("t", pair.child);
+    return "(" + child + " " + pair.equals + " ANY ($1) OR " + child + " IS NULL)";
 }
 
 std::string FamilySql::sample_leaf(const Member &member, const std::string &leaf) const
@@ -141,15 +148,22 @@ std::string FamilySql::sample_leaf(const Member &member, const std::string &leaf
     const std::string child = column("t", pair.child), source = " FROM ONLY " + leaf + " AS t";
     return "WITH sample AS MATERIALIZED ((SELECT " + child + " AS x" + source + " LIMIT 100) UNION (SELECT " +
            child + source + " ORDER BY " + child + " LIMIT 1) UNION (SELECT " + child + source +
-           " ORDER BY " + child + " DESC LIMIT 1)) SELECT count(*) > 0 AND bool_and(EXISTS (SELECT FROM " +
+           " ORDER BY " + child + " DESC LIMIT 1)) SELECT coalesce(bool_and(e), false), coalesce(bool_or(e), false)"
+           " FROM (SELECT EXISTS (SELECT FROM " +
            family_.root().from + " AS t WHERE " + expired() + " AND x " + pair.equals + " " +
-           column("t", pair.parent) + ")) FROM sample";
+           column("t", pair.parent) + ") AS e FROM sample) AS s";
 }
 
 std::string FamilySql::count_leaf(const Member &member, const std::string &leaf) const
 {
     return "SELECT count(*), count(*) FILTER (WHERE " + belongs(member, "t", Roots::expired) +
            ") FROM ONLY " + leaf + " AS t";
+}
+
+std::string FamilySql::count_staying(const Member &member, const std::string &leaf) const
+{
+    return "SELECT count(*) FROM (SELECT FROM ONLY " + leaf + " AS t WHERE NOT (" +
+           belongs(member, "t", Roots::expired) + ") LIMIT $2) AS s";
 }
 
 // The parameter with the picked values of a column.

@@ -57,13 +57,16 @@ class FamilySql
     std::string pick_where(const std::string &condition) const;
     std::string count_where(const std::string &condition) const;
 
-    // Of the array, behind the parameters of the picked roots, counts the values that refer to none of them.
-    std::string count_unpicked(const Member &member) const;
+    // Of the array, behind the parameters of the picked roots, the values that refer to none of them: their
+    // number, and an array. And true of the alias t's row that refers to one in such an array, $1, or to nobody.
+    std::string unpicked(const Member &member) const;
+    std::string refers_to_others(const Member &member) const;
 
-    // For one leaf of a member, parameter $1 cutoff: are the roots of some of its rows expired; counts of all
-    // its rows and of those under expired roots.
+    // For one leaf of a member, parameter $1 cutoff: have the roots of all of a few rows expired, and of any;
+    // counts of all its rows and of those under expired roots; of the others, at most $2.
     std::string sample_leaf(const Member &member, const std::string &leaf) const;
     std::string count_leaf(const Member &member, const std::string &leaf) const;
+    std::string count_staying(const Member &member, const std::string &leaf) const;
 
     // For a leaf of the root, parameter $1 cutoff: have all of its roots expired; counts of all and of those
     // that have, least and greatest key of these as text; the row of pick_roots() for these, locked as there.

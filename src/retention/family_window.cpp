@@ -85,7 +85,8 @@ void make_refuges(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable
         checked.stays = counts[i].expired == 0;
         if (!checked.stays && counts[i].expired < counts[i].rows)
             checked.refuge = make_refuge(spi, work, *checked.leaf, archives[checked.leaf->member].columns,
-                                         "(" + goes_in(work, window, *checked.leaf) + ") IS NOT TRUE");
+                                         {"(" + goes_in(work, window, *checked.leaf) + ") IS NOT TRUE",
+                                          {pg::datum_param(work.cutoff.type, work.cutoff.value)}});
     }
 }
 

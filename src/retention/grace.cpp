@@ -32,11 +32,8 @@ DetachedTable table_of(const pg::Rows &rows, std::size_t row)
 // Rows still there, by the ledger; names as they were when the rows came.
 constexpr const char *standing =
     "SELECT a.id, to_regclass(d.leaf)::oid, a.source, d.target, d.leaf, a.rows, a.is_root"
-    " FROM privacy_scan.detached_tables d CROSS JOIN LATERAL (SELECT min(id) AS id, min(source) AS source,"
-    "   bool_or(relation = root) AS is_root,"
-    "   sum(CASE action WHEN 'archive' THEN rows ELSE -rows END)::bigint AS rows"
-    "  FROM privacy_scan.archive_ledger WHERE target = d.target AND leaf = d.leaf) AS a"
-    " WHERE d.dropped_at IS NULL AND a.id IS NOT NULL";
+    " FROM privacy_scan.detached_tables d JOIN privacy_scan.archive_balances a ON a.target = d.target AND a.leaf = d.leaf"
+    " WHERE d.dropped_at IS NULL";
 
 // The tables of the root's own rows that still stand.
 std::vector<DetachedTable> tables_of_root(pg::Spi &spi, Oid root)

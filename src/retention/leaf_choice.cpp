@@ -9,6 +9,7 @@
 #include "retention/alignment.hpp"
 #include "retention/condition.hpp"
 #include "retention/leaf_pages.hpp"
+#include "retention/publication.hpp"
 #include "retention/refuge.hpp"
 #include "settings/settings.hpp"
 
@@ -62,30 +63,8 @@ constexpr const char *about_leaf =
 // What stands in the way of more than one leaf.
 struct Obstacles {
     std::string family;
-    std::vector<Oid> published; // whose deletes are published; under a parent, or its partitions
     Alignment alignment;
 };
-
-std::vector<Oid> published_relations(pg::Spi &spi)
-{
-    std::vector<Oid> relids;
-    pg::Rows rows =
-        spi.run("SELECT r.oid FROM pg_catalog.pg_publication_tables t JOIN pg_catalog.pg_publication b"
-                " ON b.pubname = t.pubname AND b.pubdelete"
-                " JOIN pg_catalog.pg_namespace s ON s.nspname = t.schemaname"
-                " JOIN pg_catalog.pg_class r ON r.relnamespace = s.oid AND r.relname = t.tablename");
-    for (std::size_t row = 0; row < rows.size(); ++row)
-        relids.push_back(rows.oid(row, 1));
-    return relids;
-}
-
-std::string obstacle_in_publication(const Obstacles &obstacles, Oid leaf, Oid parent)
-{
-    auto covers = [=](Oid relid) { return relid == leaf || relid == parent; };
-    return std::any_of(obstacles.published.begin(), obstacles.published.end(), covers)
-               ? "a publication would not tell its subscribers"
-               : "";
-}
 
 // Of the whole family: its rows go without triggers.
 std::string obstacle_in_family(pg::Spi &spi, const Work &work)
@@ -139,7 +118,9 @@ void choose_of_member(pg::Spi &spi, const Work &work, std::size_t index, const O
         for (const std::string &reason :
              {is_newest ? std::string("it is one of the newest partitions with rows") : std::string(),
               obstacles.family, row.text(0, 5),
-              obstacle_in_publication(obstacles, *relid, member.table.relid), in_archive,
+              is_published(spi, *relid, Change::remove) ? std::string("a publication would not tell its subscribers")
+                                                        : std::string(),
+              in_archive,
               obstacle_in_pages(*relid)})
             if (leaf.obstacle.empty())
                 leaf.obstacle = reason;
@@ -234,8 +215,7 @@ std::vector<Leaf> choose_leaves(pg::Spi &spi, const Work &work)
     std::vector<Leaf> leaves;
     if (settings::retention_whole_rows() == 0)
         return leaves;
-    Obstacles obstacles{obstacle_in_family(spi, work), published_relations(spi),
-                        read_alignment(spi, work.family)};
+    Obstacles obstacles{obstacle_in_family(spi, work), read_alignment(spi, work.family)};
     if (obstacles.alignment.obstacle.empty())
         obstacles.alignment.obstacle = obstacle_in_conditions(work);
     for (std::size_t i = 0; i < work.family.members.size(); ++i)
@@ -285,12 +265,23 @@ std::vector<Window> windows_of(const Work &work, const std::vector<Leaf> &leaves
     return windows;
 }
 
-bool seems_expired(pg::Spi &spi, const Work &work, const Leaf &leaf)
+bool has_expired(pg::Spi &spi, const Work &work, const Leaf &leaf)
 {
-    const std::string sql = leaf.member == 0
-                                ? work.sql.has_only_expired(leaf.name)
-                                : work.sql.sample_leaf(work.family.members[leaf.member], leaf.name);
-    return spi.run(sql, {pg::datum_param(work.cutoff.type, work.cutoff.value)}).boolean(0, 1);
+    return spi.run(work.sql.has_only_expired(leaf.name), {pg::datum_param(work.cutoff.type, work.cutoff.value)})
+        .boolean(0, 1);
+}
+
+bool seems_to_go(pg::Spi &spi, const Work &work, const Leaf &leaf)
+{
+    const Member &member = work.family.members[leaf.member];
+    const pg::Param cutoff = pg::datum_param(work.cutoff.type, work.cutoff.value);
+    const pg::Rows sample = spi.run(work.sql.sample_leaf(member, leaf.name), {cutoff});
+    if (sample.boolean(0, 1) || !sample.boolean(0, 2))
+        return sample.boolean(0, 1);
+    const auto rows = static_cast<std::int64_t>(leaf.rows);
+    const std::int64_t staying =
+        spi.run(work.sql.count_staying(member, leaf.name), {cutoff, pg::int8_param(most_that_stay + 1)}).int8(0, 1);
+    return judge(spi, work, {{leaf}}, {{rows, rows - staying}}).goes;
 }
 
 LeafCount count_leaf(pg::Spi &spi, const Work &work, const Leaf &leaf)

@@ -36,9 +36,12 @@ std::vector<Window> family_windows(const std::vector<Leaf> &leaves);
 // The leaves that may go with the roots that they refer to, by their bounds.
 std::vector<Window> windows_of(const Work &work, const std::vector<Leaf> &leaves);
 
-// A look at few rows of a leaf, spread over its ids, or at all of the root's: true where all of them belong
-// to roots that have expired. As the owner.
-bool seems_expired(pg::Spi &spi, const Work &work, const Leaf &leaf);
+// True where all rows of a leaf of the root have expired. As the owner.
+bool has_expired(pg::Spi &spi, const Work &work, const Leaf &leaf);
+
+// Does a leaf seem to go with the roots that it refers to? By a look at few of its rows, spread over its ids; where only
+// some of these belong to roots that have expired, those that don't are counted, up to what may stay. As the owner.
+bool seems_to_go(pg::Spi &spi, const Work &work, const Leaf &leaf);
 
 // All rows of a leaf, and those of them that belong to expired roots. As the owner.
 struct LeafCount {
@@ -46,8 +49,9 @@ struct LeafCount {
 };
 LeafCount count_leaf(pg::Spi &spi, const Work &work, const Leaf &leaf);
 
-// Does a window of whole families with so many rows, a count for each leaf, go whole? Where rows stay, which
-// the why says, they must be few enough to be moved out of the way (refuge.hpp). As the owner.
+// Does a window with so many rows, a count for each leaf, go whole? Where rows stay, which the why says, they must be
+// few enough to be moved out of the way (refuge.hpp). Of leaves that go with the roots that they refer to each is a
+// window for this: it may go without the others. As the owner.
 struct Verdict {
     bool goes;
     std::string why; // not; empty where no row stays

@@ -6,6 +6,7 @@
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
 #include "retention/archive_check.hpp"
+#include "retention/publication.hpp"
 #include "unique/unique_check.hpp"
 
 extern "C" {
@@ -112,27 +113,13 @@ void forget_in_archive(pg::Spi &spi, const ArchiveTable &archive, const std::str
                 {pg::text_param(archive.name), pg::text_param(leaf)});
 }
 
-// Subscribers are told of rows, not of what is attached.
-bool is_published(pg::Spi &spi, Oid relid)
-{
-    return !spi.run("SELECT FROM pg_catalog.pg_publication b WHERE b.pubinsert AND (b.puballtables OR EXISTS"
-                    " (SELECT FROM pg_catalog.pg_publication_rel r WHERE r.prpubid = b.oid"
-                    "  AND r.prrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1)"
-                    "   UNION ALL SELECT relid FROM pg_catalog.pg_partition_ancestors($1)))"
-                    " OR EXISTS (SELECT FROM pg_catalog.pg_publication_tables t WHERE t.pubname = b.pubname"
-                    "  AND to_regclass(format('%I.%I', t.schemaname, t.tablename)) IN"
-                    "   (SELECT relid FROM pg_catalog.pg_partition_tree($1))))",
-                    {pg::regclass_param(relid)})
-                .empty();
-}
-
 // Each row needs somebody's look, or word, or the relation takes no partitions.
 bool goes_by_rows(pg::Spi &spi, const Member &live)
 {
     const Oid relid = live.table.relid;
     return live.has_children ||
            pg::guarded([=] { return get_rel_relkind(relid); }) != RELKIND_PARTITIONED_TABLE ||
-           !unique::find_checks(spi, relid).empty() || is_published(spi, relid);
+           !unique::find_checks(spi, relid).empty() || is_published(spi, relid, Change::insert);
 }
 
 } // namespace

@@ -4,13 +4,16 @@
 #include "retention/refuge.hpp"
 
 #include "partition/foreign_key.hpp"
+#include "partition/proven.hpp"
 #include "pg/ident.hpp"
 #include "pg/relation.hpp"
 #include "pg/row_stamp.hpp"
 #include "retention/archive_check.hpp"
+#include "retention/publication.hpp"
 
 extern "C" {
 #include <access/tableam.h>
+#include <catalog/partition.h>
 #include <executor/tuptable.h>
 #include <utils/lsyscache.h>
 #include <utils/snapmgr.h>
@@ -22,16 +25,9 @@ namespace privacy_scan::retention
 namespace
 {
 
-// $1 the set, $2 the leaf. To attach a partition DEFAULT is read through.
-constexpr const char *about_place =
-    "SELECT CASE"
-    " WHEN EXISTS (SELECT FROM pg_catalog.pg_publication) THEN 'a publication may tell of them as of new ones'"
-    " WHEN EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $2 AND NOT tgisinternal"
-    "  AND tgfoid <> 'privacy_scan.check_unique'::regproc)"
-    "  THEN 'it has a trigger, as while it is being split'"
-    " WHEN pg_relation_size(p.partdefid) > 1000 * current_setting('block_size')::bigint"
-    "  THEN 'DEFAULT would have to be read through under strong locks' ELSE '' END"
-    " FROM pg_catalog.pg_partitioned_table p WHERE p.partrelid = $1";
+// $1 the leaf.
+constexpr const char *has_trigger = "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal"
+                                    " AND tgfoid <> 'privacy_scan.check_unique'::regproc)";
 
 // Red.
 void make_old(Relation refuge)
@@ -74,18 +70,26 @@ void copy_rows(pg::Spi &spi, const Leaf &leaf, const std::string &columns, const
 
 std::string obstacle_to_refuge(pg::Spi &spi, const Member &member, const Leaf &leaf)
 {
-    return spi.run(about_place, {pg::oid_param(member.table.relid), pg::oid_param(leaf.table.relid)}).text(0, 1);
+    if (is_published(spi, member.table.relid, Change::insert))
+        return "a publication may tell of them as of new ones";
+    return spi.run(has_trigger, {pg::oid_param(leaf.table.relid)}).boolean(0, 1)
+               ? "it has a trigger, as while it is being split"
+               : "";
 }
 
 std::optional<Refuge> make_refuge(pg::Spi &spi, const Work &work, const Leaf &leaf, const std::string &columns,
-                                  const std::string &condition)
+                                  const Staying &staying)
 {
-    pg::Rows rows = spi.run("SELECT array_agg(t.ctid)::text FROM ONLY " + leaf.name + " AS t WHERE " + condition,
-                            {pg::datum_param(work.cutoff.type, work.cutoff.value)});
+    pg::Rows rows = spi.run("SELECT array_agg(t.ctid)::text FROM ONLY " + leaf.name + " AS t WHERE " + staying.condition,
+                            staying.params);
     if (rows.is_null(0, 1))
         return std::nullopt;
     const Oid set = work.family.members[leaf.member].table.relid;
-    Refuge refuge{InvalidOid, pg::relation_name(leaf.table.relid), rows.text(0, 1), {},
+    Refuge refuge{InvalidOid,
+                  pg::relation_name(leaf.table.relid),
+                  rows.text(0, 1),
+                  {},
+                  spi.run("SELECT pg_get_partition_constraintdef($1)", {pg::oid_param(leaf.table.relid)}).text(0, 1),
                   partition::read_blueprint(spi, set, leaf.table.relid)};
     refuge.total = total_at(spi, leaf.name, refuge.places);
     refuge.relid =
@@ -115,6 +119,17 @@ void take_name(pg::Spi &spi, const Refuge &refuge)
         spi.run("ALTER TABLE " + pg::qualified_name(relid) + " RENAME TO " + pg::quote(refuge.name));
 }
 
+// PostgreSQL would look through DEFAULT for rows of the leaf: until now these have gone to the leaf.
+void attach(pg::Spi &spi, const Refuge &refuge, Oid set, const std::string &bounds)
+{
+    const Oid default_partition = pg::guarded([=] { return get_default_partition_oid(set); });
+    if (OidIsValid(default_partition))
+        partition::prove_default(spi, default_partition, refuge.bounds);
+    partition::attach_table(spi, set, refuge.blueprint, refuge.relid, bounds);
+    if (OidIsValid(default_partition))
+        partition::end_proof(spi, default_partition);
+}
+
 } // namespace
 
 void settle(pg::Spi &spi, const Refuge &refuge, const Leaf &leaf, Oid set, const std::string &gone)
@@ -124,7 +139,7 @@ void settle(pg::Spi &spi, const Refuge &refuge, const Leaf &leaf, Oid set, const
     take_name(spi, refuge);
     for (const partition::ForeignKey &key : partition::foreign_keys_of(spi, set))
         partition::add_proven_key(spi, refuge.relid, key);
-    partition::attach_table(spi, set, refuge.blueprint, refuge.relid, leaf.bounds);
+    attach(spi, refuge, set, leaf.bounds);
 }
 
 } // namespace privacy_scan::retention

@@ -10,6 +10,9 @@
 #include "retention/grace.hpp"
 
 extern "C" {
+#include <catalog/pg_class_d.h>
+#include <catalog/pg_inherits.h>
+#include <utils/lsyscache.h>
 #include <utils/datetime.h>
 #include <utils/timestamp.h>
 }
@@ -144,8 +147,9 @@ namespace
 struct CountedLeaf {
     const Leaf *leaf;
     LeafCount count;
-    bool with_root;     // goes with its window of whole families
-    std::string because; // rows of the window stay, and it doesn't go whole
+    bool with_root;      // goes with its window of whole families
+    bool alone;          // goes with the roots that it refers to
+    std::string because; // rows stay, and it doesn't go whole
 };
 
 void judge_family(pg::Spi &spi, const Work &work, const Window &window, std::vector<CountedLeaf> &counted)
@@ -165,13 +169,23 @@ void judge_family(pg::Spi &spi, const Work &work, const Window &window, std::vec
     }
 }
 
+void judge_alone(pg::Spi &spi, const Work &work, CountedLeaf &counted)
+{
+    const Verdict verdict = judge(spi, work, {{*counted.leaf}}, {counted.count});
+    counted.alone = verdict.goes;
+    counted.because = verdict.why;
+}
+
 std::vector<CountedLeaf> count_leaves(pg::Spi &spi, const Work &work, const std::vector<Leaf> &leaves)
 {
     std::vector<CountedLeaf> counted;
     for (const Leaf &leaf : leaves)
-        counted.push_back({&leaf, count_leaf(spi, work, leaf), false, {}});
+        counted.push_back({&leaf, count_leaf(spi, work, leaf), false, false, {}});
     for (const Window &window : family_windows(leaves))
         judge_family(spi, work, window, counted);
+    for (CountedLeaf &part : counted)
+        if (part.leaf->alone && !part.with_root && part.leaf->obstacle.empty())
+            judge_alone(spi, work, part);
     return counted;
 }
 
@@ -181,22 +195,22 @@ std::string why_by_rows(const CountedLeaf &counted)
     const std::int64_t staying = counted.count.rows - counted.count.expired;
     if (!counted.leaf->obstacle.empty())
         return "row by row: " + counted.leaf->obstacle;
-    if (counted.with_root)
+    if (counted.with_root || counted.alone)
         return {};
     if (staying > 0)
         return "row by row: " + std::to_string(staying) + " of its rows stay" +
                (counted.because.empty() ? "" : ", " + counted.because);
-    return counted.leaf->alone ? "" : "row by row: rows of the partitions that it belongs together with stay";
+    return "row by row: rows of the partitions that it belongs together with stay";
 }
 
 std::string why_whole(const CountedLeaf &counted)
 {
     const std::int64_t staying = counted.count.rows - counted.count.expired;
-    if (!counted.with_root)
-        return "all of its rows belong to roots that go";
-    return staying == 0 ? "its whole window of families goes"
-                        : "its window of families goes, but for " + std::to_string(staying) +
-                              " of its rows, so few that they are moved out of the way";
+    if (staying == 0)
+        return counted.with_root ? "its whole window of families goes" : "all of its rows belong to roots that go";
+    return (counted.with_root ? "its window of families goes, but for " : "its rows belong to roots that go, but for ") +
+           std::to_string(staying) + (counted.with_root ? " of its rows" : " of them") +
+           ", so few that they are moved out of the way";
 }
 
 // The member's leaves that could go whole, and how many of its expired rows are in them.
@@ -322,6 +336,13 @@ void analyze_one(pg::Spi &spi, Oid relid, bool whole)
         [=] { ereport(WARNING, (errmsg("%s was not analyzed: SQLSTATE %s: %s", relation, code, message))); });
 }
 
+// An archive of many tables: leaves bring their statistics along, and to sample all of them anew for the rows of one run is
+// dear. What comes to the archive itself, autovacuum sees.
+bool has_children(Oid archive)
+{
+    return pg::guarded([=] { return get_rel_relkind(archive) == RELKIND_RELATION && has_subclass(archive); });
+}
+
 } // namespace
 
 void analyze(pg::Spi &spi, const Work &work, const Summary &summary)
@@ -338,8 +359,10 @@ void analyze(pg::Spi &spi, const Work &work, const Summary &summary)
             if (leaf != member.table.relid)
                 analyze_one(spi, leaf, true);
         analyze_one(spi, member.table.relid, leaves.empty() && !summary.only_whole(i));
-        if (!summary.only_whole(i) && !work.policy.discards()) // leaves bring their statistics along
-            analyze_one(spi, archive_oid(member, work.policy.archive_schema), true);
+        const Oid archive =
+            work.policy.discards() ? InvalidOid : archive_oid(member, work.policy.archive_schema);
+        if (!summary.only_whole(i) && OidIsValid(archive) && !has_children(archive))
+            analyze_one(spi, archive, true);
     }
 }
 

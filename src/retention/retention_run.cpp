@@ -7,6 +7,7 @@
 #include "pg/ident.hpp"
 #include "pg/memory.hpp"
 #include "pg/subxact.hpp"
+#include "retention/refuge.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
@@ -37,7 +38,7 @@ namespace
 // May the leaf go whole? A plan has said so, or a look at its rows.
 bool may_go(pg::Spi &spi, const Work &work, const Leaf &leaf, const std::optional<PlanBudget> &budget)
 {
-    return budget ? budget->goes_whole(pg::qualified_name(leaf.table.relid)) : seems_expired(spi, work, leaf);
+    return budget ? budget->goes_whole(pg::qualified_name(leaf.table.relid)) : seems_to_go(spi, work, leaf);
 }
 
 // All of its roots have expired, or, where they are counted, nearly all of its rows go.
@@ -46,10 +47,11 @@ bool may_go(pg::Spi &spi, const Work &work, const Window &window, const std::opt
     const Leaf &of_root = window.leaves.back();
     if (budget)
         return may_go(spi, work, of_root, budget);
-    if (seems_expired(spi, work, of_root))
+    if (has_expired(spi, work, of_root))
         return true;
-    if (count_leaf(spi, work, of_root).expired == 0)
-        return false;
+    const LeafCount roots = count_leaf(spi, work, of_root);
+    if (roots.expired == 0 || roots.rows - roots.expired > most_that_stay)
+        return false; // its children need not be counted
     std::vector<LeafCount> counts;
     for (const Leaf &leaf : window.leaves)
         counts.push_back(count_leaf(spi, work, leaf));

@@ -46,13 +46,16 @@ std::vector<CheckedLeaf> check_leaves(const Work &work, const Window &window, Ro
         const pg::RelationScope relation(leaf.leaf->table.relid, NoLock);
         leaf.total = pg::guarded([&] { return scan_leaf(relation.get(), column, &roots); });
     }
-    if (roots.missing > 0)
-        by_rows(std::to_string(roots.missing) + " of its rows refer to no root");
     return checked;
 }
 
-// The roots, all of them, or an error that says how many others there are.
-Picked pick_roots(pg::Spi &spi, const Work &work, const Window &window, const RootValues &roots)
+// The roots that go, locked, and the values that refer to others.
+struct Roots {
+    Picked picked;
+    pg::Rows others; // their number, an array
+};
+
+Roots pick_roots(pg::Spi &spi, const Work &work, const Window &window, const RootValues &roots)
 {
     const Member &member = work.family.members[window.leaves.front().member];
     const Oid element = roots.values->element_type;
@@ -64,11 +67,31 @@ Picked pick_roots(pg::Spi &spi, const Work &work, const Window &window, const Ro
                   work.sql.columns());
     std::vector<pg::Param> params = picked.params;
     params.push_back(values);
-    const std::int64_t left =
-        picked.count ? spi.run(work.sql.count_unpicked(member), params).int8(0, 1) : roots.count;
-    if (left > 0)
+    pg::Rows others = spi.run(work.sql.unpicked(member), params);
+    const std::int64_t left = others.int8(0, 1);
+    if (picked.count == 0 || left > most_that_stay)
         by_rows(std::to_string(left) + " of its roots stay, or are in use");
-    return picked;
+    return {std::move(picked), std::move(others)};
+}
+
+// Few rows that stay, of the other roots or of none, are moved out of the way.
+void make_refuges(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives, const pg::Rows &others,
+                  std::vector<CheckedLeaf> &leaves)
+{
+    for (CheckedLeaf &checked : leaves) {
+        const Staying staying{work.sql.refers_to_others(work.family.members[checked.leaf->member]),
+                              {pg::datum_param(others.type(2), others.datum(0, 2))}};
+        const std::int64_t stay =
+            spi.run("SELECT count(*) FROM ONLY " + checked.leaf->name + " AS t WHERE " + staying.condition, staying.params)
+                .int8(0, 1);
+        const Verdict verdict =
+            judge(spi, work, {{*checked.leaf}}, {{checked.total.rows, checked.total.rows - stay}});
+        if (!verdict.goes)
+            by_rows(std::to_string(stay) + " rows of " + checked.leaf->name + " stay" +
+                    (verdict.why.empty() ? "" : ", " + verdict.why));
+        if (stay > 0)
+            checked.refuge = make_refuge(spi, work, *checked.leaf, archives[checked.leaf->member].columns, staying);
+    }
 }
 
 // How many roots one transaction takes at most, locking each.
@@ -116,9 +139,11 @@ std::vector<CheckedLeaf> move_roots(pg::Spi &spi, const Work &work, const std::v
     ToSpare spared;
     for (const Leaf &leaf : window.leaves)
         spared.leaves.push_back(leaf.name);
-    const Picked picked = pick_roots(spi, work, window, roots);
+    const Roots found = pick_roots(spi, work, window, roots);
     PS_FAILPOINT("whole.picked");
-    move_picked(spi, work, archives, picked, spared, batch);
+    if (found.others.int8(0, 1) > 0 || roots.missing > 0)
+        make_refuges(spi, work, archives, found.others, leaves);
+    move_picked(spi, work, archives, found.picked, spared, batch);
     return leaves;
 }
 

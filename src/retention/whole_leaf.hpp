@@ -14,9 +14,9 @@ namespace privacy_scan::retention
 // How nothing is lost, none seen twice:
 // 1. SHARE UPDATE EXCLUSIVE on the leaves keeps VACUUM and DDL out, not readers or writers; their pages are
 //    remembered (leaf_pages.hpp), then each is read once: rows, digest, and what its rows refer to.
-// 2. The roots referred to are locked FOR UPDATE, if they have expired. If all are, every row of the leaves
-// belongs
-//    to them, and no further row can come to belong to them.
+// 2. The roots referred to are locked FOR UPDATE, if they have expired: no further row can come to belong to them. If all
+//    are, every row of the leaves belongs to them; otherwise those of the others stay, and are moved out of the way where
+//    they are few (refuge.hpp).
 // 3. What else belongs to them is moved row by row, the roots last, as batches do it (family_move.hpp).
 // Nothing of
 //    the foreign keys fires meanwhile; the leaves' rows wait for step 5.

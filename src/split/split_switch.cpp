@@ -5,6 +5,7 @@
 
 #include "partition/foreign_key.hpp"
 #include "partition/partition_create.hpp"
+#include "partition/proven.hpp"
 #include "pg/clock.hpp"
 #include "pg/ident.hpp"
 #include "pg/kept_plans.hpp"
@@ -59,15 +60,6 @@ void require_same_default(Oid parent, Oid locked)
         pg::fail(ERRCODE_OBJECT_IN_USE,
                  "the DEFAULT partition of relation \"" + pg::relation_name(parent) + "\" changed meanwhile",
                  {}, "It is tried again.");
-}
-
-// PostgreSQL looks through DEFAULT for rows of each partition that comes in, unless a CHECK says that there
-// are none. As long as the sources are partitions there can be none.
-void prove_default(pg::Spi &spi, const Stretch &stretch, Oid default_partition)
-{
-    spi.run("ALTER TABLE " + pg::qualified_name(default_partition) + " ADD CONSTRAINT " + object_name +
-            " CHECK (NOT (" + bound_check(stretch.set, stretch.bounds()) + ")) NOT VALID");
-    pg::guarded([=] { partition::mark_proven(default_partition, object_name); });
 }
 
 // Here some rows refer to the sources: they are in a piece, which takes over the foreign key's share as it is
@@ -160,8 +152,8 @@ Switched switch_pieces(pg::Spi &spi, const Stretch &stretch, const State &state)
     for (const partition::Share &share : shares_in_sources(spi, state))
         pg::guarded([&] { partition::drop_share(share.constraint); });
     const Oid default_partition = layout.default_partition;
-    if (OidIsValid(default_partition))
-        prove_default(spi, stretch, default_partition);
+    if (OidIsValid(default_partition)) // as long as the sources are partitions none of their rows can be there
+        partition::prove_default(spi, default_partition, bound_check(stretch.set, stretch.bounds()));
     for (const Source &source : stretch.sources) {
         partition::drop_inherited_keys(spi, source.relid);
         spi.run("ALTER TABLE " + stretch.set.name() + " DETACH PARTITION " + source.name);
@@ -173,7 +165,7 @@ Switched switch_pieces(pg::Spi &spi, const Stretch &stretch, const State &state)
         partition::attach_table(spi, stretch.set, blueprint, piece.relid, piece.bounds);
     }
     if (OidIsValid(default_partition))
-        spi.run("ALTER TABLE " + pg::qualified_name(default_partition) + " DROP CONSTRAINT " + object_name);
+        partition::end_proof(spi, default_partition);
     require_in_place(spi, stretch, state);
     switched.lock_held_ms = pg::ms_since(begun);
     return switched;

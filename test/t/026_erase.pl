@@ -76,6 +76,11 @@ like($planned, qr/^file "Evidence" 72, file "Note" 24, file "Scan" 24, live "Evi
 $node->psql('postgres', q{BEGIN; SELECT * FROM privacy_scan.erase('"Scan"', $$input = 'site 8'$$, 'x', false); ROLLBACK});
 is(names(), $all, 'after a rollback the files are those of before');
 is_well('and all is well');
+my $erase = q{SELECT * FROM privacy_scan.erase('"Scan"', $$input = 'site 8'$$, 'x', false)};
+like(failure("BEGIN; $erase; PREPARE TRANSACTION 'x'"), qr/0A000: cannot PREPARE a transaction that has written or replaced archive files/,
+	'no other session could see to the files');
+is(names(), $all, 'after which they are those of before, too');
+like(failure("BEGIN; SAVEPOINT s; $erase; ROLLBACK TO s; PREPARE TRANSACTION 'x'"), qr/55000: prepared transactions are disabled/, 'unless there is nothing to see to');
 sql(q{BEGIN; SAVEPOINT s; SELECT * FROM privacy_scan.erase('"Scan"', $$input = 'site 8'$$, 'x', false); ROLLBACK TO s; SELECT 1; COMMIT});
 is(names(), $all, 'and after one to a savepoint');
 sql(q{BEGIN; SAVEPOINT s; SELECT * FROM privacy_scan.erase('"Scan"', $$input = 'site 8'$$, 'x', false); RELEASE s;

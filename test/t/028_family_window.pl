@@ -14,6 +14,7 @@ use Time::HiRes qw(usleep);
 take_seed();
 
 my $node = new_server('main', 'restart_after_crash = on', 'privacy_scan.retention_whole_rows = 50', 'autovacuum = off');
+make_killing($node);
 $node->safe_psql('postgres', q{
 	CREATE TABLE "Scan" (id text COLLATE "C" PRIMARY KEY, status text NOT NULL) PARTITION BY RANGE (id);
 	CREATE TABLE "Evidence" (id text, "scanId" text COLLATE "C" NOT NULL REFERENCES "Scan" ON DELETE CASCADE, details jsonb,
@@ -24,29 +25,6 @@ $node->safe_psql('postgres', q{
 	SELECT count(*) FROM (VALUES ('"Scan"', 'id'), ('"Evidence"', 'scanId'), ('"Issue"', 'scanId')) AS s (name, key),
 		LATERAL privacy_scan.manage_partitions(name::regclass, key::name, '1 month', start => now() - interval '15 months', key_kind => 'cuid');
 	CREATE TABLE scans (round int, n int, id text, PRIMARY KEY (round, n));
-	-- Kills its own process where the roots are counted, the pages being remembered, and at the n-th command on a table: there the locks
-	-- are held, and a partition is detached, attached, moved.
-	CREATE TABLE kill_at (what text);
-	INSERT INTO kill_at VALUES ('never');
-	CREATE SEQUENCE commands;
-	CREATE FUNCTION die_at(step text) RETURNS void LANGUAGE plpgsql SET search_path = public AS $$
-	BEGIN
-		IF (SELECT what FROM kill_at) = step THEN
-			COPY (SELECT) TO PROGRAM 'kill -KILL $PPID';
-		END IF;
-	END $$;
-	CREATE FUNCTION is_done(status text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
-	BEGIN
-		IF EXISTS (SELECT FROM pg_locks WHERE pid = pg_backend_pid() AND mode = 'ShareUpdateExclusiveLock') THEN
-			PERFORM public.die_at('looked');
-		END IF;
-		RETURN status = 'done';
-	END $$;
-	CREATE FUNCTION count_command() RETURNS event_trigger LANGUAGE plpgsql AS $$
-	BEGIN
-		PERFORM public.die_at(nextval('public.commands')::text);
-	END $$;
-	CREATE EVENT TRIGGER count_command ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION count_command();
 	SELECT privacy_scan.set_retention('"Scan"', '90 days', 'id', 'public.is_done(status)');
 	SELECT FROM privacy_scan.apply_retention('"Scan"', '2020-01-01', dry_run => false);
 });
@@ -102,17 +80,6 @@ sub windows
 	return $node->safe_psql('postgres', q{SELECT count(leaf) FROM privacy_scan.archives WHERE relation LIKE '%Scan%'});
 }
 
-# A run; where it is killed the server has recovered when this returns.
-sub run_until
-{
-	my ($step) = @_;
-	$node->safe_psql('postgres', qq{UPDATE kill_at SET what = '$step'; SELECT setval('commands', 1, false)});
-	my ($status, $out, $err) = $node->psql('postgres', q{CALL privacy_scan.run_retention('"Scan"', confirm => true)});
-	await_recovery($node);
-	$node->safe_psql('postgres', q{UPDATE kill_at SET what = 'never'});
-	return ($status, $err);
-}
-
 # The last partition with expired scans goes row by row, and the one that everything began in may.
 sub check_all_went
 {
@@ -127,12 +94,12 @@ make_scans(0);
 for my $step ('looked', 1, 3, 6, 8, 9, 10)
 {
 	my $before = windows();
-	my ($status, $err) = run_until($step);
+	my ($status, $err) = run_until($node, $step);
 	like($err, qr/server closed the connection|terminat/, "killed at step $step");
 	is(windows() - $before, $step eq '10' ? 1 : 0, "step $step: what was committed is there, and nothing else");
 }
 check_rows('killed at each step');
-my ($status) = run_until('never');
+my ($status) = run_until($node, 'never');
 is($status, 0, 'the next run goes on by itself');
 cmp_ok(windows(), '>', 7, 'and takes whole windows');
 check_all_went('after it');

@@ -10,7 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(take_seed new_server new_archive_server make_hostile failure_of make_gated_job await_recovery make_store advance_clock write_rows is_writing check_ledger check_layout converge);
+our @EXPORT = qw(take_seed new_server new_archive_server make_hostile failure_of make_gated_job make_killing run_until await_recovery make_store advance_clock write_rows is_writing check_ledger check_layout converge);
 
 # What is left to chance can be had again with PS_SEED.
 sub take_seed
@@ -85,6 +85,48 @@ sub make_gated_job
 		SELECT privacy_scan.set_retention('scan', '1 year', 'at');
 		SELECT privacy_scan.schedule_job('retention scan', '1 second')});
 	return;
+}
+
+# For a store whose policy has the condition public.is_done(status): a run kills its own process at the step that kill_at names. That
+# is where the condition is evaluated in the transaction that has read a partition, or the n-th command on a table: there the locks
+# are held, and a partition is detached, changed, attached, moved.
+sub make_killing
+{
+	my ($node) = @_;
+	$node->safe_psql('postgres', q{
+		CREATE TABLE kill_at (what text);
+		INSERT INTO kill_at VALUES ('never');
+		CREATE SEQUENCE commands;
+		CREATE FUNCTION die_at(step text) RETURNS void LANGUAGE plpgsql SET search_path = public AS $$
+		BEGIN
+			IF (SELECT what FROM kill_at) = step THEN
+				COPY (SELECT) TO PROGRAM 'kill -KILL $PPID';
+			END IF;
+		END $$;
+		CREATE FUNCTION is_done(status text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+		BEGIN
+			IF EXISTS (SELECT FROM pg_locks WHERE pid = pg_backend_pid() AND mode = 'ShareUpdateExclusiveLock') THEN
+				PERFORM public.die_at('looked');
+			END IF;
+			RETURN status = 'done';
+		END $$;
+		CREATE FUNCTION count_command() RETURNS event_trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			PERFORM public.die_at(nextval('public.commands')::text);
+		END $$;
+		CREATE EVENT TRIGGER count_command ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION count_command()});
+	return;
+}
+
+# A run of "Scan"; where it is killed the server has recovered when this returns.
+sub run_until
+{
+	my ($node, $step) = @_;
+	$node->safe_psql('postgres', qq{UPDATE kill_at SET what = '$step'; SELECT setval('commands', 1, false)});
+	my ($status, $out, $err) = $node->psql('postgres', q{SET client_min_messages = debug1; CALL privacy_scan.run_retention('"Scan"', confirm => true)});
+	await_recovery($node);
+	$node->safe_psql('postgres', q{UPDATE kill_at SET what = 'never'});
+	return ($status, $err);
 }
 
 # Returns once the server takes queries after a crash. The query is an argument: a session that is refused closes its
