@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# An archive table as a file, against COPY (SELECT ..) TO PROGRAM 'zstd -3', in alternating rounds: time, size, CPU
+# An archive table as a file, against COPY (SELECT ..) TO PROGRAM 'zstd -3', in alternating rounds, each at the levels 1 and 3: time, size, CPU
 # of the backend, and the memory that it takes; then the way back, into an empty table. Ours writes, syncs, reads back
 # what it wrote, through the types' input functions, and compares digests, with a thread and a parallel worker; COPY writes, in
 # two processes. CPU is that of all of them; memory that of the backend.
@@ -82,26 +82,30 @@ median() { cut -d' ' -f"$1" "$2" | sort -n | awk '{ v[NR] = $1 } END { print v[i
 RESULTS=$(mktemp -d)
 at_exit rm -rf "$RESULTS"
 for ((round = 1; round <= ROUNDS; round++)); do
-  run_once "COPY (SELECT * FROM $LEAF) TO PROGRAM 'zstd -3 -q -f -o $FILES/copy.zst' (FORMAT csv, HEADER);" >>"$RESULTS/copy"
-  run_once "BEGIN; SELECT file FROM privacy_scan.export_archive($ID) \gset
-ROLLBACK;" >>"$RESULTS/ours"
+  for level in 3 1; do
+    run_once "COPY (SELECT * FROM $LEAF) TO PROGRAM 'zstd -$level -q -f -o $FILES/copy_$level.zst' (FORMAT csv, HEADER);" \
+      >>"$RESULTS/copy_$level"
+    rm -f "$FILES"/archive_* # of the round before, which the next export would remove
+    run_once "SET privacy_scan.archive_level = $level; BEGIN; SELECT file FROM privacy_scan.export_archive($ID) \gset
+ROLLBACK;" >>"$RESULTS/ours_$level"
+  done
 done
 psql_c "SELECT file FROM privacy_scan.export_archive($ID)" >/dev/null
 psql_c "CREATE TABLE back (LIKE $LEAF)"
 for ((round = 1; round <= ROUNDS; round++)); do
-  run_once "TRUNCATE back; COPY back FROM PROGRAM 'zstd -dc $FILES/copy.zst' (FORMAT csv, HEADER);" >>"$RESULTS/copy_back"
+  run_once "TRUNCATE back; COPY back FROM PROGRAM 'zstd -dc $FILES/copy_1.zst' (FORMAT csv, HEADER);" >>"$RESULTS/copy_back"
   run_once "TRUNCATE back; SELECT privacy_scan.restore_file($ID, 'back') \gset" >>"$RESULTS/ours_back"
 done
 
 printf '%-10s %8s %8s %10s %12s\n' way ms 'cpu ms' 'rows/s' 'memory kB'
-for way in copy ours copy_back ours_back; do
+for way in copy_3 ours_3 copy_1 ours_1 copy_back ours_back; do
   awk -v way="$way" -v rows="$ROWS" -v ms="$(median 1 "$RESULTS/$way")" -v cpu="$(median 2 "$RESULTS/$way")" \
     -v kb="$(median 3 "$RESULTS/$way")" 'BEGIN { printf "%-10s %8d %8d %10d %12d\n", way, ms, cpu, rows * 1000 / ms, kb }'
 done
-for pair in 'ours copy' 'ours_back copy_back'; do
+for pair in 'ours_1 copy_3' 'ours_3 copy_3' 'ours_1 copy_1' 'ours_back copy_back'; do
   read -r ours copy <<<"$pair"
   paste -d' ' "$RESULTS/$ours" "$RESULTS/$copy" | awk -v what="$ours" '{ print $4 / $1 }' | sort -n |
     awk -v what="$ours / $copy" '{ v[NR] = $1 } END { printf "%s: speed %.2f (%.2f to %.2f)\n", what, v[int((NR + 1) / 2)], v[1], v[NR] }'
 done
-say "size: table $(psql_c "SELECT pg_size_pretty(pg_table_size('$LEAF'))"), text $(zstd -dc "$FILES/copy.zst" | wc -c) bytes," \
-  "copy $(stat -c %s "$FILES/copy.zst"), ours $(psql_c 'SELECT file_bytes FROM privacy_scan.archive_files')"
+say "size: table $(psql_c "SELECT pg_size_pretty(pg_table_size('$LEAF'))"), text $(zstd -dc "$FILES/copy_3.zst" | wc -c) bytes," \
+  "copy $(stat -c %s "$FILES/copy_3.zst") at level 3, $(stat -c %s "$FILES/copy_1.zst") at level 1, ours $(psql_c 'SELECT file_bytes FROM privacy_scan.archive_files')"

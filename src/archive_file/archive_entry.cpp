@@ -61,7 +61,7 @@ void require_erased(const ListedFile &file)
     if (file.unerased > 0)
         pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                  "archive file \"" + file.name + "\" holds rows that were to be erased",
-                 "Erasure " + std::to_string(file.unerased) + " passed it over when it was missing.",
+                 "Erasure " + std::to_string(file.unerased) + " passed it over when it was missing or damaged.",
                  "Call erase() for the same root, dry_run => false: whatever it is asked for, it takes these rows, too.");
 }
 

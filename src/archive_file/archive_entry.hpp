@@ -26,7 +26,7 @@ struct ListedFile {
     FileFacts facts;
     retention::RowTotal total{};
     bool is_confirmed, is_removed, is_recalled; // the file was copied; its table is gone; was brought back
-    std::int64_t unerased = 0; // the erasure that passed it over when it was missing; 0: none
+    std::int64_t unerased = 0; // the erasure that passed it over when it was missing or damaged; 0: none
 };
 
 std::optional<ListedFile> find_file(pg::Spi &spi, const Entry &entry);

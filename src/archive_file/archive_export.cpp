@@ -167,8 +167,9 @@ FileContent write_and_read(Oid relid, int directory, Exported &exported)
     }
     if (!beside)
         return read_back(relid, directory, exported.file);
+    const FileFacts on_disk = facts_of(directory, exported.file); // while the worker comes to its end
     const FileContent content = beside->finish();
-    if (facts_of(directory, exported.file).sha256 != content.facts.sha256)
+    if (on_disk.sha256 != content.facts.sha256)
         pg::fail(ERRCODE_DATA_CORRUPTED, "archive file does not hold what was written to it");
     return content;
 }

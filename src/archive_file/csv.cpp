@@ -1,6 +1,8 @@
 // See csv.hpp.
 #include "archive_file/csv.hpp"
 
+#include "json/byte_search.hpp"
+
 #include <algorithm>
 #include <cstring>
 
@@ -17,11 +19,23 @@ bool is_special(char c)
     return c == ',' || c == '"' || c == '\n' || c == '\r' || c == '\0';
 }
 
+const char *find_special(const char *from, const char *end)
+{
+    using json::has_byte;
+    return json::first_special(
+        from, end,
+        [](std::uint64_t word) {
+            return has_byte(word, ',') | has_byte(word, '"') | has_byte(word, '\n') | has_byte(word, '\r') |
+                   json::has_zero(word);
+        },
+        [](char c) { return is_special(c); });
+}
+
 // COPY reads a line of \. alone as the end of the data.
 bool must_be_quoted(std::string_view value, bool is_alone)
 {
-    return value.empty() || (is_alone && value == "\\.") ||
-           std::any_of(value.begin(), value.end(), is_special);
+    const char *end = value.data() + value.size();
+    return value.empty() || (is_alone && value == "\\.") || find_special(value.data(), end) != end;
 }
 
 } // namespace
@@ -58,14 +72,14 @@ void CsvReader::append(CsvRow &row, const char *from, const char *to) const
     const auto size = static_cast<std::size_t>(to - from);
     if (row.text_.size() + size > most_bytes_)
         throw CsvError("a row is too long");
-    if (std::memchr(from, '\0', size))
-        throw CsvError("a field holds a zero byte");
     row.text_.append(from, size);
 }
 
 void CsvReader::end_field(CsvRow &row, std::size_t begin, bool was_quoted) const
 {
     const std::size_t size = row.text_.size() - begin;
+    if (was_quoted && std::memchr(row.text_.data() + begin, '\0', size))
+        throw CsvError("a field holds a zero byte");
     row.fields_.push_back({begin, size, size == 0 && !was_quoted});
     row.text_ += '\0';
 }
@@ -78,10 +92,18 @@ void CsvReader::read_quoted(CsvRow &row)
             throw CsvError("a quoted field has no end");
         const auto *quote =
             static_cast<const char *>(std::memchr(at_, '"', static_cast<std::size_t>(end_ - at_)));
-        append(row, at_, quote ? quote : end_);
-        at_ = quote ? quote + 1 : end_;
-        if (!quote)
+        if (!quote) {
+            append(row, at_, end_);
+            at_ = end_;
             continue;
+        }
+        if (quote + 1 < end_ && quote[1] == '"') { // the first of the two goes with what is before it
+            append(row, at_, quote + 1);
+            at_ = quote + 2;
+            continue;
+        }
+        append(row, at_, quote);
+        at_ = quote + 1;
         if (is_at_end() || *at_ != '"')
             return;
         append(row, at_, at_ + 1);
@@ -98,7 +120,7 @@ bool CsvReader::next(CsvRow &row)
     std::size_t begin = 0;
     bool was_quoted = false, is_ended = false;
     while (!is_ended && !is_at_end()) {
-        const char *special = std::find_if(at_, end_, is_special);
+        const char *special = find_special(at_, end_);
         append(row, at_, special);
         at_ = special;
         if (at_ == end_)

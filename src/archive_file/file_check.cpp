@@ -17,10 +17,6 @@ namespace privacy_scan::archive_file
 namespace
 {
 
-struct FileState {
-    std::string state, detail;
-};
-
 // How far a damaged file can be read.
 std::string where_damaged(const Descriptor &directory, const ListedFile &file)
 {
@@ -38,6 +34,8 @@ std::string where_damaged(const Descriptor &directory, const ListedFile &file)
     return failure ? failure->message + ", behind line " + std::to_string(rows)
                    : "it can be read, with " + std::to_string(rows) + " lines";
 }
+
+} // namespace
 
 FileState state_of(const ListedFile &file)
 {
@@ -63,6 +61,9 @@ FileState state_of(const ListedFile &file)
                              file.facts.sha256 + "; " + where};
 }
 
+namespace
+{
+
 std::vector<std::int64_t> entries_with_files(pg::Spi &spi, std::optional<std::int64_t> id)
 {
     const Oid caller = GetUserId();
@@ -86,7 +87,7 @@ FileState with_erasure(FileState found, const ListedFile &file)
         return found;
     const std::string erasure = "erasure " + std::to_string(file.unerased);
     if (found.state == "ok")
-        return {"UNERASED", erasure + " passed it over when it was missing: call erase() for its root again"};
+        return {"UNERASED", erasure + " passed it over: call erase() for its root again"};
     return {found.state, found.detail + "; " + erasure + " passed it over"};
 }
 
@@ -137,6 +138,11 @@ void require_intact(const ListedFile &file)
     if (state.state != "ok")
         pg::fail(ERRCODE_DATA_CORRUPTED, "archive file \"" + file.name + "\" is " + state.state,
                  state.detail + ".", "Put a copy that verify_archive() finds ok in its place.");
+    require_encoding(file);
+}
+
+void require_encoding(const ListedFile &file)
+{
     const char *encoding = pg::guarded([] { return GetDatabaseEncodingName(); });
     if (file.encoding != encoding)
         pg::fail(ERRCODE_FEATURE_NOT_SUPPORTED, "the archive file has the encoding " + file.encoding,

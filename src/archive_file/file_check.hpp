@@ -18,6 +18,14 @@ struct FileCheck {
 // caller owns, compares each with its SHA-256, and notes what was found.
 std::vector<FileCheck> check_files(pg::Spi &spi, std::optional<std::int64_t> id);
 
+// What is found of the bytes: ok, DIFFERENT, MISSING or UNREADABLE, and where.
+struct FileState {
+    std::string state, detail;
+};
+FileState state_of(const ListedFile &file);
+
+void require_encoding(const ListedFile &file); // error 0A000, another than the database's
+
 // Errors: 58P01 missing, XX001 damaged, 0A000 another encoding than the database's.
 void require_intact(const ListedFile &file);
 

@@ -35,7 +35,7 @@ namespace
 {
 
 constexpr std::uint64_t key_of_shared = 1, key_of_queue = 2; // in the table of contents
-constexpr std::size_t queue_bytes = 256 * 1024;
+constexpr std::size_t queue_bytes = 1024 * 1024;
 
 retention::RowTotal read_rows(Relation table, ContentReader &reader)
 {

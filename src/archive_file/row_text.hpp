@@ -15,12 +15,17 @@ extern "C" {
 namespace privacy_scan::archive_file
 {
 
+// How a value's text is made: by its type's output function, or here, as that makes it, where it is known.
+enum class Writing : char { by_function, text, document, int2, int4, int8, boolean };
+
 // A table that is being read, by the active snapshot.
 struct RowReader {
     TableScanDesc scan;
     TupleTableSlot *slot;
     retention::RowShape *shape;
     FmgrInfo *output;
+    Writing *writing;
+    Datum *values; // of the row, fetched and decompressed
     MemoryContext each; // of one row
     retention::RowTotal total;
     bool is_at_end;

@@ -18,9 +18,14 @@ namespace
 constexpr const char *reason_hint =
     "Say why the rows are erased, such as the number of a request, but not about whom.";
 
+bool is_passed_over(const Erased &part)
+{
+    return part.place == "missing file" || part.place == "damaged file";
+}
+
 std::string detail_of(const Erasure &erasure, const Erased &part, bool dry_run)
 {
-    if (part.place == "missing file")
+    if (is_passed_over(part))
         return "to be erased when it is back: call erase() again";
     if (part.rows == 0)
         return "no such rows";
@@ -39,7 +44,7 @@ bool skips_missing(const std::string &word)
 
 std::string action_of(const Erased &part, bool dry_run)
 {
-    const std::string action = part.place == "missing file" ? "skip" : "erase";
+    const std::string action = is_passed_over(part) ? "skip" : "erase";
     return (dry_run ? "would " : "") + action;
 }
 
@@ -71,8 +76,8 @@ Datum erase_where(FunctionCallInfo fcinfo,
 // families whose root meets the condition, written as a policy's, go from the live relations, from table
 // archives and from files, children before parents, in the caller's transaction; a row for each relation and
 // place. With dry_run, the default, the same rows, and nothing has changed. Entered in privacy_scan.erasures.
-// missing_files: a file that is missing refuses (58P01), or ('skip') is passed over, and entered in
-// privacy_scan.erasure_missing_files until it is back. VOLATILE. Errors: 22004, 22023 reason, missing_files,
+// missing_files: a file that is missing or damaged refuses (58P01, XX001), or ('skip') is passed over, and entered in
+// privacy_scan.erasure_missing_files until it is back, whole. VOLATILE. Errors: 22004, 22023 reason, missing_files,
 // 25001, 25006, 42501 not the owner, 55000 held, 55P03, 58P01 and XX001 a file that is missing or damaged, and for
 // the condition those of set_retention().
 PS_WRITING_FUNCTION(ps_erase)

@@ -43,7 +43,7 @@ JOIN privacy_scan.erasure_ledger e ON e.id = m.erasure
 LEFT JOIN pg_class r ON r.oid = e.root
 WHERE pg_has_role(coalesce(r.relowner, 10::oid), 'USAGE') OR has_table_privilege(r.oid, 'SELECT');
 COMMENT ON VIEW privacy_scan.erasure_missing_files IS
-    'Archive files that erasures passed over since they were missing, for roots that the reader owns or may read; erased_at: when one had come back and an erasure had taken what was to go; NULL: it is not restored before.';
+    'Archive files that erasures passed over since they were missing or damaged, for roots that the reader owns or may read; erased_at: when one had come back whole and an erasure had taken what was to go; NULL: it is not restored before.';
 GRANT SELECT ON privacy_scan.erasure_missing_files TO PUBLIC;
 
 CREATE FUNCTION privacy_scan.erase(root regclass, condition text, reason text, dry_run boolean DEFAULT true,
@@ -52,7 +52,7 @@ RETURNS TABLE (place text, relation regclass, archive text, file text, rows bigi
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'ps_erase';
 COMMENT ON FUNCTION privacy_scan.erase(regclass, text, text, boolean, text) IS
-    'Erases the families whose root meets the condition from the live relations, table archives and files, children before parents, in the caller''s transaction; with dry_run, the default, shows what would go. Refuses what is held, and, unless missing_files is ''skip'', where a file is missing. One row a relation and place.';
+    'Erases the families whose root meets the condition from the live relations, table archives and files, children before parents, in the caller''s transaction; with dry_run, the default, shows what would go. Refuses what is held, and, unless missing_files is ''skip'', where a file is missing or damaged. One row a relation and place.';
 REVOKE EXECUTE ON FUNCTION privacy_scan.erase(regclass, text, text, boolean, text) FROM PUBLIC;
 
 CREATE FUNCTION privacy_scan.erase(root regclass, ids text[], reason text, dry_run boolean DEFAULT true,
@@ -61,5 +61,5 @@ RETURNS TABLE (place text, relation regclass, archive text, file text, rows bigi
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'ps_erase_ids';
 COMMENT ON FUNCTION privacy_scan.erase(regclass, text[], text, boolean, text) IS
-    'Erases the families of the roots with these ids from the live relations, table archives and files, children before parents, in the caller''s transaction; with dry_run, the default, shows what would go. Refuses what is held, and, unless missing_files is ''skip'', where a file is missing. One row a relation and place.';
+    'Erases the families of the roots with these ids from the live relations, table archives and files, children before parents, in the caller''s transaction; with dry_run, the default, shows what would go. Refuses what is held, and, unless missing_files is ''skip'', where a file is missing or damaged. One row a relation and place.';
 REVOKE EXECUTE ON FUNCTION privacy_scan.erase(regclass, text[], text, boolean, text) FROM PUBLIC;

@@ -106,7 +106,7 @@ bool may_hold(pg::Spi &spi, const archive_file::Entry &entry,
     bool holds = false;
     archive_file::with_sql_errors([&] {
         const archive_file::ListedFile file = archive_file::require_file(spi, entry);
-        archive_file::require_intact(file);
+        archive_file::require_encoding(file);
         holds = archive_file::holds_any(file, wanted);
     });
     return holds;

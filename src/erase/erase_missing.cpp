@@ -28,6 +28,27 @@ bool is_missing(pg::Spi &spi, const archive_file::Entry &entry)
     return !is_there;
 }
 
+std::optional<archive_file::FileState> lack_of(pg::Spi &spi, const archive_file::Entry &entry)
+{
+    if (is_missing(spi, entry)) // an error where there is no directory to look into
+        return archive_file::FileState{"MISSING", "It isn't in the directory"};
+    archive_file::FileState found = archive_file::state_of(archive_file::require_file(spi, entry));
+    if (found.state == "ok")
+        return std::nullopt;
+    return found;
+}
+
+void refuse_lack(const std::string &file, const archive_file::FileState &lack, const std::string &why)
+{
+    constexpr const char *hint =
+        "Put a copy that verify_archive() finds ok in its place; or give missing_files => 'skip': the file is passed "
+        "over, and not restored, should it come back whole, before erase() has been called again.";
+    if (lack.state == "MISSING")
+        pg::fail(ERRCODE_UNDEFINED_FILE, "archive file \"" + file + "\" is missing", why, hint);
+    pg::fail(ERRCODE_DATA_CORRUPTED, "archive file \"" + file + "\" is " + lack.state,
+             why + " What was found: " + lack.detail + ".", hint);
+}
+
 std::string hashes_of(pg::Spi &spi, const std::string &array, const std::vector<pg::Param> &params)
 {
     return spi

@@ -1,9 +1,9 @@
-// Archive files that are missing when rows of them are to be erased. Whoever says so may have them passed over:
+// Archive files that are missing or damaged when rows of them are to be erased. Whoever says so may have them passed over:
 // then it is kept, as hashes of keys, what was to go, so that a file that comes back says so when it is
 // verified, is not restored, and loses these rows with the next erasure of the same root.
 #pragma once
 
-#include "archive_file/archive_entry.hpp"
+#include "archive_file/file_check.hpp"
 #include "retention/hold.hpp"
 
 namespace privacy_scan::erase
@@ -23,6 +23,12 @@ struct Missed {
 };
 
 bool is_missing(pg::Spi &spi, const archive_file::Entry &entry);
+
+// Why a file cannot be searched: it is MISSING, DIFFERENT or UNREADABLE. None where it can.
+std::optional<archive_file::FileState> lack_of(pg::Spi &spi, const archive_file::Entry &entry);
+
+// Refuses to go on without the file. Errors: 58P01, XX001.
+[[noreturn]] void refuse_lack(const std::string &file, const archive_file::FileState &lack, const std::string &why);
 
 // SHA-256 of each of the values of an array as text, as the ledger of erasures has them; text[], as text. As the owner.
 std::string hashes_of(pg::Spi &spi, const std::string &array, const std::vector<pg::Param> &params = {});

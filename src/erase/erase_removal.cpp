@@ -37,6 +37,17 @@ void warn_of_held(const std::string &leaf, std::int64_t rows)
     });
 }
 
+void warn_of_damaged(const std::string &file, const std::string &state)
+{
+    const char *name = file.c_str();
+    const char *how = state.c_str();
+    pg::guarded([=] {
+        ereport(WARNING, (errmsg("archive file \"%s\", which an erasure passed over, is back and was not cleaned", name),
+                          errdetail("It is %s.", how),
+                          errhint("Put a copy that is whole in its place, and call erase() again.")));
+    });
+}
+
 } // namespace
 
 // Live rows that refer to those of a member would be cascaded away uncounted.
@@ -161,10 +172,16 @@ std::int64_t EraseWork::count_held_in(const std::string &from, const Returned &f
 
 // A file that is back loses what earlier erasures were to take of it, and nothing else does: these took what refers
 // to its roots, or noted it of files of its own, and since then their ids may have been given anew. What is held
-// stays, to be taken later.
+// stays, to be taken later; so does all of a file that came back damaged, where the call passes such files over.
 void EraseWork::clean(const Returned &file)
 {
     const archive_file::Entry &entry = file.entry;
+    if (const auto lack = lack_of(spi_, entry)) {
+        const std::string name = archive_file::require_file(spi_, entry).name;
+        if (!request_.skips_missing)
+            refuse_lack(name, *lack, "Erasure " + std::to_string(file.erasure) + " passed it over, and it is back.");
+        return warn_of_damaged(name, lack->state);
+    }
     const auto place = std::find_if(places_.list.begin(), places_.list.end(),
                                     [&](const Place &one) { return !one.is_live && one.name == entry.target; });
     if (place == places_.list.end())

@@ -8,7 +8,7 @@ namespace privacy_scan::erase
 
 // What went, or would, of one relation in one place.
 struct Erased {
-    std::string place; // live, table archive, file, missing file
+    std::string place; // live, table archive, file, missing file, damaged file
     Oid relid;         // the live relation
     std::string archive, file;
     std::int64_t rows = 0, bytes = 0;

@@ -38,22 +38,22 @@ EraseWork::EraseWork(pg::Spi &spi, Oid root, const Request &request)
 {
 }
 
-// The ids that were asked for, of roots that lie in a file that is missing; what refers to them is found by
+// The ids that were asked for, of roots that lie in a file that is missing or damaged; what refers to them is found by
 // them. Whether a hold keeps such a root cannot be seen.
 std::vector<LostKeys> EraseWork::lost_roots()
 {
     if (request_.ids.array.empty() || !sql_.add_unseen(request_.ids))
-        pg::fail(ERRCODE_UNDEFINED_FILE, "a file with roots of " + places_.family.root().name + " is missing",
+        pg::fail(ERRCODE_UNDEFINED_FILE, "a file with roots of " + places_.family.root().name + " is missing or damaged",
                  "Which of them meet the condition, or what refers to them by other columns, isn't known.",
                  "Put a copy in its place, or erase by ids.");
     if (!places_.holds.empty())
         pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                 "a file with roots of " + places_.family.root().name + " is missing, and hold " +
+                 "a file with roots of " + places_.family.root().name + " is missing or damaged, and hold " +
                      std::to_string(places_.holds.front().id) + " is in force",
                  "Whether it keeps a root in that file cannot be seen. Nothing was erased.",
                  "Put a copy of the file in its place.");
     if (!is_told_by_text(spi_, places_.family.root().table.relid, request_.ids.column))
-        pg::fail(ERRCODE_UNDEFINED_FILE, "a file with roots of " + places_.family.root().name + " is missing",
+        pg::fail(ERRCODE_UNDEFINED_FILE, "a file with roots of " + places_.family.root().name + " is missing or damaged",
                  "Their ids cannot be told by their text: it could not be cleaned later.",
                  "Put a copy in its place.");
     pg::OwnerScope scope(owner_);
@@ -67,7 +67,8 @@ std::vector<LostKeys> EraseWork::lost_keys(std::size_t member)
 {
     std::vector<LostKeys> lost;
     if (sql_.has_children(member) || !has_keys_as_text(spi_, places_, member))
-        pg::fail(ERRCODE_UNDEFINED_FILE, "a file with rows of " + places_.family.members[member].name + " is missing",
+        pg::fail(ERRCODE_UNDEFINED_FILE,
+                 "a file with rows of " + places_.family.members[member].name + " is missing or damaged",
                  "Others refer to them, or their keys cannot be told by their text: it could not be cleaned later.",
                  "Put a copy in its place.");
     for (const retention::Link &link : places_.family.members[member].links) {
@@ -78,16 +79,14 @@ std::vector<LostKeys> EraseWork::lost_keys(std::size_t member)
     return lost;
 }
 
-void EraseWork::pass_over(std::size_t member, const archive_file::Entry &entry)
+void EraseWork::pass_over(std::size_t member, const archive_file::Entry &entry, const archive_file::FileState &lack)
 {
     const std::string file = archive_file::require_file(spi_, entry).name;
     if (!request_.skips_missing)
-        pg::fail(ERRCODE_UNDEFINED_FILE, "archive file \"" + file + "\" is missing",
-                 "It may hold rows that are to be erased.",
-                 "Put a copy in its place; or give missing_files => 'skip', and it is not restored, should it come "
-                 "back, before erase() has been called again.");
+        refuse_lack(file, lack, "It may hold rows that are to be erased.");
     missed_.push_back({entry, file, member == 0 ? lost_roots() : lost_keys(member)});
-    parts_.push_back({"missing file", places_.family.members[member].table.relid, entry.leaf, file, 0, 0});
+    const char *place = lack.state == "MISSING" ? "missing file" : "damaged file";
+    parts_.push_back({place, places_.family.members[member].table.relid, entry.leaf, file, 0, 0});
 }
 
 // Those that hold none of the rows are given up again; what is left is part of its archive.
@@ -97,8 +96,8 @@ void EraseWork::stage_files(std::size_t member)
     for (const archive_file::Entry &entry : file_entries(spi_, places_, member, range_)) {
         if (is_staged(entry.leaf)) // in a trial, and cleaned
             continue;
-        if (is_missing(spi_, entry))
-            pass_over(member, entry);
+        if (const auto lack = lack_of(spi_, entry))
+            pass_over(member, entry, *lack);
         else
             entries.push_back(entry);
     }

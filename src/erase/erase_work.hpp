@@ -32,7 +32,7 @@ class EraseWork
 
   private:
     void stage_files(std::size_t member);
-    void pass_over(std::size_t member, const archive_file::Entry &entry);
+    void pass_over(std::size_t member, const archive_file::Entry &entry, const archive_file::FileState &lack);
     std::vector<LostKeys> lost_roots();
     std::vector<LostKeys> lost_keys(std::size_t member);
     std::vector<std::string> range_columns();

@@ -1,8 +1,7 @@
-// See json_text.hpp. Containers are written here rather than by PostgreSQL's own function, which takes every
-// offset in a document for right and cannot be interrupted.
+// See json_text.hpp.
 #include "json/json_text.hpp"
 
-#include "json/call_site.hpp"
+#include "json/json_writer.hpp"
 
 extern "C" {
 #include <lib/stringinfo.h>
@@ -17,136 +16,11 @@ namespace privacy_scan::json
 namespace
 {
 
-// A container that is being written.
-struct Level {
-    Children children;
-    bool is_object;
-    bool has_written;
-};
+struct StringOut {
+    StringInfo to;
 
-class Writer
-{
-  public:
-    Writer(ByteSource &source, StringInfo out) : source_(source), out_(out)
-    {
-        levels_ = static_cast<Level *>(palloc(sizeof(Level) * capacity_));
-    }
-
-    // Any value, a string with its quotes.
-    void write(const Value &root)
-    {
-        write_value(root);
-        while (depth_ > 0) {
-            CHECK_FOR_INTERRUPTS();
-            Value key, value;
-            Level &level = levels_[depth_ - 1];
-            if (!is_found(level.children.next(source_, key, value))) {
-                appendStringInfoChar(out_, level.is_object ? '}' : ']');
-                --depth_;
-                continue;
-            }
-            if (level.has_written)
-                appendBinaryStringInfo(out_, ", ", 2);
-            level.has_written = true;
-            if (level.is_object) {
-                write_string(key);
-                appendBinaryStringInfo(out_, ": ", 2);
-            }
-            write_value(value);
-        }
-        pfree(levels_);
-    }
-
-  private:
-    void open(const Value &container)
-    {
-        if (depth_ == capacity_) {
-            capacity_ *= 2;
-            levels_ = static_cast<Level *>(repalloc(levels_, sizeof(Level) * capacity_));
-        }
-        Level &level = levels_[depth_++];
-        level.is_object = container.kind == Kind::object;
-        level.has_written = false;
-        if (level.children.open(source_, container) != Found::yes)
-            report_damage();
-        appendStringInfoChar(out_, level.is_object ? '{' : '[');
-    }
-
-    void write_value(const Value &value)
-    {
-        switch (value.kind) {
-        case Kind::null:
-            appendBinaryStringInfo(out_, "null", 4);
-            break;
-        case Kind::boolean:
-            appendStringInfoString(out_, value.truth ? "true" : "false");
-            break;
-        case Kind::string:
-            write_string(value);
-            break;
-        case Kind::number:
-            write_number(value);
-            break;
-        case Kind::array:
-        case Kind::object:
-            open(value);
-        }
-    }
-
-    void write_number(const Value &number)
-    {
-        Decimal small;
-        struct varlena *large;
-        char digits[48];
-        if (read_number(source_, number, small, large)) {
-            appendBinaryStringInfo(out_, digits, static_cast<int>(write_decimal(small, digits)));
-            return;
-        }
-        char *written = DatumGetCString(DirectFunctionCall1(numeric_out, PointerGetDatum(large)));
-        appendStringInfoString(out_, written);
-        pfree(written);
-        pfree(large);
-    }
-
-    // As escape_json() of PostgreSQL does it.
-    void write_string(const Value &string)
-    {
-        const auto *bytes = reinterpret_cast<const char *>(read_sound(source_, string.offset, string.length));
-        const char *const end = bytes + string.length;
-        enlargeStringInfo(out_, static_cast<int>(string.length) + 2);
-        appendStringInfoCharMacro(out_, '"');
-        while (bytes < end) {
-            const char *plain = bytes;
-            while (bytes < end && static_cast<unsigned char>(*bytes) >= ' ' && *bytes != '"' &&
-                   *bytes != '\\')
-                ++bytes;
-            appendBinaryStringInfo(out_, plain, static_cast<int>(bytes - plain));
-            if (bytes < end)
-                write_escaped(*bytes++);
-        }
-        appendStringInfoCharMacro(out_, '"');
-    }
-
-    // No document can hold U+0000: where it stands, bytes are damaged, and nobody could read it as JSON again.
-    void write_escaped(char character)
-    {
-        if (character == '\0')
-            report_damage();
-        static const char short_forms[] = "\"\"\\\\\bb\ff\nn\rr\tt";
-        for (const char *form = short_forms; *form; form += 2) {
-            if (*form == character) {
-                appendStringInfoChar(out_, '\\');
-                appendStringInfoChar(out_, form[1]);
-                return;
-            }
-        }
-        appendStringInfo(out_, "\\u%04x", static_cast<unsigned>(character));
-    }
-
-    ByteSource &source_;
-    StringInfo out_;
-    Level *levels_;
-    std::size_t depth_ = 0, capacity_ = 16;
+    void append(const char *bytes, std::size_t size) { appendBinaryStringInfo(to, bytes, static_cast<int>(size)); }
+    void append_quote() { appendStringInfoChar(to, '"'); }
 };
 
 text *text_of_number(ByteSource &source, const Value &number)
@@ -179,7 +53,8 @@ text *make_json(ByteSource &source, const Value &value)
     StringInfoData out;
     initStringInfo(&out);
     read_sound(source, value.offset, value.length);
-    Writer(source, &out).write(value);
+    StringOut to{&out};
+    JsonWriter<StringOut>(source, to).write(value);
     text *result = text_of(out.data, static_cast<std::size_t>(out.len));
     pfree(out.data);
     return result;

@@ -2,6 +2,7 @@
 #include "retention/digest.hpp"
 
 #include <cstdio>
+#include <cstring>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -65,24 +66,41 @@ std::uint64_t hash_of_name(std::string_view name)
     return XXH3_64bits(name.data(), name.size());
 }
 
-RowHash::RowHash()
+void RowHash::gather(const void *bytes, std::size_t size)
+{
+    std::memcpy(gathered_ + gathered_size_, bytes, size);
+    gathered_size_ += size;
+}
+
+void RowHash::begin_pieces()
 {
     static_assert(sizeof(XXH3_state_t) <= state_size && alignof(XXH3_state_t) <= 64);
     XXH3_INITSTATE(as_state(state_));
     XXH3_128bits_reset(as_state(state_));
+    XXH3_128bits_update(as_state(state_), gathered_, gathered_size_);
+    is_in_pieces_ = true;
 }
 
 void RowHash::add(std::uint64_t name_hash, const void *bytes, std::size_t size)
 {
     const std::uint64_t head[2] = {name_hash, size};
+    bytes_ += size;
+    if (!is_in_pieces_ && sizeof head + size <= most_gathered - gathered_size_) {
+        gather(head, sizeof head);
+        gather(bytes, size);
+        return;
+    }
+    if (!is_in_pieces_)
+        begin_pieces();
     XXH3_128bits_update(as_state(state_), head, sizeof head);
     XXH3_128bits_update(as_state(state_), bytes, size);
-    bytes_ += size;
 }
 
 Digest RowHash::finish()
 {
-    XXH128_hash_t hash = XXH3_128bits_digest(as_state(state_));
+    if (!is_in_pieces_)
+        return hash_of_bytes(gathered_, gathered_size_);
+    const XXH128_hash_t hash = XXH3_128bits_digest(as_state(state_));
     return {hash.low64, hash.high64};
 }
 

@@ -43,18 +43,26 @@ Digest hash_of_bytes(const void *bytes, std::size_t size);
 // A name's share in a row's hash.
 std::uint64_t hash_of_name(std::string_view name);
 
-// The hash of one row, fed column by column. Holds its state in place: no allocation, no destructor.
+// The hash of one row, fed column by column. Holds its state in place: no allocation, no destructor. The bytes of a small row
+// are gathered and hashed at once, which costs much less than by the piece.
 class RowHash
 {
   public:
-    RowHash();
+    RowHash() {}
     void add(std::uint64_t name_hash, const void *bytes, std::size_t size);
     Digest finish();
     std::uint64_t bytes() const { return bytes_; }
 
   private:
+    void gather(const void *bytes, std::size_t size);
+    void begin_pieces();
+
     static constexpr std::size_t state_size = 576; // of XXH3_state_t; checked where it is known
-    alignas(64) unsigned char state_[state_size];
+    static constexpr std::size_t most_gathered = 2048;
+    alignas(64) unsigned char state_[state_size]; // once there are pieces
+    unsigned char gathered_[most_gathered];
+    std::size_t gathered_size_ = 0;
+    bool is_in_pieces_ = false;
     std::uint64_t bytes_ = 0;
 };
 

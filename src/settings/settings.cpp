@@ -58,7 +58,7 @@ constexpr IntSetting int_settings[] = {
      "The size of its values, uncompressed. A drill needs about as much room meanwhile.",
      &archive_drill_size_value, 1024 * 1024, 0, INT_MAX, PGC_SUSET, GUC_UNIT_KB},
     {"privacy_scan.archive_level", "The zstd level of archive files.",
-     "Higher ones take longer and give smaller files.", &archive_level_value, 3, 1, 19, PGC_USERSET, 0},
+     "Higher ones take longer; those far above it give smaller files.", &archive_level_value, 1, 1, 19, PGC_USERSET, 0},
     {"privacy_scan.archive_sample", "How many archives a run of the job of verification reads.",
      "Those that nobody has looked at for longest; what was damaged is always read.", &archive_sample_value,
      10, 1, INT_MAX, PGC_SUSET, 0},

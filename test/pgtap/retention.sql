@@ -83,7 +83,7 @@ SELECT is_empty($$SELECT c FROM unnest('{hold_ledger,holds,archive_checks,archiv
 SELECT set_has($$SELECT c::regclass::text FROM pg_extension, unnest(extconfig) c WHERE extname = 'privacy_scan'$$,
   $$VALUES ('privacy_scan.hold_ledger'), ('privacy_scan.hold_ledger_id_seq'), ('privacy_scan.archive_checks'), ('privacy_scan.archive_windows'), ('privacy_scan.archive_windows_id_seq'), ('privacy_scan.archive_file_ledger'), ('privacy_scan.archive_drill_log'), ('privacy_scan.detached_tables'), ('privacy_scan.plan_ledger'), ('privacy_scan.plan_action_list'), ('privacy_scan.archive_drill_log_id_seq'), ('privacy_scan.retention_rules'), ('privacy_scan.archive_ledger'), ('privacy_scan.archive_ledger_id_seq')$$, 'pg_dump takes policies and ledger along');
 SELECT results_eq($$SELECT name, context, setting FROM pg_settings WHERE name ~ '^privacy_scan.(retention|archive)_' ORDER BY name$$,
-  $$VALUES ('privacy_scan.archive_directory', 'superuser', ''), ('privacy_scan.archive_drill_size', 'superuser', '1048576'), ('privacy_scan.archive_level', 'user', '3'),
+  $$VALUES ('privacy_scan.archive_directory', 'superuser', ''), ('privacy_scan.archive_drill_size', 'superuser', '1048576'), ('privacy_scan.archive_level', 'user', '1'),
     ('privacy_scan.archive_sample', 'superuser', '10'), ('privacy_scan.retention_batch_rows', 'user', '50000'), ('privacy_scan.retention_keep_partitions', 'superuser', '2'),
     ('privacy_scan.retention_quiet_days', 'superuser', '31'), ('privacy_scan.retention_run_rows', 'user', '0'),
     ('privacy_scan.retention_vacuum_percent', 'user', '2'), ('privacy_scan.retention_whole_rows', 'user', '10000')$$, 'its settings');

@@ -41,7 +41,9 @@ my @columns = (
 	[ 'uuid', q{'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'} ], [ 'inet', q{'::1/64'}, q{'10.0.0.1'} ], [ 'cidr', q{'10.0.0.0/8'} ],
 	[ 'macaddr', q{'08:00:2b:01:02:03'} ], [ 'macaddr8', q{'08:00:2b:01:02:03:04:05'} ],
 	[ 'bit(5)', q{B'10101'} ], [ 'varbit', q{B''}, q{B'1'} ],
-	[ 'json', q{'{"b" : 1,"a":[ ]}'} ], [ 'jsonb', q{'{"b": [1, null, "\u20ac", 1.50], "a": {}}'}, q{'null'} ],
+	[ 'json', q{'{"b" : 1,"a":[ ]}'} ], [ 'jsonb', q{'{"b": [1, null, "\u20ac", 1.50], "a": {}, "long key, \"": [[[[[[[[[[{"x": {}}]]]]]]]]]]}'}, q{'null'}, q{'[]'}, q{'[12]'}, q{'"a,\"b"'},
+		q{'["\b\f\n\r\t\u0001\u001f\u007f\\/\"", "", {"": ""}, [], {}, true, false]'}, q{'[-0, 0.00, 1e130, -1.5e-20, 123456789012345678901234567890.10]'},
+		q{'["äöü€😀 12345678\"", "1234567\"", "12345678", "\\\\\\\\\"\"\"\""]'}, q{(SELECT jsonb_object_agg('k' || n, repeat('"', n)) FROM generate_series(1, 200) n)}, q{'7.10'} ],
 	[ 'jsonpath', q{'$.a[*] ? (@ > 1)'} ], [ 'xml', q{'<a b="c">&amp; text</a>'}, q{'text, no element'} ],
 	[ 'tsvector', q{$$'fat':2A 'it''s':3 '\\\\':1$$} ], [ 'tsquery', q{$$'fat' & ( 'rat' | !'c' )$$} ],
 	[ 'point', q{'(0.1,-0)'} ], [ 'line', q{'{1,2,0.3}'} ], [ 'lseg', q{'[(0,0),(1,0.1)]'} ], [ 'box', q{'(1,1),(0,0)'} ],
@@ -133,6 +135,11 @@ SKIP:
 		SET search_path = pg_catalog; COPY public.copied ($names) FROM PROGRAM '$program' (FORMAT csv, HEADER)");
 	is( sql('SELECT (privacy_scan.row_digest(b.*)).digest FROM public.copied b'),
 		sql("SELECT digest FROM privacy_scan.archives WHERE id = $id"), 'zstd and COPY read it, too');
+	sql("SET lc_monetary = 'C'; SET xmlbinary = base64; SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC'; SET IntervalStyle = postgres;
+		SET extra_float_digits = 3; SET bytea_output = hex; SET quote_all_identifiers = off; SET search_path = pg_catalog;
+		COPY $leaf TO '$files/copied.csv' (FORMAT csv, HEADER, ENCODING 'UTF8')");
+	is(system("$program | cmp - $files/copied.csv"), 0, 'it is what COPY writes, byte for byte');
+	unlink "$files/copied.csv";
 }
 
 # Damage. Each is detected, and in a restore nothing of it is visible.

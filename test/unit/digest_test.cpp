@@ -23,6 +23,9 @@ TEST(RowHash, IsXxh3OfNameHashSizeAndBytes)
     EXPECT_EQ(hex_of(row({{"id", "a"}})), "b7f648a78ea4fe74064584e3bcad1414");
     EXPECT_EQ(hex_of(row({{"id", "a"}, {"title", std::string(1000, 'x')}})),
               "43c7770fc7f155d8fdf1064e2abfa949");
+    // More than is gathered.
+    EXPECT_EQ(hex_of(row({{"id", "a"}, {"title", std::string(1000, 'x')}, {"z", std::string(3000, 'y')}, {"zz", "end"}})),
+              "ea36e1e7bc12e04c1d4b22722d963727");
 }
 
 TEST(RowHash, TellsRowsApart)
