@@ -3,7 +3,6 @@
 
 #include "partition/foreign_key.hpp"
 
-#include "partition/proven.hpp"
 #include "pg/compat.hpp"
 #include "pg/ident.hpp"
 
