@@ -130,6 +130,12 @@ std::vector<FileCheck> check_files(pg::Spi &spi, std::optional<std::int64_t> id)
     return checks;
 }
 
+void require_same_file(const ListedFile &file, const FileFacts &read)
+{
+    if (read.sha256 != file.facts.sha256)
+        pg::fail(ERRCODE_DATA_CORRUPTED, "archive file \"" + file.name + "\" was exchanged while it was read");
+}
+
 void require_intact(const ListedFile &file)
 {
     const FileState state = state_of(file);

@@ -29,4 +29,7 @@ void require_encoding(const ListedFile &file); // error 0A000, another than the 
 // Errors: 58P01 missing, XX001 damaged, 0A000 another encoding than the database's.
 void require_intact(const ListedFile &file);
 
+// Of bytes that were read, whose file was found intact before: a name is no file. Error: XX001.
+void require_same_file(const ListedFile &file, const FileFacts &read);
+
 } // namespace privacy_scan::archive_file

@@ -203,8 +203,7 @@ std::int64_t fill(pg::Spi &spi, Oid relid, const ListedFile &file, const std::st
     const TextScope text;
     FileReader reader(directory.get(), file.name);
     const Inserted inserted = insert_rows(spi, relid, reader, condition);
-    if (reader.facts().sha256 != file.facts.sha256) // it was compared before, but a name is no file
-        pg::fail(ERRCODE_DATA_CORRUPTED, "archive file \"" + file.name + "\" was exchanged while it was read");
+    require_same_file(file, reader.facts());
     const retention::RowTotal &total = inserted.total,
                               wanted = condition.empty() ? file.total : inserted.wanted;
     if (!retention::same_rows(total, wanted))

@@ -3,6 +3,8 @@
 
 #include "archive_file/file_search.hpp"
 
+#include "archive_file/file_check.hpp"
+
 namespace privacy_scan::archive_file
 {
 
@@ -40,6 +42,7 @@ bool holds_any(const ListedFile &file, const std::vector<WantedColumn> &wanted)
                 return true;
         }
     }
+    require_same_file(file, reader.facts());
     return false;
 }
 

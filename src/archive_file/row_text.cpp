@@ -80,6 +80,8 @@ void append_document(std::string *text, Datum document)
     *text += '"';
     CsvOut out{text, false};
     json::JsonWriter<CsvOut>(source, out).write(root);
+    if (text->size() - before > MaxAllocSize)
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("the text of a jsonb value is larger than 1 GB")));
     if (out.has_quotes || text->find(',', before) != std::string::npos)
         *text += '"';
     else
@@ -143,6 +145,8 @@ void fetch_values(const RowReader *reader)
 {
     const TupleDesc desc = reader->shape->desc;
     for (int i = 0; i < desc->natts; ++i) {
+        if (TupleDescAttr(desc, i)->attisdropped) // its values are still there
+            continue;
         Datum &value = reader->values[i];
         value = reader->slot->tts_values[i];
         if (!reader->slot->tts_isnull[i] && TupleDescAttr(desc, i)->attlen == -1)

@@ -38,15 +38,20 @@ std::optional<archive_file::FileState> lack_of(pg::Spi &spi, const archive_file:
     return found;
 }
 
-void refuse_lack(const std::string &file, const archive_file::FileState &lack, const std::string &why)
+void refuse_to_pass(const std::string &file, const archive_file::FileState &lack, const std::string &why,
+                    const std::string &hint)
 {
-    constexpr const char *hint =
-        "Put a copy that verify_archive() finds ok in its place; or give missing_files => 'skip': the file is passed "
-        "over, and not restored, should it come back whole, before erase() has been called again.";
     if (lack.state == "MISSING")
         pg::fail(ERRCODE_UNDEFINED_FILE, "archive file \"" + file + "\" is missing", why, hint);
     pg::fail(ERRCODE_DATA_CORRUPTED, "archive file \"" + file + "\" is " + lack.state,
              why + " What was found: " + lack.detail + ".", hint);
+}
+
+void refuse_lack(const std::string &file, const archive_file::FileState &lack, const std::string &why)
+{
+    refuse_to_pass(file, lack, why,
+                   "Put a copy that verify_archive() finds ok in its place; or give missing_files => 'skip': the file is passed "
+                   "over, and not restored, should it come back whole, before erase() has been called again.");
 }
 
 std::string hashes_of(pg::Spi &spi, const std::string &array, const std::vector<pg::Param> &params)
@@ -66,7 +71,8 @@ void note_missed(pg::Spi &spi, std::int64_t erasure, const std::vector<Missed> &
             if (keys.hashes == "{}")
                 continue;
             spi.run("INSERT INTO privacy_scan.erasure_missing (erasure, target, leaf, file, key, hashes)"
-                    " VALUES ($1, $2, $3, $4, $5, $6::text[])",
+                    " VALUES ($1, $2, $3, $4, $5, $6::text[]) ON CONFLICT (erasure, target, leaf, key) DO UPDATE"
+                    " SET hashes = erasure_missing.hashes || excluded.hashes", // two foreign keys of one column
                     {pg::int8_param(erasure), pg::text_param(file.entry.target), pg::text_param(file.entry.leaf),
                      pg::text_param(file.file), pg::text_param(keys.column), pg::text_param(keys.hashes)});
         }

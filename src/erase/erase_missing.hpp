@@ -27,8 +27,10 @@ bool is_missing(pg::Spi &spi, const archive_file::Entry &entry);
 // Why a file cannot be searched: it is MISSING, DIFFERENT or UNREADABLE. None where it can.
 std::optional<archive_file::FileState> lack_of(pg::Spi &spi, const archive_file::Entry &entry);
 
-// Refuses to go on without the file. Errors: 58P01, XX001.
+// Refuses to go on without the file, where it may be passed over, and where it may not. Errors: 58P01, XX001.
 [[noreturn]] void refuse_lack(const std::string &file, const archive_file::FileState &lack, const std::string &why);
+[[noreturn]] void refuse_to_pass(const std::string &file, const archive_file::FileState &lack, const std::string &why,
+                                 const std::string &hint);
 
 // SHA-256 of each of the values of an array as text, as the ledger of erasures has them; text[], as text. As the owner.
 std::string hashes_of(pg::Spi &spi, const std::string &array, const std::vector<pg::Param> &params = {});

@@ -40,22 +40,21 @@ EraseWork::EraseWork(pg::Spi &spi, Oid root, const Request &request)
 
 // The ids that were asked for, of roots that lie in a file that is missing or damaged; what refers to them is found by
 // them. Whether a hold keeps such a root cannot be seen.
-std::vector<LostKeys> EraseWork::lost_roots()
+std::vector<LostKeys> EraseWork::lost_roots(const std::string &file, const archive_file::FileState &lack)
 {
+    const std::string roots = "It holds roots of " + places_.family.root().name + ". ", copy = "Put a copy in its place";
     if (request_.ids.array.empty() || !sql_.add_unseen(request_.ids))
-        pg::fail(ERRCODE_UNDEFINED_FILE, "a file with roots of " + places_.family.root().name + " is missing or damaged",
-                 "Which of them meet the condition, or what refers to them by other columns, isn't known.",
-                 "Put a copy in its place, or erase by ids.");
+        refuse_to_pass(file, lack,
+                       roots + "Which of them meet the condition, or what refers to them by other columns, isn't known.",
+                       copy + ", or erase by ids.");
     if (!places_.holds.empty())
         pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                 "a file with roots of " + places_.family.root().name + " is missing or damaged, and hold " +
+                 "archive file \"" + file + "\" is missing or damaged, and hold " +
                      std::to_string(places_.holds.front().id) + " is in force",
-                 "Whether it keeps a root in that file cannot be seen. Nothing was erased.",
-                 "Put a copy of the file in its place.");
+                 roots + "Whether the hold keeps one of them cannot be seen. Nothing was erased.", copy + ".");
     if (!is_told_by_text(spi_, places_.family.root().table.relid, request_.ids.column))
-        pg::fail(ERRCODE_UNDEFINED_FILE, "a file with roots of " + places_.family.root().name + " is missing or damaged",
-                 "Their ids cannot be told by their text: it could not be cleaned later.",
-                 "Put a copy in its place.");
+        refuse_to_pass(file, lack, roots + "Their ids cannot be told by their text: it could not be cleaned later.",
+                       copy + ".");
     pg::OwnerScope scope(owner_);
     pg::Rows asked = spi_.run("SELECT (" + request_.ids.array + ")::text[]");
     asked_ = pg::Param{asked.type(1), asked.datum(0, 1), false};
@@ -63,14 +62,15 @@ std::vector<LostKeys> EraseWork::lost_roots()
     return {{request_.ids.column, hashes_of(spi_, request_.ids.array)}};
 }
 
-std::vector<LostKeys> EraseWork::lost_keys(std::size_t member)
+std::vector<LostKeys> EraseWork::lost_keys(std::size_t member, const std::string &file,
+                                            const archive_file::FileState &lack)
 {
     std::vector<LostKeys> lost;
     if (sql_.has_children(member) || !has_keys_as_text(spi_, places_, member))
-        pg::fail(ERRCODE_UNDEFINED_FILE,
-                 "a file with rows of " + places_.family.members[member].name + " is missing or damaged",
-                 "Others refer to them, or their keys cannot be told by their text: it could not be cleaned later.",
-                 "Put a copy in its place.");
+        refuse_to_pass(file, lack,
+                       "It holds rows of " + places_.family.members[member].name +
+                           ". Others refer to them, or their keys cannot be told by their text: it could not be cleaned later.",
+                       "Put a copy in its place.");
     for (const retention::Link &link : places_.family.members[member].links) {
         const retention::Link::Column &pair = link.columns.front();
         pg::OwnerScope scope(owner_);
@@ -84,7 +84,7 @@ void EraseWork::pass_over(std::size_t member, const archive_file::Entry &entry, 
     const std::string file = archive_file::require_file(spi_, entry).name;
     if (!request_.skips_missing)
         refuse_lack(file, lack, "It may hold rows that are to be erased.");
-    missed_.push_back({entry, file, member == 0 ? lost_roots() : lost_keys(member)});
+    missed_.push_back({entry, file, member == 0 ? lost_roots(file, lack) : lost_keys(member, file, lack)});
     const char *place = lack.state == "MISSING" ? "missing file" : "damaged file";
     parts_.push_back({place, places_.family.members[member].table.relid, entry.leaf, file, 0, 0});
 }

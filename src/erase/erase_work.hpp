@@ -33,8 +33,8 @@ class EraseWork
   private:
     void stage_files(std::size_t member);
     void pass_over(std::size_t member, const archive_file::Entry &entry, const archive_file::FileState &lack);
-    std::vector<LostKeys> lost_roots();
-    std::vector<LostKeys> lost_keys(std::size_t member);
+    std::vector<LostKeys> lost_roots(const std::string &file, const archive_file::FileState &lack);
+    std::vector<LostKeys> lost_keys(std::size_t member, const std::string &file, const archive_file::FileState &lack);
     std::vector<std::string> range_columns();
     void forget_values(const std::string &column, const pg::Param &values);
     void forget_ranges(Oid relid, const std::string &from, const std::string &condition = {});

@@ -115,13 +115,14 @@ COMMENT ON VIEW privacy_scan.archive_balances IS
     'What each archive, or table of one, should hold by the ledger: what came, less what was restored, erased or dropped. For the extension''s own use.';
 
 CREATE VIEW privacy_scan.detached_leaves WITH (security_barrier) AS
-SELECT min(a.id) AS id, a.root, a.relation, a.archive, a.leaf, b.rows,
+SELECT min(a.id) AS id, (array_agg(a.root ORDER BY a.id DESC))[1] AS root, (array_agg(a.relation ORDER BY a.id DESC))[1] AS relation,
+       a.archive, a.leaf, b.rows,
        d.detached_at, (d.detached_at AT TIME ZONE 'UTC' + p.grace) AT TIME ZONE 'UTC' AS drop_after
 FROM privacy_scan.archives a
 JOIN privacy_scan.detached_tables d ON d.target = a.archive AND d.leaf = a.leaf AND d.dropped_at IS NULL
 JOIN privacy_scan.archive_balances b ON b.target = d.target AND b.leaf = d.leaf
 LEFT JOIN privacy_scan.retention_rules p ON p.root = d.root
-GROUP BY a.root, a.relation, a.archive, a.leaf, b.rows, d.detached_at, p.grace;
+GROUP BY a.archive, a.leaf, b.rows, d.detached_at, p.grace;
 COMMENT ON VIEW privacy_scan.detached_leaves IS
     'What policies that detach have left standing: partitions that went whole, and the tables with the rows of batches; drop_after: from when on a run of retention drops it, NULL where the policy is gone or does not detach any more.';
 GRANT SELECT ON privacy_scan.detached_leaves TO PUBLIC;
