@@ -53,6 +53,9 @@ SELECT count(*) FROM privacy_scan.check_archives();
 RESET ROLE;
 SET client_min_messages = error;
 BEGIN;
+-- Another publication's tables may lie where the owner may not look.
+CREATE SCHEMA entry_closed CREATE TABLE bill (id int PRIMARY KEY);
+CREATE PUBLICATION entry_other FOR TABLE entry_closed.bill;
 CREATE PUBLICATION entry_told FOR TABLE "Evidence";
 CREATE TABLE "Evidence_any" PARTITION OF "Evidence" DEFAULT;
 ALTER TABLE "Evidence_any" OWNER TO regress_entry_owner;

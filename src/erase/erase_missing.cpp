@@ -50,8 +50,8 @@ void refuse_to_pass(const std::string &file, const archive_file::FileState &lack
 void refuse_lack(const std::string &file, const archive_file::FileState &lack, const std::string &why)
 {
     refuse_to_pass(file, lack, why,
-                   "Put a copy that verify_archive() finds ok in its place; or give missing_files => 'skip': the file is passed "
-                   "over, and not restored, should it come back whole, before erase() has been called again.");
+                   "Put a copy that verify_archive() finds ok in its place; or give missing_files => 'skip': the file is "
+                   "passed over, and not restored, should it come back whole, before erase() has been called again.");
 }
 
 std::string hashes_of(pg::Spi &spi, const std::string &array, const std::vector<pg::Param> &params)

@@ -128,7 +128,7 @@ struct KeyCopy {
     Oid from, to; // constraints
     Oid table, referenced, index;
     AttrMap *map; // from the set's columns to the table's
-    bool is_deferrable, is_deferred;
+    bool is_deferrable, is_deferred, is_enforced;
 };
 
 AttrMap *map_columns(Oid set, Oid table)
@@ -178,7 +178,7 @@ HeapTuple form_copy(KeyCopy *copy, Relation catalog, HeapTuple tuple)
     auto form = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(formed));
     form->oid = copy->to = GetNewOidWithIndex(catalog, ConstraintOidIndexId, Anum_pg_constraint_oid);
     form->conrelid = copy->table;
-    form->convalidated = form->conislocal = true;
+    form->conislocal = true;
     form->coninhcount = 0;
     form->conparentid = InvalidOid;
     return formed;
@@ -196,6 +196,10 @@ void insert_key(KeyCopy *copy)
     copy->is_deferrable = form->condeferrable;
     copy->is_deferred = form->condeferred;
     Relation catalog = table_open(ConstraintRelationId, RowExclusiveLock);
+    const int enforced = column_of_catalog(RelationGetDescr(catalog), "conenforced");
+    bool is_null;
+    copy->is_enforced =
+        enforced < 0 || DatumGetBool(heap_getattr(tuple, enforced + 1, RelationGetDescr(catalog), &is_null));
     CatalogTupleInsert(catalog, form_copy(copy, catalog, tuple));
     table_close(catalog, RowExclusiveLock);
     ReleaseSysCache(tuple);
@@ -249,6 +253,8 @@ void copy_key(Oid constraint, Oid table)
     insert_key(&copy);
     copy_dependencies(&copy);
     CommandCounterIncrement();
+    if (!copy.is_enforced)
+        return;
     make_check_trigger(&copy, pstrdup("RI_FKey_check_ins"), TRIGGER_TYPE_INSERT);
     make_check_trigger(&copy, pstrdup("RI_FKey_check_upd"), TRIGGER_TYPE_UPDATE);
 }

@@ -18,8 +18,10 @@ bool is_published(pg::Spi &spi, Oid relid, Change change)
                  (change == Change::insert ? "b.pubinsert" : "b.pubdelete") +
                  " AND (b.puballtables OR EXISTS (SELECT FROM pg_catalog.pg_publication_rel r JOIN related ON relid = r.prrelid"
                  "   WHERE r.prpubid = b.oid)"
-                 "  OR EXISTS (SELECT FROM pg_catalog.pg_publication_tables t JOIN related"
-                 "   ON relid = to_regclass(format('%I.%I', t.schemaname, t.tablename)) WHERE t.pubname = b.pubname)))",
+                 "  OR EXISTS (SELECT FROM pg_catalog.pg_publication_tables t"
+                 "   JOIN pg_catalog.pg_namespace n ON n.nspname = t.schemaname"
+                 "   JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename"
+                 "   JOIN related ON relid = c.oid WHERE t.pubname = b.pubname)))",
              {pg::regclass_param(relid)})
         .boolean(0, 1);
 }

@@ -29,6 +29,15 @@ namespace
 constexpr const char *has_trigger = "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal"
                                     " AND tgfoid <> 'privacy_scan.check_unique'::regproc)";
 
+// $1 the set. PostgreSQL looks through DEFAULT where what is said of its rows does not prove that the leaf has none of them there:
+// as text, a bound has the collation of its column, and says nothing in another; a set that is a partition has its own set's
+// bounds besides.
+constexpr const char *looks_through_default =
+    "SELECT pg_relation_size(p.partdefid) > 1000 * current_setting('block_size')::bigint AND (c.relispartition OR EXISTS"
+    " (SELECT FROM pg_catalog.pg_attribute a, unnest(p.partattrs::int2[], p.partcollation::oid[]) AS k (number, collid)"
+    "  WHERE a.attrelid = p.partrelid AND a.attnum = k.number AND a.attcollation <> k.collid))"
+    " FROM pg_catalog.pg_partitioned_table p JOIN pg_catalog.pg_class c ON c.oid = p.partrelid WHERE p.partrelid = $1";
+
 // Red.
 void make_old(Relation refuge)
 {
@@ -72,6 +81,9 @@ std::string obstacle_to_refuge(pg::Spi &spi, const Member &member, const Leaf &l
 {
     if (is_published(spi, member.table.relid, Change::insert))
         return "a publication may tell of them as of new ones";
+    pg::Rows looks_through = spi.run(looks_through_default, {pg::oid_param(member.table.relid)});
+    if (!looks_through.empty() && !looks_through.is_null(0, 1) && looks_through.boolean(0, 1))
+        return "DEFAULT would have to be read through under strong locks";
     return spi.run(has_trigger, {pg::oid_param(leaf.table.relid)}).boolean(0, 1)
                ? "it has a trigger, as while it is being split"
                : "";

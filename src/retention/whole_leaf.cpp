@@ -84,13 +84,14 @@ void make_refuges(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable
         const std::int64_t stay =
             spi.run("SELECT count(*) FROM ONLY " + checked.leaf->name + " AS t WHERE " + staying.condition, staying.params)
                 .int8(0, 1);
+        if (stay == 0)
+            continue;
         const Verdict verdict =
             judge(spi, work, {{*checked.leaf}}, {{checked.total.rows, checked.total.rows - stay}});
         if (!verdict.goes)
             by_rows(std::to_string(stay) + " rows of " + checked.leaf->name + " stay" +
                     (verdict.why.empty() ? "" : ", " + verdict.why));
-        if (stay > 0)
-            checked.refuge = make_refuge(spi, work, *checked.leaf, archives[checked.leaf->member].columns, staying);
+        checked.refuge = make_refuge(spi, work, *checked.leaf, archives[checked.leaf->member].columns, staying);
     }
 }
 

@@ -133,7 +133,8 @@ void finish(Copy *copy)
 // long as the rate asks for, so that others have disk and processor in between.
 void breathe(const Copy *copy, BlockNumber blocks)
 {
-    XLogFlush(GetXLogInsertRecPtr());
+    if (!XLogRecPtrIsInvalid(XactLastRecEnd)) // the end of a record: where the next one goes may lie behind a page's header
+        XLogFlush(XactLastRecEnd);
     const double elapsed = pg::ms_since(copy->begun);
     const double ms = rest_ms(static_cast<std::int64_t>(blocks) * BLCKSZ, elapsed, copy->kb_per_second);
     if (ms < 1)

@@ -95,7 +95,7 @@ std::int64_t index_pieces(pg::Spi &spi, const partition::PartitionSet &set, Stat
         spi.run("ALTER TABLE " + twin + " DETACH PARTITION " + name);
         spi.run("ANALYZE " + name);
         piece.is_indexed = true;
-        bytes += spi.run("SELECT pg_total_relation_size($1)", {pg::oid_param(piece.relid)}).int8(0, 1);
+        bytes += spi.run("SELECT pg_indexes_size($1)", {pg::oid_param(piece.relid)}).int8(0, 1);
         if (pg::ms_since(begun) > enough_ms)
             break;
     }

@@ -149,7 +149,10 @@ bool SetRun::step(pg::Spi &spi)
 {
     const std::int64_t now = GetCurrentTimestamp();
     begun_ = begun_.value_or(now);
-    rest(last_.is_waiting ? wait_ms : rest_after(last_));
+    const double pause = last_.is_waiting ? wait_ms : rest_after(last_);
+    if (static_cast<double>(now - *begun_) / 1000 + pause > static_cast<double>(settings::split_slice_ms()))
+        return false;
+    rest(pause);
     try {
         if (!work(spi))
             return false;

@@ -128,7 +128,6 @@ constexpr const char *refusals_of_partition =
     "relation, or drop them.'))"
     " AS v (applies, message, detail, hint) WHERE c.oid = $1 AND p.oid = $2 AND v.applies";
 
-// $1 the partition, $2 its parent.
 // $1 the partitioned relation.
 constexpr const char *refusals_of_parent =
     "SELECT v.message, v.detail, v.hint FROM (VALUES"
@@ -164,6 +163,15 @@ std::vector<Refusal> find_refusals(pg::Spi &spi, const Stretch &stretch)
             stretch.sources.size() == 1 ? "" : "of \"" + source.relname + "\", ", found);
     add_refusals(spi.run(refusals_of_parent, {pg::oid_param(stretch.parent())}), {}, found);
     return found;
+}
+
+void require_fit(pg::Spi &spi, Oid parent)
+{
+    pg::Rows rows = spi.run(refusals_of_parent, {pg::oid_param(parent)});
+    if (!rows.empty())
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                 "relation \"" + pg::relation_name(parent) + "\" was changed meanwhile: " + rows.text(0, 1), rows.text(0, 2),
+                 rows.text(0, 3));
 }
 
 namespace

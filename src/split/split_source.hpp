@@ -41,6 +41,9 @@ struct Refusal {
 };
 std::vector<Refusal> find_refusals(pg::Spi &spi, const Stretch &stretch);
 
+// What of these may have come about since, of the partitioned relation. Error: 55000.
+void require_fit(pg::Spi &spi, Oid parent);
+
 struct Tiling {
     std::vector<partition::Cell> cells;
     std::optional<Refusal> refusal; // why not into these

@@ -41,6 +41,7 @@ void drop_foreign_keys(pg::Spi &spi, const State &state)
 
 void require_ready(pg::Spi &spi, const State &state)
 {
+    require_fit(spi, state.parent);
     require_intact(spi, state);
     if (indexes_of(spi, state.parent) != state.indexes)
         pg::fail(ERRCODE_OBJECT_IN_USE,
@@ -102,7 +103,7 @@ std::int64_t count_in_place(pg::Spi &spi, const State &state)
         " + (SELECT count(*) FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_constraint p ON p.oid = "
         "c.conparentid"
         "  AND p.contype = 'f' AND p.conparentid = 0 AND $1 IN (p.conrelid, p.confrelid)"
-        "  WHERE c.contype = 'f' AND c.convalidated AND (c.conrelid = ANY ($2) OR c.confrelid = ANY ($2)))",
+        "  WHERE c.contype = 'f' AND (c.conrelid = ANY ($2) AND c.convalidated OR c.confrelid = ANY ($2)))",
         {pg::oid_param(state.parent), pg::oids_param(pieces)});
     return rows.int8(0, 1);
 }
@@ -154,6 +155,7 @@ void rehearse(pg::Spi &spi, const State &state)
 {
     partition::foreign_keys_of(spi, state.parent);
     shares_in_sources(spi, state);
+    require_fit(spi, state.parent);
     require_intact(spi, state);
     are_aligned(spi, state);
     replica_identity_of(spi, state.parent);

@@ -265,7 +265,7 @@ sql(q{CREATE TABLE users (email text PRIMARY KEY, at timestamp NOT NULL);
 	CREATE TABLE amounts (id numeric PRIMARY KEY, at timestamp NOT NULL);
 	CREATE TABLE customers (id int PRIMARY KEY, at timestamp NOT NULL);
 	CREATE TABLE shops (id int PRIMARY KEY, at timestamp NOT NULL);
-	CREATE TABLE orders (customer int NOT NULL REFERENCES customers, shop int NOT NULL REFERENCES shops);
+	CREATE TABLE orders (customer int NOT NULL REFERENCES customers REFERENCES customers, shop int NOT NULL REFERENCES shops);
 	INSERT INTO users VALUES ('ann@x', '2020-01-01'), ('bob@x', '2020-01-01');
 	INSERT INTO posts TABLE users;
 	INSERT INTO amounts VALUES (1.0, '2020-01-01');
