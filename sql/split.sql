@@ -214,7 +214,7 @@ SELECT step, done = total AS copied, copied_rows, applied, pieces, last_error FR
 SELECT tableoid::regclass, count(*), min("createdAt"), max("createdAt") FROM "Evidence" GROUP BY 1 ORDER BY 3;
 (TABLE "Evidence" EXCEPT TABLE expected_rows) UNION ALL (TABLE expected_rows EXCEPT TABLE "Evidence");
 \d "Evidence_2024_02"
-SELECT count(*) AS tables, attname, attstorage, pg_get_expr(adbin, adrelid) AS default, attstattarget AS target, count(tgname) AS triggers, count(*) FILTER (WHERE relreplident = 'f') AS full
+SELECT count(*) AS tables, attname, attstorage, pg_get_expr(adbin, adrelid) AS default, coalesce(attstattarget, -1) AS target, count(tgname) AS triggers, count(*) FILTER (WHERE relreplident = 'f') AS full
     FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid LEFT JOIN pg_attrdef ON adrelid = c.oid AND adnum = attnum
     LEFT JOIN pg_trigger ON tgrelid = c.oid AND tgname = 'late' WHERE relname ~ '^Evidence_2024_0[1-4]$' AND attname IN ('n', 'added', 'details') GROUP BY 2, 3, 4, 5 ORDER BY 2;
 -- Foreign keys are those that PostgreSQL gives to a partition.
