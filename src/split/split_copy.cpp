@@ -4,6 +4,7 @@
 #include "split/split_copy.hpp"
 
 #include "pg/clock.hpp"
+#include "pg/compat.hpp"
 #include "pg/memory.hpp"
 #include "pg/snapshot.hpp"
 #include "settings/settings.hpp"
@@ -24,7 +25,6 @@ extern "C" {
 #include <utils/memutils.h>
 #include <utils/snapmgr.h>
 #include <utils/timestamp.h>
-#include <utils/wait_event.h>
 }
 
 namespace privacy_scan::split
