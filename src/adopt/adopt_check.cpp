@@ -107,13 +107,13 @@ constexpr const char *checks[] = {
     " FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND "
     "r.oid = d.objid"
     " WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND r.rulename <> '_RETURN' GROUP BY "
-    "r.oid",
+    "r.oid, r.rulename, r.ev_class",
     "SELECT true, format('policy \"%s\" on %s reads it', p.polname, p.polrelid::regclass),"
     " 'Its expression follows the table''s OID and would miss every row that is not in the first partition.',"
     " 'Drop the policy, and create it again after the switch.'"
     " FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_policy p ON d.classid = 'pg_policy'::regclass AND p.oid "
     "= d.objid"
-    " WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND p.polrelid <> $1 GROUP BY p.oid",
+    " WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND p.polrelid <> $1 GROUP BY p.oid, p.polname, p.polrelid",
     "SELECT true, format('%s depends on its row type', pg_describe_object(d.classid, d.objid, d.objsubid)),"
     " 'The row type stays with the first partition; the set gets a new one of the same name.',"
     " 'Drop it, and create it again after the switch.'"
