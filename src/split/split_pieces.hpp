@@ -7,7 +7,7 @@
 namespace privacy_scan::split
 {
 
-// Of the trigger, and of the CHECK constraints that prove the bounds of the pieces, and of DEFAULT meanwhile.
+// Of the trigger, and of the CHECK constraints that prove the bounds of the pieces.
 constexpr const char *object_name = "privacy_scan_split";
 
 // What holds for the rows of a partition with these bounds, in SQL.
