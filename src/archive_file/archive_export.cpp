@@ -13,7 +13,7 @@
 #include "pg/memory.hpp"
 #include "pg/relation.hpp"
 #include "pg/snapshot.hpp"
-#include "retention/archive_check.hpp"
+#include "retention/archive_total.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {

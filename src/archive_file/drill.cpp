@@ -9,7 +9,7 @@
 #include "pg/ident.hpp"
 #include "pg/privileges.hpp"
 #include "pg/subxact.hpp"
-#include "retention/archive_check.hpp"
+#include "retention/archive_total.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {

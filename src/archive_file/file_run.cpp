@@ -6,7 +6,7 @@
 #include "archive_file/archive_export.hpp"
 #include "archive_file/file_trash.hpp"
 #include "pg/subxact.hpp"
-#include "retention/archive_check.hpp"
+#include "retention/archive_total.hpp"
 #include "retention/archive_window.hpp"
 #include "retention/policy.hpp"
 

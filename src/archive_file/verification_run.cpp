@@ -17,7 +17,7 @@ namespace
 // $1 how many. Archives of which nothing is left, by the ledger, and no table, are no archives any more.
 constexpr const char *sample =
     "WITH archive AS (SELECT id, target, leaf FROM privacy_scan.archive_balances"
-    "  WHERE rows <> 0 OR to_regclass(CASE leaf WHEN '' THEN target ELSE leaf END) IS NOT NULL),"
+    "  WHERE rows IS DISTINCT FROM 0 OR to_regclass(CASE leaf WHEN '' THEN target ELSE leaf END) IS NOT NULL),"
     " looked AS (SELECT a.id, coalesce((f.removed_at IS NULL AND c.state NOT IN ('ok', 'changing'))"
     "   OR f.state <> 'ok', false) AS is_damaged,"
     "   CASE WHEN f.removed_at IS NULL THEN c.checked_at ELSE f.checked_at END AS checked_at"

@@ -8,7 +8,7 @@
 #include "archive_file/file_restore.hpp"
 #include "pg/ident.hpp"
 #include "pg/subxact.hpp"
-#include "retention/archive_check.hpp"
+#include "retention/archive_total.hpp"
 
 namespace privacy_scan::erase
 {

@@ -91,8 +91,8 @@ SELECT pg_catalog.pg_extension_config_dump('privacy_scan.erasure_missing', '');
 CREATE VIEW privacy_scan.archives WITH (security_barrier) AS
 SELECT a.id, a.archived_at, a.root_name AS root, a.source AS relation, nullif(a.target, '') AS archive, a.rows, a.bytes, a.digest,
        a.key_from, a.key_to, a.cutoff, nullif(a.leaf, '') AS leaf, a.action,
-       CASE WHEN f.removed_at IS NULL THEN c.state ELSE f.state END AS state,
-       CASE WHEN f.removed_at IS NULL THEN c.since ELSE f.since END AS state_since,
+       CASE WHEN f.removed_at IS NOT NULL THEN f.state WHEN a.rows IS NULL THEN coalesce(c.state, 'unproven') ELSE c.state END AS state,
+       CASE WHEN f.removed_at IS NOT NULL THEN f.since WHEN a.rows IS NULL THEN coalesce(c.since, a.archived_at) ELSE c.since END AS state_since,
        CASE WHEN f.removed_at IS NULL THEN c.checked_at ELSE f.checked_at END AS checked_at,
        f.file, CASE WHEN a.action = 'discard' THEN 'none' WHEN f.removed_at IS NOT NULL THEN 'file' WHEN d.dropped_at IS NOT NULL THEN 'none'
             WHEN d.leaf IS NOT NULL THEN 'detached' WHEN f.file IS NOT NULL THEN 'table and file' ELSE 'table' END AS place
@@ -103,16 +103,16 @@ LEFT JOIN privacy_scan.detached_tables d ON d.target = a.target AND d.leaf = a.l
 LEFT JOIN pg_class r ON r.oid = a.relation
 WHERE pg_has_role(coalesce(r.relowner, 10::oid), 'USAGE') OR has_table_privilege(r.oid, 'SELECT');
 COMMENT ON VIEW privacy_scan.archives IS
-    'The ledger: what was archived, restored, erased, dropped or discarded (action), when, one row a relation and batch: rows, logical bytes, range of the root''s keys, digest at the source, which was equal to that of what was inserted; leaf: the partition that went whole, as it is called in the archive; state: what verify_archive() found last, since when, and when it looked; file: its file, place: table, file, or both; detached, until its grace period has ended; none.';
+    'The ledger: what was archived, restored, erased, dropped or discarded (action), when, one row a relation and batch: rows, logical bytes, range of the root''s keys, digest at the source, which was equal to that of what was inserted; leaf: the partition that went whole, as it is called in the archive; state: what verify_archive() found last, since when, and when it looked, or unproven: a partition that went whole, whose rows were not counted yet (rows, bytes and digest are NULL); file: its file, place: table, file, or both; detached, until its grace period has ended; none.';
 GRANT SELECT ON privacy_scan.archives TO PUBLIC;
 
 CREATE VIEW privacy_scan.archive_balances WITH (security_barrier) AS
 SELECT a.target, a.leaf, min(a.id) AS id, min(a.source) AS source, bool_or(a.relation = a.root) AS is_root,
-       sum(CASE a.action WHEN 'archive' THEN a.rows ELSE -a.rows END)::bigint AS rows,
-       sum(CASE a.action WHEN 'archive' THEN a.bytes ELSE -a.bytes END)::bigint AS bytes
+       CASE WHEN bool_and(a.rows IS NOT NULL) THEN sum(CASE a.action WHEN 'archive' THEN a.rows ELSE -a.rows END)::bigint END AS rows,
+       CASE WHEN bool_and(a.rows IS NOT NULL) THEN sum(CASE a.action WHEN 'archive' THEN a.bytes ELSE -a.bytes END)::bigint END AS bytes
 FROM privacy_scan.archive_ledger a WHERE a.action <> 'discard' GROUP BY a.target, a.leaf;
 COMMENT ON VIEW privacy_scan.archive_balances IS
-    'What each archive, or table of one, should hold by the ledger: what came, less what was restored, erased or dropped. For the extension''s own use.';
+    'What each archive, or table of one, should hold by the ledger: what came, less what was restored, erased or dropped; NULL: a part was not counted yet. For the extension''s own use.';
 
 CREATE VIEW privacy_scan.detached_leaves WITH (security_barrier) AS
 SELECT min(a.id) AS id, (array_agg(a.root ORDER BY a.id DESC))[1] AS root, (array_agg(a.relation ORDER BY a.id DESC))[1] AS relation,

@@ -7,11 +7,7 @@
 #include "pg/ident.hpp"
 #include "pg/owner.hpp"
 #include "pg/subxact.hpp"
-
-extern "C" {
-#include <catalog/pg_class_d.h>
-#include <utils/lsyscache.h>
-}
+#include "retention/archive_total.hpp"
 
 namespace privacy_scan::retention
 {
@@ -48,48 +44,6 @@ std::vector<ArchiveCheck> archives_to_check(pg::Spi &spi, std::optional<std::int
     return checks;
 }
 
-struct Expected {
-    std::int64_t entries = 0; // of the ledger
-    RowTotal total{};
-};
-
-Expected read_ledger(pg::Spi &spi, const std::string &target, const std::string &leaf)
-{
-    pg::CatalogScope scope;
-    pg::Rows rows = spi.run("SELECT rows, digest, action <> 'archive' FROM privacy_scan.archive_ledger"
-                            " WHERE target = $1 AND leaf = $2",
-                            {pg::text_param(target), pg::text_param(leaf)});
-    Expected expected;
-    expected.entries = static_cast<std::int64_t>(rows.size());
-    for (std::size_t row = 0; row < rows.size(); ++row) {
-        RowTotal &total = expected.total;
-        const Digest digest = digest_of(rows.text(row, 2));
-        const bool is_taken = rows.boolean(row, 3);
-        total.rows += is_taken ? -rows.int8(row, 1) : rows.int8(row, 1);
-        total.digest = is_taken ? total.digest - digest : total.digest + digest;
-    }
-    return expected;
-}
-
-// InvalidOid where it is gone.
-Oid relation_of(pg::Spi &spi, const std::string &name)
-{
-    pg::CatalogScope scope;
-    pg::Rows rows = spi.run("SELECT to_regclass($1)::oid", {pg::text_param(name)});
-    return rows.is_null(0, 1) ? InvalidOid : rows.oid(0, 1);
-}
-
-// As its owner, whom the caller must be.
-RowTotal read_archive(pg::Spi &spi, Oid relid)
-{
-    const pg::OwnedTable table = pg::require_owner(relid);
-    pg::lock_owned(table, AccessShareLock);
-    pg::OwnerScope owner(table.owner);
-    const bool has_partitions =
-        pg::guarded([=] { return get_rel_relkind(relid); }) == RELKIND_PARTITIONED_TABLE;
-    return total_of(spi, (has_partitions ? "" : "ONLY ") + pg::qualified_name(relid));
-}
-
 void judge(ArchiveCheck &check, const RowTotal &expected, const RowTotal &found)
 {
     check.found_rows = found.rows;
@@ -103,11 +57,11 @@ void judge(ArchiveCheck &check, const RowTotal &expected, const RowTotal &found)
 void look(pg::Spi &spi, ArchiveCheck &check)
 {
     for (int attempt = 1; attempt <= most_attempts; ++attempt) {
-        const Expected before = read_ledger(spi, check.archive, check.leaf);
+        const LedgerTotal before = read_ledger(spi, check.archive, check.leaf);
         check.rows = before.total.rows;
-        const Oid relid = relation_of(spi, check.leaf.empty() ? check.archive : check.leaf);
+        const Oid relid = archive_relation(spi, check.archive, check.leaf);
         if (!OidIsValid(relid)) {
-            check.state = before.total.rows == 0 ? "ok" : "MISSING";
+            check.state = before.total.rows == 0 && before.unproven.empty() ? "ok" : "MISSING";
             check.detail = "there is no such relation";
             return;
         }
@@ -115,6 +69,13 @@ void look(pg::Spi &spi, ArchiveCheck &check)
         if (auto failure = pg::try_in_subtransaction([&] { found = read_archive(spi, relid); })) {
             check.state = "UNREADABLE";
             check.detail = failure->sqlstate + ": " + failure->message;
+            return;
+        }
+        if (!before.unproven.empty()) {
+            if (!prove(spi, check.archive, check.leaf, before, found) || before.unproven.size() > 1)
+                continue;
+            check.rows = found.rows;
+            judge(check, found, found);
             return;
         }
         judge(check, before.total, found);
@@ -147,19 +108,6 @@ std::vector<ArchiveCheck> check_archives(pg::Spi &spi, std::optional<std::int64_
         note(spi, check);
     }
     return checks;
-}
-
-RowTotal total_of(pg::Spi &spi, const std::string &from)
-{
-    pg::Rows rows = spi.run("SELECT (d).rows, (d).bytes, (d).digest FROM"
-                            " (SELECT privacy_scan.row_digest(t.*) AS d FROM " +
-                            from + " AS t) AS r");
-    return {rows.int8(0, 1), rows.int8(0, 2), digest_of(rows.text(0, 3))};
-}
-
-RowTotal expected_rows(pg::Spi &spi, const std::string &target, const std::string &leaf)
-{
-    return read_ledger(spi, target, leaf).total;
 }
 
 } // namespace privacy_scan::retention

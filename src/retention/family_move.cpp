@@ -305,7 +305,7 @@ std::string leaf_of(const Work &work, const Moved &moved)
 void write_ledger(pg::Spi &spi, const Work &work, const Batch &batch)
 {
     for (const Moved &moved : batch.moved) {
-        if (moved.rows == 0)
+        if (moved.rows == 0 && moved.is_counted)
             continue;
         const std::string root = work.family.root().name, source = pg::qualified_name(moved.relid),
                           leaf = leaf_of(work, moved);
@@ -315,8 +315,10 @@ void write_ledger(pg::Spi &spi, const Work &work, const Batch &batch)
                 "leaf, bounds, action, key)"
                 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
                 {pg::regclass_param(work.policy.root), pg::regclass_param(moved.relid), pg::text_param(root),
-                 pg::text_param(source), pg::text_param(moved.target), pg::int8_param(moved.rows),
-                 pg::int8_param(moved.bytes), pg::text_param(hex_of(moved.digest)),
+                 pg::text_param(source), pg::text_param(moved.target),
+                 moved.is_counted ? pg::int8_param(moved.rows) : pg::null_param(INT8OID),
+                 moved.is_counted ? pg::int8_param(moved.bytes) : pg::null_param(INT8OID),
+                 moved.is_counted ? pg::text_param(hex_of(moved.digest)) : pg::null_param(TEXTOID),
                  pg::text_param(batch.key_from), pg::text_param(batch.key_to),
                  pg::timestamptz_param(work.cutoff.instant), pg::text_param(leaf),
                  pg::text_param(moved.bounds),

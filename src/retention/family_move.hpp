@@ -35,6 +35,7 @@ struct Moved {
     std::string whole;       // the leaf, as it is called in the archive, that went with all of its rows
     std::string bounds;      // and its bounds
     std::string window;      // the window that the rows went to
+    bool is_counted = true;  // otherwise rows is an estimate, bytes and digest are not known (leaf_proof.hpp)
 };
 
 struct Batch {

@@ -3,10 +3,8 @@
 
 #include "retention/family_window.hpp"
 
+#include "partition/partition_create.hpp"
 #include "pg/ident.hpp"
-#include "pg/relation.hpp"
-#include "pg/snapshot.hpp"
-#include "retention/leaf_scan.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
@@ -38,13 +36,54 @@ void require_in_place(pg::Spi &spi, const Work &work, const Window &window)
             by_rows(leaf.name + " is no partition with these bounds any more");
 }
 
+// Only an order of the system's libraries changes: times, numbers and bytes keep theirs.
+bool may_change_order(pg::Spi &spi, const Leaf &leaf)
+{
+    const Oid collation = spi.run("SELECT attcollation FROM pg_catalog.pg_attribute WHERE attrelid = $1"
+                                  " AND attname = $2::name",
+                                  {pg::oid_param(leaf.table.relid), pg::text_param(leaf.key)})
+                              .oid(0, 1);
+    return OidIsValid(collation) && collation != C_COLLATION_OID;
+}
+
+// Does a leaf's foreign key hold for each of its rows? A NULL would set it aside; in the partition key there is none.
+bool has_proven_key(pg::Spi &spi, const Work &work, const Leaf &leaf)
+{
+    const Link &link = work.family.members[leaf.member].links.front();
+    return spi
+        .run("SELECT coalesce(bool_and(k.convalidated AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a"
+             "  WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey) AND NOT a.attnotnull AND a.attname <> $3)), false)"
+             " FROM pg_catalog.pg_constraint k WHERE k.conrelid = $1 AND k.contype = 'f' AND k.confrelid = $2",
+             {pg::oid_param(leaf.table.relid), pg::oid_param(work.family.members[link.parent].table.relid),
+              pg::text_param(leaf.key)})
+        .boolean(0, 1);
+}
+
+// Is the root of every row of the window in the window, whatever its rows are?
+bool holds_by_bounds(pg::Spi &spi, const Work &work, const Window &window)
+{
+    auto is_proven = [&](const Leaf &leaf) { return leaf.member == 0 || has_proven_key(spi, work, leaf); };
+    return !may_change_order(spi, leaf_of_root(window)) &&
+           std::all_of(window.leaves.begin(), window.leaves.end(), is_proven);
+}
+
+void leave_unread(std::vector<CheckedLeaf> &leaves)
+{
+    for (CheckedLeaf &checked : leaves) {
+        checked.stays = partition::has_no_blocks(checked.leaf->table.relid);
+        if (checked.stays && !checked.pages)
+            remember_pages(checked); // none comes without its root going, too
+    }
+}
+
 void read_rows(std::vector<CheckedLeaf> &leaves)
 {
-    const pg::SnapshotScope snapshot;
+    for (CheckedLeaf &checked : leaves)
+        if (!checked.pages)
+            remember_pages(checked);
     for (CheckedLeaf &checked : leaves) {
-        const pg::RelationScope relation(checked.leaf->table.relid, NoLock);
-        checked.total = pg::guarded([&] { return scan_leaf(relation.get(), 0, nullptr); });
-        checked.stays = checked.total.rows == 0;
+        read_total(checked);
+        checked.stays = checked.rows == 0;
     }
 }
 
@@ -67,7 +106,7 @@ std::vector<LeafCount> count_going(pg::Spi &spi, const Work &work, const Window 
         const std::string sql = "SELECT count(*) FROM ONLY " + checked.leaf->name + " AS t WHERE " +
                                 goes_in(work, window, *checked.leaf);
         pg::Rows row = spi.run(sql, {pg::datum_param(work.cutoff.type, work.cutoff.value)});
-        counts.push_back({checked.total.rows, row.int8(0, 1)});
+        counts.push_back({checked.rows, row.int8(0, 1)});
     }
     return counts;
 }
@@ -119,16 +158,6 @@ std::vector<std::string> other_leaves(pg::Spi &spi, const Work &work, const Leaf
     return names;
 }
 
-// Only an order of the system's libraries changes: times, numbers and bytes keep theirs.
-bool may_change_order(pg::Spi &spi, const Leaf &leaf)
-{
-    const Oid collation = spi.run("SELECT attcollation FROM pg_catalog.pg_attribute WHERE attrelid = $1"
-                                  " AND attname = $2::name",
-                                  {pg::oid_param(leaf.table.relid), pg::text_param(leaf.key)})
-                              .oid(0, 1);
-    return OidIsValid(collation) && collation != C_COLLATION_OID;
-}
-
 void require_none_outside(pg::Spi &spi, const Work &work, const Window &window)
 {
     if (!may_change_order(spi, leaf_of_root(window)))
@@ -167,7 +196,8 @@ std::optional<Picked> pick_roots(pg::Spi &spi, const Work &work, const Window &w
                                       work.sql.columns());
 }
 
-void count_roots(pg::Spi &spi, const Work &work, const Window &window, const std::optional<Picked> &picked,
+// True where there are some, and none of them stays.
+bool count_roots(pg::Spi &spi, const Work &work, const Window &window, const std::optional<Picked> &picked,
                  Batch &batch)
 {
     const pg::Rows row = ask_about_roots(spi, work, window);
@@ -176,6 +206,7 @@ void count_roots(pg::Spi &spi, const Work &work, const Window &window, const std
     batch.key_to = row.text(0, 4);
     if (picked && picked->count < batch.roots)
         by_rows(std::to_string(batch.roots - picked->count) + " of its roots are in use");
+    return batch.roots > 0 && batch.roots == row.int8(0, 1);
 }
 
 // What belongs to the roots and is in none of the leaves.
@@ -199,17 +230,22 @@ void move_rest(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &
 
 std::vector<CheckedLeaf> check_family(pg::Spi &spi, const Work &work,
                                       const std::vector<ArchiveTable> &archives, const Window &window,
-                                      Batch &batch)
+                                      bool is_counted, Batch &batch)
 {
     if (const std::string why = obstacle_in_conditions(work); !why.empty())
         by_rows(why);
     const std::optional<Picked> picked = pick_roots(spi, work, window); // the locks are marks on pages
     std::vector<CheckedLeaf> leaves = lock_leaves(window);
     require_in_place(spi, work, window);
-    read_rows(leaves);
-    count_roots(spi, work, window, picked, batch);
-    require_none_outside(spi, work, window);
-    make_refuges(spi, work, archives, window, leaves);
+    remember_pages(leaves.back());
+    const bool all_go = count_roots(spi, work, window, picked, batch);
+    if (all_go && !is_counted && holds_by_bounds(spi, work, window)) {
+        leave_unread(leaves);
+    } else {
+        read_rows(leaves);
+        require_none_outside(spi, work, window);
+        make_refuges(spi, work, archives, window, leaves);
+    }
     if (picked)
         move_rest(spi, work, archives, window, *picked, batch);
     return leaves;

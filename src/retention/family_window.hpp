@@ -11,7 +11,10 @@ namespace privacy_scan::retention
 // and hands the leaves over. Fills in the batch but for the leaves. As the owner.
 //
 // How nothing is lost, and no orphan left:
-// 1. SHARE UPDATE EXCLUSIVE on the leaves keeps VACUUM and DDL out; their pages are remembered. Whatever is read
+// 1. SHARE UPDATE EXCLUSIVE on the leaves keeps VACUUM and DDL out. Where all roots have expired, and foreign keys and
+//    bounds say of every row of the others that its root is in the window, those go unread, with what may still come to
+//    them; how many there are is counted where they lie in the archive (leaf_proof.hpp), unless is_counted asks for it
+//    now. Otherwise the leaves' pages, and always those of the root's, are remembered: whatever is read
 //    from then on is what is handed over, or the comparison of pages under the strong locks fails: a root that is
 //    changed, a row that comes to a root, a row that goes, shows in a leaf of the window.
 // 2. Roots go that have expired, unheld (no hold is placed before the transaction ends), with the rows of the other
@@ -25,6 +28,6 @@ namespace privacy_scan::retention
 //
 // Errors: 55000 why it must go row by row, 55P03, 42P01.
 std::vector<CheckedLeaf> check_family(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives,
-                                      const Window &window, Batch &batch);
+                                      const Window &window, bool is_counted, Batch &batch);
 
 } // namespace privacy_scan::retention

@@ -7,7 +7,7 @@
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
 #include "pg/subxact.hpp"
-#include "retention/archive_check.hpp"
+#include "retention/archive_total.hpp"
 #include "retention/archive_table.hpp"
 #include "retention/archive_window.hpp"
 
@@ -29,9 +29,9 @@ DetachedTable table_of(const pg::Rows &rows, std::size_t row)
             rows.boolean(row, 7), {}};
 }
 
-// Rows still there, by the ledger; names as they were when the rows came.
+// Rows still there, by the ledger (0: not yet counted); names as they were when the rows came.
 constexpr const char *standing =
-    "SELECT a.id, to_regclass(d.leaf)::oid, a.source, d.target, d.leaf, a.rows, a.is_root"
+    "SELECT a.id, to_regclass(d.leaf)::oid, a.source, d.target, d.leaf, coalesce(a.rows, 0), a.is_root"
     " FROM privacy_scan.detached_tables d JOIN privacy_scan.archive_balances a ON a.target = d.target AND a.leaf = d.leaf"
     " WHERE d.dropped_at IS NULL";
 

@@ -4,7 +4,9 @@
 #include "retention/leaf_check.hpp"
 
 #include "pg/relation.hpp"
+#include "pg/snapshot.hpp"
 #include "pg/subxact.hpp"
+#include "retention/archive_total.hpp"
 
 namespace privacy_scan::retention
 {
@@ -34,18 +36,8 @@ LeafPages pages_without_writers(const Leaf &leaf)
 
 LeafPages pages_of(const Leaf &leaf)
 {
-    LeafPages pages{};
-    {
-        const pg::RelationScope relation(leaf.table.relid, NoLock);
-        if (!RelationNeedsWAL(relation.get()))
-            by_rows("it is unlogged");
-        pages = pg::guarded([&] { return read_leaf_pages(relation.get()); });
-    }
-    if (pages.unmarked > 0)
-        pages = pages_without_writers(leaf);
-    if (pages.unmarked > most_page_marks)
-        by_rows(std::to_string(pages.unmarked) + " pages are not all-visible, VACUUM it");
-    return pages;
+    const pg::RelationScope relation(leaf.table.relid, NoLock);
+    return pg::guarded([&] { return read_leaf_pages(relation.get()); });
 }
 
 } // namespace
@@ -55,9 +47,35 @@ std::vector<CheckedLeaf> lock_leaves(const Window &window)
     std::vector<CheckedLeaf> leaves;
     for (const Leaf &leaf : window.leaves) {
         pg::lock_owned(leaf.table, ShareUpdateExclusiveLock);
-        leaves.push_back({&leaf, pages_of(leaf), {}, {}, false});
+        const pg::RelationScope relation(leaf.table.relid, NoLock);
+        if (!RelationNeedsWAL(relation.get()))
+            by_rows("it is unlogged");
+        leaves.push_back({&leaf, {}, std::max<std::int64_t>(1, static_cast<std::int64_t>(leaf.rows)), {}, {}, false});
     }
     return leaves;
+}
+
+void remember_pages(CheckedLeaf &checked)
+{
+    LeafPages pages = pages_of(*checked.leaf);
+    if (pages.unmarked > 0)
+        pages = pages_without_writers(*checked.leaf);
+    if (pages.unmarked > most_page_marks)
+        by_rows(std::to_string(pages.unmarked) + " pages are not all-visible, VACUUM it");
+    checked.pages = pages;
+}
+
+RowTotal read_leaf(const Leaf &leaf, const ScanFor &what)
+{
+    const pg::SnapshotScope snapshot;
+    const pg::RelationScope relation(leaf.table.relid, NoLock);
+    return pg::guarded([&] { return scan_leaf(relation.get(), what); });
+}
+
+void read_total(CheckedLeaf &checked)
+{
+    checked.total = total_of_table(checked.leaf->table.relid);
+    checked.rows = checked.total->rows;
 }
 
 } // namespace privacy_scan::retention

@@ -73,7 +73,7 @@ void require_unchanged(const CheckedLeaf &checked)
     const Oid relid = checked.leaf->table.relid;
     {
         const pg::RelationScope leaf(relid, AccessExclusiveLock);
-        if (!pg::guarded([&] { return same_leaf_pages(leaf.get(), checked.pages); }))
+        if (checked.pages && !pg::guarded([&] { return same_leaf_pages(leaf.get(), *checked.pages); }))
             pg::fail(ERRCODE_LOCK_NOT_AVAILABLE,
                      "relation \"" + pg::relation_name(relid) + "\" was written to");
     }

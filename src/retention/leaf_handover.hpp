@@ -8,20 +8,14 @@
 namespace privacy_scan::retention
 {
 
-// A leaf that was looked through.
+// A leaf that is known to go, or to stay.
 struct CheckedLeaf {
     const Leaf *leaf;
-    LeafPages pages;
-    RowTotal total;               // of all its rows
-    std::optional<Refuge> refuge; // of those that stay, where others go
-    bool stays = false;           // none goes
-
-    RowTotal going() const
-    {
-        return refuge ? RowTotal{total.rows - refuge->total.rows, total.bytes - refuge->total.bytes,
-                                 total.digest - refuge->total.digest}
-                      : total;
-    }
+    std::optional<LeafPages> pages; // as they must still be; none: whatever comes to the leaf goes with it
+    std::int64_t rows;              // of all, or about so many
+    std::optional<RowTotal> total;  // none: they are counted and digested afterwards, where they lie (leaf_proof.hpp)
+    std::optional<Refuge> refuge;   // of those that stay, where others go
+    bool stays = false;             // none goes
 };
 
 // Locks, compares, detaches, attaches, in the order given: children before what they refer to. Returns the

@@ -5,7 +5,7 @@
 
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
-#include "retention/archive_check.hpp"
+#include "retention/archive_total.hpp"
 #include "retention/publication.hpp"
 #include "unique/unique_check.hpp"
 
@@ -45,14 +45,13 @@ std::vector<Candidate> candidates(pg::Spi &spi, const Member &live, const Archiv
     return found;
 }
 
-bool is_wanted_whole(pg::Spi &spi, const Member &stored, const FamilySql &sql, const Picked &picked,
-                     const Candidate &leaf, const RowTotal &expected)
+// How many of its rows belong to the picked roots.
+std::int64_t count_wanted(pg::Spi &spi, const Member &stored, const FamilySql &sql, const Picked &picked,
+                          const Candidate &leaf)
 {
-    if (expected.rows == 0)
-        return false;
     Member part = stored;
     part.from = "ONLY " + leaf.leaf;
-    return spi.run_generic(sql.count_rows(part), picked.params).int8(0, 1) == expected.rows;
+    return spi.run_generic(sql.count_rows(part), picked.params).int8(0, 1);
 }
 
 // Columns that the live relation has lost, or never had, are no part of the rows where they hold nothing.
@@ -138,8 +137,11 @@ std::vector<ReturnedLeaf> return_leaves(pg::Spi &spi, const Member &live, const 
         pg::LockWait wait;
         pg::lock_in_tries(pg::require_owner(leaf.relid), ShareRowExclusiveLock,
                           wait); // none takes a row of it meanwhile
+        const std::int64_t wanted = count_wanted(spi, stored, sql, picked, leaf);
+        if (wanted == 0)
+            continue;
         const RowTotal expected = expected_rows(spi, archive.name, leaf.leaf);
-        if (!is_wanted_whole(spi, stored, sql, picked, leaf, expected))
+        if (expected.rows != wanted)
             continue;
         const RowTotal total = total_of(spi, "ONLY " + leaf.leaf);
         if (!same_rows(total, expected))

@@ -17,7 +17,7 @@ namespace
 {
 
 struct LeafScan {
-    const RowShape *shape;
+    const RowShape *shape; // null: no digest
     int column; // from 0
     bool by_value;
     std::int16_t length;
@@ -60,8 +60,13 @@ void add_rows(Relation leaf, LeafScan *scan, RowTotal *total)
     MemoryContext outer = MemoryContextSwitchTo(each);
     while (table_scan_getnextslot(rows, ForwardScanDirection, slot)) {
         CHECK_FOR_INTERRUPTS();
-        slot_getallattrs(slot);
-        add_row(total, scan->shape, slot->tts_values, slot->tts_isnull);
+        if (scan->shape) {
+            slot_getallattrs(slot);
+            add_row(total, scan->shape, slot->tts_values, slot->tts_isnull);
+        } else {
+            slot_getsomeattrs(slot, scan->column + 1);
+            ++total->rows;
+        }
         if (scan->roots && slot->tts_isnull[scan->column])
             ++scan->roots->missing;
         else if (scan->roots)
@@ -86,11 +91,11 @@ RootValues make_root_values(Oid type)
             initArrayResult(type, CurrentMemoryContext, true), 0, 0};
 }
 
-RowTotal scan_leaf(Relation leaf, AttrNumber column, RootValues *roots)
+RowTotal scan_leaf(Relation leaf, const ScanFor &what)
 {
-    LeafScan scan{make_row_shape(RelationGetDescr(leaf)), column - 1, false, 0, {}, roots};
-    if (roots) {
-        Form_pg_attribute about = TupleDescAttr(RelationGetDescr(leaf), column - 1);
+    LeafScan scan{what.digest ? make_row_shape(RelationGetDescr(leaf)) : nullptr, what.column - 1, false, 0, {}, what.roots};
+    if (what.roots) {
+        Form_pg_attribute about = TupleDescAttr(RelationGetDescr(leaf), what.column - 1);
         scan.by_value = about->attbyval;
         scan.length = about->attlen;
     }

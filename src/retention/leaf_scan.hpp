@@ -25,9 +25,15 @@ struct RootValues {
 // In the current memory context.
 RootValues make_root_values(Oid type);
 
-// Adds the leaf's rows as the active snapshot sees them. `column`: the one that refers to the root. roots:
-// null where nobody asks for them, nor for the column.
-RowTotal scan_leaf(Relation leaf, AttrNumber column, RootValues *roots);
+// What a pass is for.
+struct ScanFor {
+    bool digest;       // otherwise rows are counted alone, and read no further than the column
+    RootValues *roots; // null where nobody asks for them, nor for the column
+    AttrNumber column; // the one that refers to the root
+};
+
+// Adds the leaf's rows as the active snapshot sees them.
+RowTotal scan_leaf(Relation leaf, const ScanFor &what);
 
 // An array of the values.
 Datum array_of(const RootValues *roots);

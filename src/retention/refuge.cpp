@@ -8,7 +8,7 @@
 #include "pg/ident.hpp"
 #include "pg/relation.hpp"
 #include "pg/row_stamp.hpp"
-#include "retention/archive_check.hpp"
+#include "retention/archive_total.hpp"
 #include "retention/publication.hpp"
 
 extern "C" {

@@ -7,7 +7,7 @@
 #include "pg/failpoint.hpp"
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
-#include "retention/archive_check.hpp"
+#include "retention/archive_total.hpp"
 #include "retention/grace.hpp"
 #include "retention/leaf_return.hpp"
 #include "retention/row_shape.hpp"
@@ -193,11 +193,6 @@ void write_ledger(pg::Spi &spi, const Archived &family, const Picked &picked,
              pg::text_param(picked.row.text(0, 4)), pg::text_param(picked.row.text(0, 5)),
              pg::text_param(part.leaf)});
     }
-}
-
-RowTotal operator+(const RowTotal &a, const RowTotal &b)
-{
-    return {a.rows + b.rows, a.bytes + b.bytes, a.digest + b.digest};
 }
 
 // Partitions that come back as they are, in the ledger and out of the archive. Returns what is in them.

@@ -53,19 +53,20 @@ CREATE TABLE privacy_scan.archive_ledger (
     root_name   text        NOT NULL,
     source      text        NOT NULL,
     target      text        NOT NULL,
-    rows        bigint      NOT NULL,
-    bytes       bigint      NOT NULL,
-    digest      text        NOT NULL,
+    rows        bigint,
+    bytes       bigint,
+    digest      text,
     key_from    text        NOT NULL,
     key_to      text        NOT NULL,
     cutoff      timestamptz NOT NULL,
     leaf        text        NOT NULL DEFAULT '',
     action      text        NOT NULL DEFAULT 'archive' CHECK (action IN ('archive', 'restore', 'erase', 'drop', 'discard')),
     bounds      text        NOT NULL DEFAULT '',
-    key         text        NOT NULL DEFAULT ''
+    key         text        NOT NULL DEFAULT '',
+    CHECK (num_nulls(rows, bytes, digest) = CASE WHEN rows IS NULL AND action = 'archive' AND leaf <> '' THEN 3 ELSE 0 END)
 );
 COMMENT ON TABLE privacy_scan.archive_ledger IS
-    'What was archived, restored, erased, dropped at the end of a grace period, or discarded (without target), one row a relation and batch, written in the transaction that moved the rows. What was erased has no range of keys. key: the column, with its type, that the range is of. Read privacy_scan.archives instead.';
+    'What was archived, restored, erased, dropped at the end of a grace period, or discarded (without target), one row a relation and batch, written in the transaction that moved the rows. Without rows, bytes and digest: a partition that went whole and was not counted yet. What was erased has no range of keys. key: the column, with its type, that the range is of. Read privacy_scan.archives instead.';
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_ledger', '');
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.archive_ledger_id_seq', '');
 

@@ -110,7 +110,10 @@ std::string news_of_whole(const Work &work, const Window &window, const Batch &b
     const char *action = work.policy.discards()   ? " discarded whole, "
                          : work.policy.detaches() ? " detached, "
                                                   : " archived whole, ";
-    return work.family.root().name + ": " + leaves + action + std::to_string(batch.rows) + " rows, " +
+    const bool is_counted = std::all_of(batch.moved.begin(), batch.moved.end(),
+                                        [](const Moved &moved) { return moved.is_counted; });
+    return work.family.root().name + ": " + leaves + action + (is_counted ? "" : "about ") +
+           std::to_string(batch.rows) + " rows, " +
            std::to_string(batch.roots) + " families, strong locks held for " +
            ms.substr(0, ms.find('.') + 2) + " ms";
 }
@@ -119,7 +122,7 @@ std::string news_of_whole(const Work &work, const Window &window, const Batch &b
 
 RootRun::RootRun(pg::Spi &spi, Oid root, std::int64_t at, std::int64_t max_rows, Said said)
     : work_(spi, policy_of_caller(spi, root), at), summary_(work_), at_(at), max_rows_(max_rows), said_(said),
-      emptied_(work_), grace_(work_.policy, at)
+      emptied_(work_), proof_(root), grace_(work_.policy, at)
 {
 }
 
@@ -177,7 +180,8 @@ void RootRun::move_next_window(pg::Spi &spi)
         names.push_back(pg::qualified_name(leaf.table.relid));
     Batch batch;
     double locked_ms = 0;
-    const std::optional<std::string> why = move_window(spi, work_, window, batch, locked_ms);
+    const std::optional<std::string> why =
+        move_window(spi, work_, window, budget_.has_value(), batch, locked_ms);
     ++next_window_;
     if (why && budget_)
         pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, names.front() + " cannot go as it was planned",
@@ -189,7 +193,20 @@ void RootRun::move_next_window(pg::Spi &spi)
     }
     take_from_plan(batch, window, names);
     add(batch);
+    for (const Moved &moved : batch.moved)
+        if (!moved.is_counted)
+            estimates_[moved.whole] = moved.rows;
     news_.push_back(news_of_whole(work_, window, batch, locked_ms));
+}
+
+void RootRun::prove_next(pg::Spi &spi)
+{
+    const std::optional<ProofRun::Proven> proven = proof_.step(spi, news_);
+    if (!proven)
+        return;
+    const auto estimate = estimates_.find(proven->leaf);
+    if (estimate != estimates_.end())
+        rows_ += proven->total.rows - estimate->second;
 }
 
 void RootRun::move_next_batch(pg::Spi &spi)
@@ -208,8 +225,10 @@ void RootRun::step(pg::Spi &spi)
 {
     if (!windows_)
         windows_ = find_windows(spi, work_, at_, said_, budget_);
-    else if (is_moved_ && !budget_ && !emptied_.is_done())
+    else if (drops_emptied())
         emptied_.step(spi, news_);
+    else if (is_moved_ && !proof_.is_done())
+        prove_next(spi);
     else if (is_moved_)
         grace_.step(spi, news_);
     else if (next_window_ < windows_->size())
@@ -245,11 +264,17 @@ std::vector<Oid> RootRun::relations() const
     return relids;
 }
 
+bool RootRun::drops_emptied() const
+{
+    return is_moved_ && !budget_ && !emptied_.is_done();
+}
+
 const char *RootRun::phase() const
 {
     return !windows_                         ? "choosing partitions"
-           : is_moved_ && emptied_.is_done() ? "dropping detached partitions"
-           : is_moved_                       ? "dropping empty partitions"
+           : drops_emptied()                 ? "dropping empty partitions"
+           : is_moved_ && !proof_.is_done()  ? "counting what went whole"
+           : is_moved_                       ? "dropping detached partitions"
            : next_window_ < windows_->size() ? "archiving partitions"
                                              : "archiving rows";
 }

@@ -3,10 +3,13 @@
 
 #include "retention/emptied.hpp"
 #include "retention/grace.hpp"
+#include "retention/leaf_proof.hpp"
 #include "retention/plan_store.hpp"
 #include "retention/retention_guard.hpp"
 #include "retention/retention_plan.hpp"
 #include "retention/whole_leaf.hpp"
+
+#include <map>
 
 namespace privacy_scan::retention
 {
@@ -17,8 +20,8 @@ void refuse_future(std::int64_t at);
 // The policy of a root that the caller owns. Errors: 42501, 42704.
 Policy policy_of_caller(pg::Spi &spi, Oid root);
 
-// Whole partitions first, then batch after batch, then the partitions that are empty by now, then what was
-// detached and whose grace period has ended.
+// Whole partitions first, then batch after batch, then the partitions that are empty by now; then what went whole is counted
+// where it lies, and what was detached and whose grace period has ended is dropped.
 class RootRun
 {
   public:
@@ -36,7 +39,10 @@ class RootRun
     // one window of it, or one batch. Errors: those of the guards (55000), of move_window() and move_batch().
     void step(pg::Spi &spi);
     bool has_begun() const { return rows_ > 0 || is_moved_; } // something may be committed that it did
-    bool is_done() const { return is_moved_ && (budget_ || emptied_.is_done()) && grace_.is_done(); }
+    bool is_done() const
+    {
+        return is_moved_ && (budget_ || emptied_.is_done()) && proof_.is_done() && grace_.is_done();
+    }
 
     // What the steps since the last call have to say, a line each.
     std::vector<std::string> take_news() { return std::exchange(news_, {}); }
@@ -67,11 +73,13 @@ class RootRun
 
   private:
     bool is_full() const;
+    bool drops_emptied() const; // next
     void add(const Batch &batch);
     void take_from_plan(const Batch &batch);
     void take_from_plan(const Batch &batch, const Window &window, const std::vector<std::string> &leaves);
     void move_next_window(pg::Spi &spi);
     void move_next_batch(pg::Spi &spi);
+    void prove_next(pg::Spi &spi);
 
     Work work_;
     Summary summary_;
@@ -83,6 +91,8 @@ class RootRun
     std::optional<std::int64_t> expired_; // families, where they were counted
     bool is_moved_ = false;               // all that has expired, or as much as one run may
     EmptiedRun emptied_;
+    ProofRun proof_;
+    std::map<std::string, std::int64_t> estimates_; // of what rows_ counts, by leaf, where it isn't proven
     GraceRun grace_;
     std::optional<PlanBudget> budget_; // where a plan is followed
     std::vector<std::string> news_;

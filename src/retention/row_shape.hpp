@@ -24,6 +24,16 @@ inline bool same_rows(const RowTotal &a, const RowTotal &b)
     return a.rows == b.rows && a.digest == b.digest;
 }
 
+inline RowTotal operator+(const RowTotal &a, const RowTotal &b)
+{
+    return {a.rows + b.rows, a.bytes + b.bytes, a.digest + b.digest};
+}
+
+inline RowTotal operator-(const RowTotal &a, const RowTotal &b)
+{
+    return {a.rows - b.rows, a.bytes - b.bytes, a.digest - b.digest};
+}
+
 // What is known of a row type before the first row.
 struct RowShape {
     TupleDesc desc;

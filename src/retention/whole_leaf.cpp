@@ -10,7 +10,6 @@
 #include "pg/snapshot.hpp"
 #include "retention/archive_writer.hpp"
 #include "retention/family_window.hpp"
-#include "retention/leaf_scan.hpp"
 #include "settings/settings.hpp"
 
 extern "C" {
@@ -37,16 +36,18 @@ AttrNumber column_of(const Work &work, const Leaf &leaf)
 }
 
 // Reads the window's leaves once, as of now.
-std::vector<CheckedLeaf> check_leaves(const Work &work, const Window &window, RootValues &roots)
+std::vector<CheckedLeaf> check_leaves(const Work &work, const Window &window, bool is_counted, RootValues &roots)
 {
-    std::vector<CheckedLeaf> checked = lock_leaves(window);
-    const pg::SnapshotScope snapshot;
-    for (CheckedLeaf &leaf : checked) {
-        const AttrNumber column = column_of(work, *leaf.leaf);
-        const pg::RelationScope relation(leaf.leaf->table.relid, NoLock);
-        leaf.total = pg::guarded([&] { return scan_leaf(relation.get(), column, &roots); });
+    std::vector<CheckedLeaf> leaves = lock_leaves(window);
+    for (CheckedLeaf &checked : leaves)
+        remember_pages(checked);
+    for (CheckedLeaf &checked : leaves) {
+        const RowTotal total = read_leaf(*checked.leaf, {is_counted, &roots, column_of(work, *checked.leaf)});
+        checked.rows = total.rows;
+        if (is_counted)
+            checked.total = total;
     }
-    return checked;
+    return leaves;
 }
 
 // The roots that go, locked, and the values that refer to others.
@@ -86,11 +87,12 @@ void make_refuges(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable
                 .int8(0, 1);
         if (stay == 0)
             continue;
-        const Verdict verdict =
-            judge(spi, work, {{*checked.leaf}}, {{checked.total.rows, checked.total.rows - stay}});
+        const Verdict verdict = judge(spi, work, {{*checked.leaf}}, {{checked.rows, checked.rows - stay}});
         if (!verdict.goes)
             by_rows(std::to_string(stay) + " rows of " + checked.leaf->name + " stay" +
                     (verdict.why.empty() ? "" : ", " + verdict.why));
+        if (!checked.total)
+            read_total(checked);
         checked.refuge = make_refuge(spi, work, *checked.leaf, archives[checked.leaf->member].columns, staying);
     }
 }
@@ -107,32 +109,36 @@ void add_whole(const Work &work, const std::vector<ArchiveTable> &archives,
     for (std::size_t i = 0; i < leaves.size(); ++i) {
         if (names[i].empty())
             continue; // it stays
-        const std::size_t member = leaves[i].leaf->member;
-        const RowTotal total = leaves[i].going();
+        const CheckedLeaf &checked = leaves[i];
+        const std::size_t member = checked.leaf->member;
+        RowTotal going = checked.total.value_or(RowTotal{checked.rows, 0, {}});
+        if (checked.refuge)
+            going = going - checked.refuge->total;
         batch.moved.push_back({work.family.members[member].table.relid,
                                archives[member].name,
-                               total.rows,
-                               total.bytes,
-                               total.digest,
+                               going.rows,
+                               going.bytes,
+                               going.digest,
                                0,
                                {},
                                names[i],
-                               leaves[i].leaf->bounds,
-                               {}});
-        batch.rows += total.rows;
+                               checked.leaf->bounds,
+                               {},
+                               checked.total.has_value()});
+        batch.rows += going.rows;
     }
 }
 
 // The leaves, looked through, with the roots that they refer to moved, and what else belongs to them.
 std::vector<CheckedLeaf> move_roots(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives,
-                                    const Window &window, Batch &batch)
+                                    const Window &window, bool is_counted, Batch &batch)
 {
     const Oid type = pg::guarded([&] {
         const Oid relid = window.leaves.front().table.relid;
         return get_atttype(relid, get_attnum(relid, pair_of(work, window).child.c_str()));
     });
     RootValues roots = pg::guarded([=] { return make_root_values(type); });
-    std::vector<CheckedLeaf> leaves = check_leaves(work, window, roots);
+    std::vector<CheckedLeaf> leaves = check_leaves(work, window, is_counted, roots);
     if (roots.count > most_roots())
         by_rows("it has too many roots for one transaction");
     if (roots.count == 0)
@@ -149,7 +155,7 @@ std::vector<CheckedLeaf> move_roots(pg::Spi &spi, const Work &work, const std::v
 }
 
 Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives,
-                const Window &window, double &locked_ms)
+                const Window &window, bool is_counted, double &locked_ms)
 {
     Batch batch;
     {
@@ -159,8 +165,8 @@ Batch move_once(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> 
             by_rows("the root's archive has rules for its rows");
         pg::wait_for_older_snapshots(settings::lock_timeout_ms()); // in vain here, in vain later
         const std::vector<CheckedLeaf> leaves = window.has_root()
-                                                    ? check_family(spi, work, archives, window, batch)
-                                                    : move_roots(spi, work, archives, window, batch);
+                                                    ? check_family(spi, work, archives, window, is_counted, batch)
+                                                    : move_roots(spi, work, archives, window, is_counted, batch);
         PS_FAILPOINT("whole.moved");
         pg::wait_for_older_snapshots(settings::lock_timeout_ms());
         add_whole(work, archives, leaves, hand_over(spi, work, archives, leaves, locked_ms), batch);
@@ -195,16 +201,17 @@ constexpr int most_attempts = 2; // each reads the leaves
 
 } // namespace
 
-std::optional<std::string> move_window(pg::Spi &spi, Work &work, const Window &window, Batch &batch,
-                                       double &locked_ms)
+std::optional<std::string> move_window(pg::Spi &spi, Work &work, const Window &window, bool count_first,
+                                       Batch &batch, double &locked_ms)
 {
+    const bool is_counted = count_first || work.policy.discards(); // what is dropped nobody counts afterwards
     pg::require_read_committed("retention");
     for (int attempt = 1;; ++attempt) {
         pg::MemoryScope memory("window of run_retention");
         auto failure = pg::try_in_subtransaction([&] {
             const std::vector<ArchiveTable> archives = prepare_with_locks(spi, work);
             require_still_so(spi, work, archives, window);
-            batch = move_once(spi, work, archives, window, locked_ms);
+            batch = move_once(spi, work, archives, window, is_counted, locked_ms);
         });
         if (!failure)
             return std::nullopt;

@@ -13,7 +13,8 @@ namespace privacy_scan::retention
 //
 // How nothing is lost, none seen twice:
 // 1. SHARE UPDATE EXCLUSIVE on the leaves keeps VACUUM and DDL out, not readers or writers; their pages are
-//    remembered (leaf_pages.hpp), then each is read once: rows, digest, and what its rows refer to.
+//    remembered (leaf_pages.hpp), then each is read once: what its rows refer to, and, with count_first, how many there
+//    are, with their digest; otherwise that is left for when they lie in the archive (leaf_proof.hpp).
 // 2. The roots referred to are locked FOR UPDATE, if they have expired: no further row can come to belong to them. If all
 //    are, every row of the leaves belongs to them; otherwise those of the others stay, and are moved out of the way where
 //    they are few (refuge.hpp).
@@ -35,7 +36,7 @@ namespace privacy_scan::retention
 // Nothing on success; otherwise why the window must go row by row, with all rolled back: what stands in the
 // way of a partition need not stand in that of its rows. Errors: 25001 not READ COMMITTED, XX001
 // data_corrupted.
-std::optional<std::string> move_window(pg::Spi &spi, Work &work, const Window &window, Batch &batch,
-                                       double &locked_ms);
+std::optional<std::string> move_window(pg::Spi &spi, Work &work, const Window &window, bool count_first,
+                                       Batch &batch, double &locked_ms);
 
 } // namespace privacy_scan::retention

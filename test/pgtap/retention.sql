@@ -70,7 +70,8 @@ SELECT columns_are('privacy_scan', 'plan_actions', ARRAY['plan', 'place', 'relat
 SELECT columns_are('privacy_scan', 'detached_leaves', ARRAY['id', 'root', 'relation', 'archive', 'leaf', 'rows', 'detached_at', 'drop_after']);
 SELECT columns_are('privacy_scan', 'archive_drills', ARRAY['id', 'drilled_at', 'archive_id', 'archive', 'leaf', 'place', 'rows', 'found_rows', 'state', 'detail', 'milliseconds']);
 SELECT col_is_pk('privacy_scan', 'archive_ledger', 'id', 'the ledger is numbered');
-SELECT is_empty($$SELECT attname FROM pg_attribute WHERE attrelid = 'privacy_scan.archive_ledger'::regclass AND attnum > 0 AND NOT attnotnull$$, 'the ledger has no blanks');
+SELECT is_empty($$SELECT attname FROM pg_attribute WHERE attrelid = 'privacy_scan.archive_ledger'::regclass AND attnum > 0 AND NOT attnotnull
+  AND attname NOT IN ('rows', 'bytes', 'digest')$$, 'the ledger has no blanks, but for what is not counted yet');
 SELECT columns_are('privacy_scan', 'retention_policies', ARRAY['root', 'key', 'keep', 'condition', 'archive', 'archive_schema', 'key_kind', 'remove_after', 'grace']);
 SELECT columns_are('privacy_scan', 'archives', ARRAY['id', 'archived_at', 'root', 'relation', 'archive', 'rows', 'bytes', 'digest', 'key_from', 'key_to', 'cutoff', 'leaf', 'action', 'state', 'state_since', 'checked_at', 'file', 'place']);
 SELECT columns_are('privacy_scan', 'holds', ARRAY['id', 'root', 'condition', 'reason', 'until', 'held_at', 'held_by', 'released_at', 'released_by', 'in_force']);

@@ -75,6 +75,7 @@ sub check_rows
 			FROM (SELECT id FROM "Scan" UNION ALL $scan) s}), '0|0', "$name: so are the scans");
 	is( $node->safe_psql('postgres', q{SELECT count(*) FROM (SELECT "scanId" FROM "Evidence" UNION ALL SELECT "scanId" FROM "Issue") c
 		WHERE NOT EXISTS (SELECT FROM "Scan" s WHERE s.id = c."scanId")}), '0', "$name: no orphan");
+	is($node->safe_psql('postgres', 'SELECT archive, leaf, state FROM privacy_scan.check_archives()'), '', "$name: the archives are as the ledger says");
 	is( $node->safe_psql('postgres', qq{SELECT count(*) FROM ($evidence) AS a}),
 		$node->safe_psql('postgres', q{SELECT coalesce(sum(rows), 0) FROM privacy_scan.archives WHERE relation LIKE '%Evidence%'}),
 		"$name: the ledger counts what the archive holds");

@@ -84,7 +84,12 @@ sql(q{INSERT INTO "Evidence" SELECT s.id || '+' || k, s.id, s.at, repeat(md5(k::
 	VACUUM "Evidence"; SELECT privacy_scan.set_retention('"Scan"', '365 days', 'at', archive_schema => 'big'); CALL privacy_scan.run_retention('"Scan"', confirm => true)});
 $id = sql(q{SELECT id FROM privacy_scan.archives WHERE leaf ~ '^"big"[.]"Evidence_1"'});
 my $size = sql('SELECT pg_database_size(current_database())');
-kill_during("SELECT privacy_scan.drill_archive($id)", q{SELECT count(*) > 0 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND locktype = 'relation' AND granted AND pid <> pg_backend_pid()});
+my $waits = q{SELECT count(*) > 0 FROM pg_locks WHERE relation = 'privacy_scan.archive_drill_log'::regclass AND mode};
+my $holder = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'LOCK TABLE privacy_scan.archive_drill_log IN EXCLUSIVE MODE; SELECT pg_sleep(180)' ],
+	'<', '/dev/null', '>', '/dev/null', '2>', '/dev/null');
+$node->poll_query_until('postgres', "$waits = 'ExclusiveLock'") or die 'no lock';
+kill_during("SELECT privacy_scan.drill_archive($id)", "$waits = 'RowExclusiveLock'"); # all is done but for its note
+$holder->finish;
 is(sql(q{SELECT count(*) FROM pg_class WHERE relname ~ 'drill_[0-9]'}), 0, 'nothing of the scratch table is there');
 cmp_ok(sql('SELECT pg_database_size(current_database())') - $size, '<', 5_000_000, 'nor of its space');
 is(sql("SELECT state FROM privacy_scan.drill_archive($id)"), 'ok', 'the next drill works');

@@ -1,0 +1,119 @@
+-- Partitions that went whole, counted where they lie in the archive: by the run that took them, or, had that ended before (here: their
+-- entries are made blank), by the next run, or whoever first asks.
+\set VERBOSITY terse
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS privacy_scan;
+CREATE SCHEMA ret_proof;
+SET search_path = ret_proof;
+SET privacy_scan.retention_whole_rows = 10;
+SET privacy_scan.retention_keep_partitions = 1;
+CREATE TABLE scan (id int PRIMARY KEY, at timestamp(3)) PARTITION BY RANGE (id);
+CREATE TABLE evidence (id int, scan int NOT NULL REFERENCES scan ON DELETE CASCADE, body text, PRIMARY KEY (scan, id)) PARTITION BY RANGE (scan);
+CREATE PROCEDURE fill() LANGUAGE plpgsql SET search_path = ret_proof AS $$
+DECLARE r text; i int;
+BEGIN
+  TRUNCATE scan CASCADE;
+  DELETE FROM privacy_scan.archive_ledger;
+  DELETE FROM privacy_scan.detached_tables;
+  DELETE FROM privacy_scan.archive_checks;
+  DROP SCHEMA IF EXISTS ret_proof_archive CASCADE;
+  FOREACH r IN ARRAY '{scan,evidence}'::text[] LOOP
+    FOR i IN 1 .. 4 LOOP
+      EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF %I FOR VALUES FROM (%s) TO (%s)', r || '_' || i, r, i * 100, i * 100 + 100);
+    END LOOP;
+    EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF %I DEFAULT', r || '_default', r);
+  END LOOP;
+  INSERT INTO scan SELECT m * 100 + n, make_date(CASE m WHEN 4 THEN 2024 ELSE 2023 END, m, n) FROM generate_series(1, 4) m, generate_series(1, 5) n;
+  INSERT INTO evidence SELECT k, s.id, repeat('x', k) FROM scan s, generate_series(1, 4) k;
+END $$;
+-- As a run leaves it that is ended once the partitions are gone.
+CREATE PROCEDURE blank() LANGUAGE sql AS $$
+  UPDATE privacy_scan.archive_ledger SET rows = NULL, bytes = NULL, digest = NULL WHERE leaf <> '' AND action = 'archive';
+  DELETE FROM privacy_scan.archive_checks $$;
+CREATE FUNCTION entries() RETURNS TABLE (leaf text, action text, rows bigint, counted boolean, state text) LANGUAGE sql AS $$
+  SELECT leaf, action, rows, digest IS NOT NULL AND bytes IS NOT NULL, state FROM privacy_scan.archives ORDER BY id $$;
+CREATE FUNCTION digests() RETURNS text LANGUAGE sql AS $$
+  SELECT md5(string_agg(leaf || rows || bytes || digest, ',' ORDER BY leaf)) FROM privacy_scan.archives WHERE action = 'archive' $$;
+CREATE FUNCTION verified() RETURNS TABLE (leaf text, rows bigint, found_rows bigint, state text, detail text) LANGUAGE sql AS $$
+  SELECT leaf, rows, found_rows, state, detail FROM privacy_scan.verify_archive() ORDER BY leaf $$;
+
+CALL fill();
+SELECT privacy_scan.set_retention('scan', '1 year', 'at') IS NOT NULL AS set;
+-- By the run itself.
+CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true, confirm => true);
+SELECT * FROM entries();
+SELECT bool_and(d.digest = a.digest AND d.bytes = a.bytes) AS as_it_lies FROM privacy_scan.archives a,
+  LATERAL (SELECT (privacy_scan.row_digest(t.*)).* FROM ret_proof_archive.evidence_1 t) d WHERE a.leaf ~ 'evidence_1';
+SELECT digests() AS made \gset
+-- By the next one.
+CALL blank();
+SELECT * FROM entries() LIMIT 2;
+SELECT leaf, rows FROM privacy_scan.archive_balances WHERE leaf ~ '_1"$' ORDER BY leaf;
+CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true);
+SELECT digests() = :'made' AS as_before;
+-- By who verifies.
+CALL blank();
+SELECT * FROM verified();
+SELECT digests() = :'made' AS as_before;
+SELECT count(*) AS damaged FROM privacy_scan.check_archives();
+-- What was taken since is part of what went.
+CALL blank();
+SELECT relation, action, rows FROM privacy_scan.restore_archive('scan', '{101}'::text[]);
+SELECT relation, place, rows FROM privacy_scan.erase('scan', 'id = 202', 'request', dry_run => false) WHERE rows > 0;
+SELECT * FROM entries();
+SELECT * FROM verified();
+SELECT digests() = :'made' AS as_before;
+-- Rows that are changed afterwards are found, once they were counted.
+UPDATE ret_proof_archive.evidence_3 SET body = 'y' WHERE scan = 301 AND id = 1;
+SELECT leaf, state FROM verified() WHERE state <> 'ok';
+-- One that is gone before: it is told, and nothing else waits for it.
+CALL fill();
+CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true, confirm => true);
+CALL blank();
+DROP TABLE ret_proof_archive.evidence_2;
+SET client_min_messages = notice;
+CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true);
+SET client_min_messages = warning;
+SELECT leaf, state, detail FROM privacy_scan.check_archives();
+SELECT * FROM entries() WHERE leaf ~ '_2"$';
+-- Whole partitions come back, uncounted or not.
+CALL fill();
+CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true, confirm => true);
+CALL blank();
+SELECT relation, action, rows, reason FROM privacy_scan.restore_archive('scan', 'id < 200');
+SELECT count(*) FROM evidence WHERE scan < 200;
+SELECT leaf, action, rows, counted FROM entries() WHERE leaf ~ 'evidence_1"$';
+-- It goes again, under the name that it had.
+VACUUM evidence, scan;
+CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true);
+CALL blank();
+SELECT * FROM verified();
+-- A grace period ends with them counted.
+CALL fill();
+SELECT privacy_scan.set_retention('scan', '1 year', 'at', archive => 'detach', grace => '1 day') IS NOT NULL AS set;
+CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true, confirm => true);
+CALL blank();
+SELECT leaf, rows FROM privacy_scan.detached_leaves ORDER BY leaf LIMIT 2;
+UPDATE privacy_scan.detached_tables SET detached_at = '2024-01-01 00:00+00';
+CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true);
+SELECT * FROM entries();
+SELECT sum(rows) FROM privacy_scan.archive_balances;
+-- What is thrown away is counted before: afterwards nobody could.
+CALL fill();
+SELECT privacy_scan.set_retention('scan', '1 year', 'at', archive => 'discard', confirm => true) IS NOT NULL AS set;
+CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true, confirm => true);
+SELECT * FROM entries();
+-- So is what goes by a plan, which says how many rows.
+CALL fill();
+SELECT privacy_scan.set_retention('scan', '1 year', 'at') IS NOT NULL AS set;
+SELECT privacy_scan.make_plan('scan', '2024-07-01 00:00+00') AS plan \gset
+CALL privacy_scan.apply_plan(:plan, force => true, confirm => true);
+SELECT * FROM entries();
+-- Nothing else may be blank.
+UPDATE privacy_scan.archive_ledger SET rows = NULL;
+UPDATE privacy_scan.archive_ledger SET rows = NULL, bytes = NULL, digest = NULL, leaf = '';
+SELECT count(privacy_scan.drop_retention('scan')) AS dropped;
+DELETE FROM privacy_scan.archive_ledger;
+DELETE FROM privacy_scan.archive_checks;
+DELETE FROM privacy_scan.detached_tables;
+DROP SCHEMA ret_proof, ret_proof_archive CASCADE;
