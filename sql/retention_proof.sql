@@ -109,6 +109,18 @@ SELECT privacy_scan.set_retention('scan', '1 year', 'at') IS NOT NULL AS set;
 SELECT privacy_scan.make_plan('scan', '2024-07-01 00:00+00') AS plan \gset
 CALL privacy_scan.apply_plan(:plan, force => true, confirm => true);
 SELECT * FROM entries();
+-- A key that a NULL sets aside says nothing of a row: such leaves are read, and what belongs to nobody stays.
+CREATE TABLE item (id int, scan int NOT NULL, evidence int, PRIMARY KEY (scan, id), FOREIGN KEY (scan, evidence) REFERENCES evidence (scan, id) ON DELETE CASCADE) PARTITION BY RANGE (scan);
+CREATE TABLE item_1 PARTITION OF item FOR VALUES FROM (100) TO (200);
+CREATE TABLE item_2 PARTITION OF item FOR VALUES FROM (200) TO (300);
+CREATE TABLE item_3 PARTITION OF item FOR VALUES FROM (300) TO (400);
+CREATE TABLE item_4 PARTITION OF item FOR VALUES FROM (400) TO (500);
+CALL fill();
+INSERT INTO item SELECT k, s.id, CASE WHEN k = 1 AND s.id = 101 THEN NULL ELSE k END FROM scan s, generate_series(1, 4) k;
+VACUUM item;
+CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true, confirm => true);
+SELECT * FROM item WHERE scan < 400;
+SELECT * FROM entries() WHERE leaf ~ 'item';
 -- Nothing else may be blank.
 UPDATE privacy_scan.archive_ledger SET rows = NULL;
 UPDATE privacy_scan.archive_ledger SET rows = NULL, bytes = NULL, digest = NULL, leaf = '';

@@ -112,11 +112,11 @@ void forget_in_archive(pg::Spi &spi, const ArchiveTable &archive, const std::str
                 {pg::text_param(archive.name), pg::text_param(leaf)});
 }
 
-// Each row needs somebody's look, or word, or the relation takes no partitions.
+// Each row needs somebody's look, or word, or is asked for by its own key, or the relation takes no partitions.
 bool goes_by_rows(pg::Spi &spi, const Member &live)
 {
     const Oid relid = live.table.relid;
-    return live.has_children ||
+    return live.has_children || live.links.empty() ||
            pg::guarded([=] { return get_rel_relkind(relid); }) != RELKIND_PARTITIONED_TABLE ||
            !unique::find_checks(spi, relid).empty() || is_published(spi, relid, Change::insert);
 }

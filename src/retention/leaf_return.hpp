@@ -13,7 +13,7 @@ struct ReturnedLeaf {
     RowTotal total;
 };
 
-// Of a member that no other refers to, whose parents' rows are back: each partition of its archive of which
+// Of a member that no other refers to and that isn't the root, whose parents' rows are back: each partition of its archive of which
 // every row belongs to the picked roots becomes one of the live relation again, with its bounds, without
 // copying. `stored`: the member as it lies in the archive. Where the live relation has no room for it (another
 // partition, rows in DEFAULT, other columns or constraints), or columns that are kept unique, it is left to be moved by the row. The caller acts as the owner.
