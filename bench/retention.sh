@@ -1,19 +1,22 @@
 #!/usr/bin/env bash
 # Retention of 12 of 24 months, ours against the usual plpgsql, DELETE in batches and pg_partman, in alternating rounds on
-# fresh copies of one store: time, CPU of the backend, WAL, dead rows left for VACUUM. Ours archives every row, partitions as
-# a whole where there are any (rows: batch by batch even so); the usual function archives the scans alone and lets the cascade
-# delete the rest; batches archive nothing; pg_partman drops the children's months (drop), after which the scans are deleted,
+# fresh copies of one store: time, time until the last expired row is out of the live relations for good (gone), CPU of the
+# backend, WAL, dead rows left for VACUUM. Ours archives every row, partitions as
+# a whole where there are any (rows: batch by batch even so), and ends with their digests and ANALYZE; the usual function archives the scans
+# alone and lets the cascade delete the rest (vacuum: and VACUUM makes good for it); batches archive nothing; pg_partman drops the children's months (drop), after which the scans are deleted,
 # or detaches them (keep), and the scans stay. Then once more beside a client that reads and one that writes, each as fast as
 # it can: the longest that either had to wait.
 #
-#   bench/retention.sh [SCANS [ROUNDS]]      default 6000 scans with 50 evidence and 10 issues each, 3 rounds
+#   bench/retention.sh [SCANS [ROUNDS [STORE...]]]      default 6000 scans with 50 evidence and 10 issues each, 3 rounds, all of the
+#                                                     stores: plain, partitioned (evidence and issues by month), ids (scans, too)
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/../scripts/lib.sh"
 
 SCANS=${1:-6000}
 ROUNDS=${2:-3}
-MONTH="(date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC')"
+STORES="${*:3}"
+STORES=${STORES:-plain partitioned ids}
 need_packages "${PACKAGES_RUN[@]}" postgresql-15-partman
 MAKE_ARGS=(with_llvm=no)
 quietly build_and_install
@@ -89,14 +92,24 @@ CHECKPOINT;
 SQL
 }
 
-# statement WAY: what it runs.
+# cutoff_of STORE: a year ago, at a month's start; where windows of ids go, between two of them.
+cutoff_of() {
+  case $1 in
+    ids) echo "SELECT \"createdAt\" - interval '1 second' AS before FROM \"Scan\" WHERE id = 'c' || lpad(($SCANS / 2 + 1)::text, 10, '0') \\gset" ;;
+    *) echo "SELECT date_trunc('month', now() AT TIME ZONE 'UTC') - interval '12 months' AS before \\gset" ;;
+  esac
+  echo "SELECT (:'before'::timestamp + interval '12 months') AT TIME ZONE 'UTC' AS at \\gset"
+}
+
+# statement WAY: what it runs, with the cutoff set.
 statement() {
-  local before="$MONTH::timestamp - interval '12 months'"
+  local before=":'before'"
   case $1 in
     usual) echo "SELECT usual_cleanup($before) AS gone \\gset" ;;
+    vacuum) echo "SELECT usual_cleanup($before) AS gone \\gset"$'\n''VACUUM "Scan", "Evidence", "Issue";' ;;
     batches) echo "CALL delete_batches($before, 200);" ;;
-    rows) echo "SET privacy_scan.retention_whole_rows = 0; CALL privacy_scan.run_retention('\"Scan\"', $MONTH, confirm => true);" ;;
-    ours) echo "CALL privacy_scan.run_retention('\"Scan\"', $MONTH, confirm => true);" ;;
+    rows) echo "SET privacy_scan.retention_whole_rows = 0; CALL privacy_scan.run_retention('\"Scan\"', :'at', confirm => true);" ;;
+    ours) echo "CALL privacy_scan.run_retention('\"Scan\"', :'at', confirm => true);" ;;
     drop | keep)
       echo "UPDATE partman.part_config SET retention_keep_table = $([ "$1" = keep ] && echo true || echo false);"
       echo "SELECT partman.run_maintenance('public.Evidence') AS gone \\gset"
@@ -110,15 +123,17 @@ statement() {
 # store_of STORE WAY: where pg_partman works it needs a store of its own.
 store_of() { case $2 in drop | keep) echo partman ;; *) echo "$1" ;; esac; }
 
-# run_once STORE STATEMENT: on a fresh copy; prints "ms cpu_ms wal_mb dead_rows".
+# run_once STORE STATEMENT: on a fresh copy; prints "ms gone_ms cpu_ms wal_mb dead_rows".
 run_once() {
   psql_run -c 'CREATE DATABASE bench_copy TEMPLATE '"$1" -c CHECKPOINT
   psql_run -At -F ' ' -d bench_copy <<SQL 2>/dev/null | tail -n 1
 SELECT count(*) FROM "Evidence" \gset warm_
+$(cutoff_of "$1")
 SELECT pg_current_wal_lsn() AS lsn, clock_timestamp() AS begun, split_part(pg_read_file('/proc/' || pg_backend_pid() || '/schedstat'), ' ', 1)::bigint AS cpu \gset
 $2
-SELECT pg_stat_force_next_flush() AS flushed \gset
-SELECT round(1000 * extract(epoch FROM clock_timestamp() - :'begun'::timestamptz)),
+SELECT pg_stat_force_next_flush() AS flushed, clock_timestamp() AS ended \gset
+SELECT round(1000 * extract(epoch FROM :'ended'::timestamptz - :'begun')),
+  round(1000 * extract(epoch FROM coalesce((SELECT max(archived_at) FROM privacy_scan.archives), :'ended') - :'begun')),
   round((split_part(pg_read_file('/proc/' || pg_backend_pid() || '/schedstat'), ' ', 1)::bigint - :cpu) / 1e6),
   round(pg_wal_lsn_diff(pg_current_wal_lsn(), :'lsn') / 1e6),
   (SELECT sum(n_dead_tup) FROM pg_stat_user_tables WHERE schemaname = 'public');
@@ -138,14 +153,17 @@ compare() {
   for ((round = 1; round <= ROUNDS; round++)); do
     for way in "$@"; do run_once "$(store_of "$store" "$way")" "$(statement "$way")" >>"$results/$way"; done
   done
-  printf '%-12s %-7s %8s %8s %8s %10s\n' "$store" way ms 'cpu ms' 'WAL MB' 'dead rows'
+  printf '%-12s %-7s %8s %8s %8s %8s %10s\n' "$store" way ms gone 'cpu ms' 'WAL MB' 'dead rows'
   for way in "$@"; do
-    printf '%-12s %-7s %8s %8s %8s %10s\n' '' "$way" "$(median 1 "$results/$way")" "$(median 2 "$results/$way")" \
-      "$(median 3 "$results/$way")" "$(median 4 "$results/$way")"
+    printf '%-12s %-7s' '' "$way"
+    printf ' %8s %8s %8s %8s %10s\n' "$(median 1 "$results/$way")" "$(median 2 "$results/$way")" "$(median 3 "$results/$way")" \
+      "$(median 4 "$results/$way")" "$(median 5 "$results/$way")"
   done
-  awk -v a="$(median 1 "$results/ours")" -v b="$(median 1 "$results/usual")" -v c="$(median 2 "$results/ours")" \
-    -v d="$(median 2 "$results/usual")" \
-    'BEGIN { printf "%-12s ours / usual: time %.2f, CPU %.2f (below 1: ours is faster, archiving all)\n", "", a / b, c / d }'
+  for way in usual vacuum; do
+    [ ! -e "$results/$way" ] || awk -v way="$way" -v a="$(median 1 "$results/$way")" -v b="$(median 2 "$results/ours")" \
+      -v c="$(median 1 "$results/ours")" -v d="$(median 3 "$results/$way")" -v e="$(median 3 "$results/ours")" \
+      'BEGIN { printf "%-12s %s / ours: until gone %.1f, to the end %.1f, CPU %.1f (above 1: ours is faster, archiving all)\n", "", way, a / b, a / c, d / e }'
+  done
 }
 
 # worst FILE...: the longest transaction of pgbench's logs, in ms.
@@ -172,6 +190,7 @@ SQL
   until [ -s "$(echo "$logs"/read.*[0-9])" ] && [ -s "$(echo "$logs"/write.*[0-9])" ]; do sleep 0.1; done
   psql_run -At -d bench_copy <<SQL >"$logs/out" 2>&1
 SELECT count(*) FROM "Evidence" \gset warm_
+$(cutoff_of "$1")
 SELECT clock_timestamp() AS begun \gset
 $(statement "$2")
 SELECT round(1000 * extract(epoch FROM clock_timestamp() - :'begun'::timestamptz));
@@ -186,14 +205,23 @@ SQL
   psql_run -c 'DROP DATABASE bench_copy WITH (FORCE)'
 }
 
-make_store plain id ''
-compare plain usual batches ours
-make_store partitioned 'id, "createdAt"' 'PARTITION BY RANGE ("createdAt")'
-make_store partman 'id, "createdAt"' 'PARTITION BY RANGE ("createdAt")' partman
-compare partitioned usual batches rows ours drop keep
-make_store ids '"scanId", id' 'PARTITION BY RANGE ("scanId")' ids
-compare ids usual batches rows ours
+# wants STORE: is it to be measured?
+wants() { [[ " $STORES " == *" $1 "* ]]; }
+
+if wants plain; then
+  make_store plain id ''
+  compare plain usual batches ours
+fi
+if wants partitioned; then
+  make_store partitioned 'id, "createdAt"' 'PARTITION BY RANGE ("createdAt")'
+  make_store partman 'id, "createdAt"' 'PARTITION BY RANGE ("createdAt")' partman
+  compare partitioned usual vacuum batches rows ours drop keep
+fi
+if wants ids; then
+  make_store ids '"scanId", id' 'PARTITION BY RANGE ("scanId")' ids
+  compare ids usual vacuum batches rows ours
+fi
 for ((round = 1; round <= ROUNDS; round++)); do
-  for way in usual batches ours drop keep; do probe partitioned "$way"; done
-  for way in usual ours; do probe ids "$way"; done
+  if wants partitioned; then for way in usual batches ours drop keep; do probe partitioned "$way"; done; fi
+  if wants ids; then for way in usual ours; do probe ids "$way"; done; fi
 done
