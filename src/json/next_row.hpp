@@ -1,7 +1,8 @@
 // What a small document in the row costs is mostly waiting for its lines to come from memory, the tuple's
 // header first, which the executor reads before it calls anything. A scan takes the tuples of a page in the
-// order in which they lie there, the next one as far away as the one before was: so each call asks for the
-// lines that the next will read. No address is read here, and a wrong guess costs next to nothing. Pure.
+// order in which they lie there, the next one as far away as the one before was, and pages that were read one
+// after the other mostly lie so, too: each call asks for the lines that the next will read. No address is
+// read here, and a wrong guess costs next to nothing. Pure.
 #pragma once
 
 #include <cstddef>
@@ -11,10 +12,12 @@
 namespace privacy_scan::json
 {
 
-// What a call site knows of where its documents lie. Trivial: zero it.
+// What a call site knows of where its documents lie: addresses, and steps from one to the next, modulo 2^64.
+// Trivial: zero it.
 struct NextRow {
-    std::uintptr_t last;    // the address of the document before
-    std::uintptr_t step;    // from there to this one, modulo 2^64; 0: it is not known
+    std::uintptr_t last;    // the document before
+    std::uintptr_t step;    // from there to the one after it; 0: it is not known
+    std::uintptr_t first;   // the document after the last jump, which is the first one of a page
     std::uint32_t value_at; // where in the document the last value was that was found
 };
 
@@ -33,22 +36,33 @@ inline void expect_lines(std::uintptr_t document, std::uint32_t value_at)
     __builtin_prefetch(bytes + value_at + 64);
 }
 
-// To be called with every document. The first one of a page is waited for; its next is expected where those
-// of the page before were.
+inline bool is_near(std::uintptr_t step, std::uintptr_t most)
+{
+    return step + most < 2 * most;
+}
+
+// From one page to another. The document is waited for; the page's second one is expected where that of the
+// page before was, and the first one of the page after it likewise. Returns the step to the second one, or 0.
+inline std::uintptr_t step_over(std::uintptr_t here, NextRow &next)
+{
+    constexpr std::uintptr_t near = 16384; // a page is half of it
+    const std::uintptr_t page = here - std::exchange(next.first, here);
+    expect_lines(here, next.value_at);
+    if (is_near(page, near))
+        expect_lines(here + page, next.value_at);
+    return std::exchange(next.step, 0);
+}
+
+// To be called with every document.
 inline void expect_next_row(const void *document, NextRow &next)
 {
     constexpr std::uintptr_t near = 4096;
     const auto here = reinterpret_cast<std::uintptr_t>(document);
-    std::uintptr_t step = here - next.last;
-    next.last = here;
-    if (__builtin_expect(step + near < 2 * near, 1)) {
+    std::uintptr_t step = here - std::exchange(next.last, here);
+    if (__builtin_expect(is_near(step, near), 1))
         next.step = step;
-    } else {
-        expect_lines(here, next.value_at);
-        step = std::exchange(next.step, 0);
-        if (step == 0)
-            return;
-    }
+    else if ((step = step_over(here, next)) == 0)
+        return;
     expect_lines(here + step, next.value_at);
 }
 

@@ -28,7 +28,9 @@ TEST(NextRow, IsExpectedOnceAfterAJump)
     NextRow next{};
     expect_next_row(page + 8000, next);
     expect_next_row(page + 7600, next);
+    EXPECT_EQ(next.first, reinterpret_cast<std::uintptr_t>(page + 8000));
     expect_next_row(page + 16000, next); // of another page: its next one is expected, too
+    EXPECT_EQ(next.first, reinterpret_cast<std::uintptr_t>(page + 16000));
     EXPECT_EQ(next.step, 0u);
     expect_next_row(page + 24000, next); // no scan: nothing is
     EXPECT_EQ(next.step, 0u);
