@@ -187,14 +187,12 @@ PS_RED_FUNCTION(ps_json_array_length)
 }
 PS_RED_FUNCTION(ps_json_array_length_path)
 {
-    auto *site = static_cast<CallSite *>(fcinfo->flinfo->fn_extra);
+    const auto *site = static_cast<const CallSite *>(fcinfo->flinfo->fn_extra);
     if (site && site->is_root) {
         const auto *datum = reinterpret_cast<const struct varlena *>(PG_GETARG_POINTER(0));
         const std::int32_t length = plain_array_length(datum);
-        if (length >= 0) {
-            expect_next_row(datum, site->documents.next);
+        if (length >= 0)
             return Int32GetDatum(length);
-        }
     }
     return array_length_result<locate_path>(fcinfo);
 }
