@@ -42,14 +42,17 @@ inline bool is_near(std::uintptr_t step, std::uintptr_t most)
 }
 
 // From one page to another. The document is waited for; the page's second one is expected where that of the
-// page before was, and the first one of the page after it likewise. Returns the step to the second one, or 0.
+// page before was, and the first one of the page after it likewise. Nothing is where documents come in no
+// order, as by an index. Returns the step to the second one, or 0.
 inline std::uintptr_t step_over(std::uintptr_t here, NextRow &next)
 {
     constexpr std::uintptr_t near = 16384; // a page is half of it
     const std::uintptr_t page = here - std::exchange(next.first, here);
-    expect_lines(here, next.value_at);
-    if (is_near(page, near))
+    const bool is_in_order = is_near(page, near);
+    if (is_in_order)
         expect_lines(here + page, next.value_at);
+    if (is_in_order || next.step != 0)
+        expect_lines(here, next.value_at);
     return std::exchange(next.step, 0);
 }
 
