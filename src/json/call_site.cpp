@@ -104,6 +104,14 @@ void set_argument(CallSite *site, struct varlena *argument)
     site->is_root = site->is_fixed && site->count == 0;
 }
 
+// The long way to a key of the document.
+bool find_root_key(ByteSource &source, CallSite *site, Value &value)
+{
+    Value root;
+    return is_found(read_root(source, root)) && root.kind == Kind::object &&
+           is_found(find_key(source, root, site->steps->key, site->steps->length, site->memos, value));
+}
+
 bool is_same(const struct varlena *a, const struct varlena *b)
 {
     return VARSIZE_ANY(a) == VARSIZE_ANY(b) && memcmp(a, b, VARSIZE_ANY(a)) == 0;
@@ -144,11 +152,18 @@ Step make_step(const char *key, std::uint32_t length)
     return step;
 }
 
-bool find_root_key(ByteSource &source, CallSite *site, Value &value)
+bool locate_key(FunctionCallInfo fcinfo, Located &located)
 {
-    Value root;
-    return is_found(read_root(source, root)) && root.kind == Kind::object &&
-           is_found(find_key(source, root, site->steps->key, site->steps->length, site->memos, value));
+    CallSite *site = fixed_site_of(fcinfo, false);
+    ByteSource &source = *open_document(PG_GETARG_DATUM(0), site->documents, located.plain);
+    located.source = &source;
+    const Recall recall = recall_key(source, 0, source.size, *site->steps, *site->memos, located.value);
+    const bool is_there = __builtin_expect(recall != Recall::unsure, 1)
+                              ? recall == Recall::yes
+                              : find_root_key(source, site, located.value);
+    if (is_there)
+        site->documents.next.value_at = located.value.offset;
+    return is_there;
 }
 
 bool locate_path(FunctionCallInfo fcinfo, Located &located)
@@ -167,6 +182,7 @@ bool locate_path(FunctionCallInfo fcinfo, Located &located)
     for (std::int32_t i = 0; i < site->count; ++i, std::swap(from, to))
         if (!step_to(source, *from, site, i, *to))
             return false;
+    site->documents.next.value_at = located.value.offset;
     return true;
 }
 

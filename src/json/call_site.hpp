@@ -81,19 +81,8 @@ inline CallSite *fixed_site_of(FunctionCallInfo fcinfo, bool is_path)
     return __builtin_expect(site && site->is_fixed, 1) ? site : site_of(fcinfo, is_path);
 }
 
-// The long way to a key of the document.
-bool find_root_key(ByteSource &source, CallSite *site, Value &value);
-
 // Arguments 0 and 1 of the call, a document and a key: is it there?
-inline bool locate_key(FunctionCallInfo fcinfo, Located &located)
-{
-    CallSite *site = fixed_site_of(fcinfo, false);
-    ByteSource &source = *open_document(PG_GETARG_DATUM(0), site->documents, located.plain);
-    located.source = &source;
-    const Recall recall = recall_key(source, 0, source.size, *site->steps, *site->memos, located.value);
-    return __builtin_expect(recall != Recall::unsure, 1) ? recall == Recall::yes
-                                                         : find_root_key(source, site, located.value);
-}
+bool locate_key(FunctionCallInfo fcinfo, Located &located);
 
 // Arguments 0 and 1 of the call, a document and a path.
 bool locate_path(FunctionCallInfo fcinfo, Located &located);

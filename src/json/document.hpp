@@ -4,6 +4,7 @@
 #pragma once
 
 #include "json/byte_source.hpp"
+#include "json/next_row.hpp"
 #include "pg/postgres.hpp"
 
 namespace privacy_scan::json
@@ -13,20 +14,11 @@ namespace privacy_scan::json
 struct DocumentSite {
     MemoryContext query; // fn_mcxt of the call
     std::uint32_t place; // 1 + where its last document is kept; 0: nowhere yet
+    NextRow next;
 };
 
 // See open_document(); for everything but a plain datum in memory.
 ByteSource *open_stored(const struct varlena *datum, DocumentSite &site, ByteSource &plain);
-
-// Keys and values lie lines behind the words that lead to them; in a large table none is in a cache yet.
-inline void expect_bytes(const std::uint8_t *bytes, std::uint32_t size)
-{
-    for (int line = 1; line < 4; ++line)
-        __builtin_prefetch(bytes + 64 * line);
-    if (size > 256)
-        for (int line = 4; line < 8; ++line)
-            __builtin_prefetch(bytes + 64 * line);
-}
 
 // The bytes of a document. They stay where they are until the next call of open_document() in this backend,
 // so that nothing that might read another document may be called before they are done with. `plain` is the
@@ -34,10 +26,10 @@ inline void expect_bytes(const std::uint8_t *bytes, std::uint32_t size)
 inline ByteSource *open_document(Datum datum, DocumentSite &site, ByteSource &plain)
 {
     const auto *value = reinterpret_cast<const struct varlena *>(DatumGetPointer(datum));
+    expect_next_row(value, site.next);
     if (!VARATT_IS_EXTENDED(value)) {
         plain.bytes = reinterpret_cast<const std::uint8_t *>(VARDATA(value));
         plain.size = plain.ready = VARSIZE(value) - VARHDRSZ;
-        expect_bytes(plain.bytes, plain.size);
         return &plain;
     }
     if (VARATT_IS_SHORT(value) && !VARATT_IS_EXTERNAL(value)) {
