@@ -304,6 +304,15 @@ void Summary::add(const Batch &batch)
     }
 }
 
+std::vector<Oid> Summary::leaves(std::size_t row) const
+{
+    std::vector<Oid> leaves;
+    for (const Oid leaf : leaves_[row])
+        if (leaf == rows_[row].relid || pg::guarded([=] { return get_rel_relispartition(leaf); }))
+            leaves.push_back(leaf);
+    return leaves;
+}
+
 void put(pg::RowSink &sink, const ActionRow &row)
 {
     using pg::cell;
@@ -358,7 +367,7 @@ void analyze(pg::Spi &spi, const Work &work, const Summary &summary)
         for (Oid leaf : leaves)
             if (leaf != member.table.relid)
                 analyze_one(spi, leaf, true);
-        analyze_one(spi, member.table.relid, leaves.empty() && !summary.only_whole(i));
+        analyze_one(spi, member.table.relid, !summary.knows_leaves(i) && !summary.only_whole(i));
         const Oid archive =
             work.policy.discards() ? InvalidOid : archive_oid(member, work.policy.archive_schema);
         if (!summary.only_whole(i) && OidIsValid(archive) && !has_children(archive))

@@ -35,7 +35,8 @@ class Summary
     void add(const Batch &batch);
     const std::vector<ActionRow> &rows() const { return rows_; }
     std::int64_t roots() const { return roots_; }
-    const std::vector<Oid> &leaves(std::size_t row) const { return leaves_[row]; }    // that rows came from
+    bool knows_leaves(std::size_t row) const { return !leaves_[row].empty(); }
+    std::vector<Oid> leaves(std::size_t row) const; // that rows came from, but for those that went whole after it
     bool only_whole(std::size_t row) const { return whole_[row] == rows_[row].rows; } // not one row by row
 
   private:

@@ -298,9 +298,9 @@ std::vector<Oid> RootRun::thinned() const
     for (std::size_t i = 0; i < members.size(); ++i) {
         if (summary_.rows()[i].rows == 0 || summary_.only_whole(i))
             continue;
-        const std::vector<Oid> &leaves = summary_.leaves(i);
+        const std::vector<Oid> leaves = summary_.leaves(i);
         relids.insert(relids.end(), leaves.begin(), leaves.end());
-        if (leaves.empty())
+        if (!summary_.knows_leaves(i))
             relids.push_back(members[members.size() - 1 - i].table.relid);
     }
     return relids;
