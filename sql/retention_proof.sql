@@ -28,7 +28,7 @@ BEGIN
 END $$;
 -- As a run leaves it that is ended once the partitions are gone.
 CREATE PROCEDURE blank() LANGUAGE sql AS $$
-  UPDATE privacy_scan.archive_ledger SET rows = NULL, bytes = NULL, digest = NULL WHERE leaf <> '' AND action = 'archive';
+  UPDATE privacy_scan.archive_ledger SET rows = NULL, bytes = NULL, digest = NULL WHERE id IN (SELECT max(id) FROM privacy_scan.archive_ledger WHERE leaf <> '' AND action = 'archive' GROUP BY leaf);
   DELETE FROM privacy_scan.archive_checks $$;
 CREATE FUNCTION entries() RETURNS TABLE (leaf text, action text, rows bigint, counted boolean, state text) LANGUAGE sql AS $$
   SELECT leaf, action, rows, digest IS NOT NULL AND bytes IS NOT NULL, state FROM privacy_scan.archives ORDER BY id $$;
@@ -88,6 +88,21 @@ VACUUM evidence, scan;
 CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true);
 CALL blank();
 SELECT * FROM verified();
+SELECT leaf, action, rows, counted FROM entries() WHERE leaf ~ 'evidence_1"$';
+-- The name of one that was lost, counted or not, is nobody else's.
+CALL fill();
+CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true, confirm => true);
+DROP TABLE ret_proof_archive.evidence_1, ret_proof_archive.evidence_2;
+UPDATE privacy_scan.archive_ledger SET rows = NULL, bytes = NULL, digest = NULL WHERE leaf ~ 'evidence_2';
+CREATE TABLE scan_1 PARTITION OF scan FOR VALUES FROM (100) TO (200);
+CREATE TABLE scan_2 PARTITION OF scan FOR VALUES FROM (200) TO (300);
+CREATE TABLE evidence_1 PARTITION OF evidence FOR VALUES FROM (100) TO (200);
+CREATE TABLE evidence_2 PARTITION OF evidence FOR VALUES FROM (200) TO (300);
+INSERT INTO scan SELECT m * 100 + n, '2023-01-01' FROM generate_series(1, 2) m, generate_series(6, 10) n;
+INSERT INTO evidence SELECT 1, s.id, 'late' FROM scan s WHERE s.id < 300;
+VACUUM scan, evidence;
+CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true);
+SELECT regexp_replace(leaf, '_\d{4,}"', '_OID"') AS leaf, rows, found_rows, state FROM privacy_scan.verify_archive() ORDER BY 1;
 -- A grace period ends with them counted.
 CALL fill();
 SELECT privacy_scan.set_retention('scan', '1 year', 'at', archive => 'detach', grace => '1 day') IS NOT NULL AS set;

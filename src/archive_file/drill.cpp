@@ -132,8 +132,14 @@ void attempt(pg::Spi &spi, Drill &drill, const retention::RowTotal &expected)
 void bring_back(pg::Spi &spi, Drill &drill)
 {
     for (int n = 1; n <= most_attempts; ++n) {
-        const retention::RowTotal expected =
-            retention::expected_rows(spi, drill.entry.target, drill.entry.leaf);
+        retention::RowTotal expected{};
+        if (const auto failure = pg::try_in_subtransaction(
+                [&] { expected = retention::expected_rows(spi, drill.entry.target, drill.entry.leaf); })) {
+            drill.place = "table";
+            drill.state = state_of(*failure);
+            drill.detail = failure->sqlstate + ": " + failure->message;
+            return;
+        }
         drill.rows = expected.rows;
         attempt(spi, drill, expected);
         if (drill.state == "ok" ||

@@ -28,7 +28,7 @@ namespace
 struct Row {
     std::string action, key, from, to;
     Oid relation;
-    std::int64_t rows;
+    std::optional<std::int64_t> rows; // none: not counted yet
 };
 
 Row read_row(pg::Spi &spi, std::int64_t id)
@@ -38,7 +38,8 @@ Row read_row(pg::Spi &spi, std::int64_t id)
                             " FROM privacy_scan.archive_ledger WHERE id = $1",
                             {pg::int8_param(id)});
     const Row row{rows.text(0, 1), rows.text(0, 2), rows.text(0, 3),
-                  rows.text(0, 4), rows.oid(0, 5),  rows.int8(0, 6)};
+                  rows.text(0, 4), rows.oid(0, 5),
+                  rows.is_null(0, 6) ? std::optional<std::int64_t>() : rows.int8(0, 6)};
     if (row.action != "archive")
         pg::fail(ERRCODE_INVALID_PARAMETER_VALUE, "archive " + std::to_string(id) + " archived no rows",
                  "Its action is " + row.action + ".", "Give one of those whose action is archive.");
@@ -192,9 +193,9 @@ retention::ActionRow copy(pg::Spi &spi, const Entry &entry, const Row &row, cons
     retention::ActionRow copied =
         is_file(spi, entry) ? copy_of_file(spi, entry, row, request) : copy_of_table(spi, entry, row, request);
     const std::int64_t batches = entry.leaf.empty() || request.narrows() ? 1 : batches_of(spi, entry);
-    if (batches > 1)
+    if (batches > 1 && row.rows)
         copied.reason += ", of " + std::to_string(batches) + " archives; archive " + std::to_string(request.id) +
-                         " took " + std::to_string(row.rows);
+                         " took " + std::to_string(*row.rows);
     return copied;
 }
 
@@ -206,8 +207,8 @@ std::vector<retention::ActionRow> into_live(pg::Spi &spi, const Entry &entry, co
     std::vector<retention::ActionRow> rows =
         retention::restore_families(spi, entry.root, condition_of(spi, entry, row, request));
     for (retention::ActionRow &action : rows)
-        if (action.relid == row.relation && !request.narrows() && action.rows != row.rows)
-            action.reason += "; archive " + std::to_string(request.id) + " took " + std::to_string(row.rows);
+        if (action.relid == row.relation && !request.narrows() && row.rows && action.rows != *row.rows)
+            action.reason += "; archive " + std::to_string(request.id) + " took " + std::to_string(*row.rows);
     return rows;
 }
 

@@ -90,11 +90,11 @@ Finding retention(pg::Spi &spi)
     pg::Rows rows =
         spi.run("SELECT (SELECT count(*) FROM privacy_scan.retention_policies), count(*),"
                 " coalesce(sum(rows), 0)::bigint, to_char(max(archived_at), 'YYYY-MM-DD HH24:MI TZ'),"
-                " count(*) FILTER (WHERE state <> 'ok'), (SELECT count(*) FROM privacy_scan.archive_files),"
+                " count(*) FILTER (WHERE state NOT IN ('ok', 'unproven')), (SELECT count(*) FROM privacy_scan.archive_files),"
                 " (SELECT count(*) FROM privacy_scan.archive_files WHERE confirmed_at IS NULL),"
                 " (SELECT count(*) FROM (SELECT DISTINCT ON (archive, leaf) state"
                 "   FROM privacy_scan.archive_drills ORDER BY archive, leaf, id DESC) d"
-                "  WHERE state NOT IN ('ok', 'changing'))"
+                "  WHERE state NOT IN ('ok', 'changing')), count(*) FILTER (WHERE rows IS NULL)"
                 " FROM privacy_scan.archives");
     const std::int64_t policies = rows.int8(0, 1), batches = rows.int8(0, 2);
     if (policies == 0 && batches == 0)
@@ -107,6 +107,8 @@ Finding retention(pg::Spi &spi)
     if (rows.int8(0, 6) > 0)
         detail += ", " + std::to_string(rows.int8(0, 6)) + " files, " + std::to_string(rows.int8(0, 7)) +
                   " of them not confirmed";
+    if (rows.int8(0, 9) > 0)
+        detail += ", " + std::to_string(rows.int8(0, 9)) + " partitions not counted yet";
     if (rows.int8(0, 5) > 0)
         return {"retention", "attention", detail + "; archives are not as the ledger says",
                 "SELECT * FROM privacy_scan.check_archives()"};

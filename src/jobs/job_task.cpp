@@ -101,12 +101,14 @@ class RetentionTask : public Task
     // What is left to do once the rows are moved. A statement of its own process comes first in its step.
     bool follow(pg::Spi &spi)
     {
+        partial_failure_ = run_.failure();
         if (!is_vacuumed_) {
             is_vacuumed_ = !vacuum_->step(spi);
             return !is_vacuumed_ || !files_.is_done();
         }
         files_.step(spi);
-        partial_failure_ = files_.failure();
+        if (!partial_failure_)
+            partial_failure_ = files_.failure();
         return !files_.is_done();
     }
 

@@ -26,12 +26,18 @@ LedgerTotal read_ledger(pg::Spi &spi, const std::string &target, const std::stri
     LedgerTotal ledger;
     ledger.entries = static_cast<std::int64_t>(rows.size());
     for (std::size_t row = 0; row < rows.size(); ++row) {
-        if (rows.is_null(row, 2)) {
-            ledger.unproven.push_back(rows.int8(row, 1));
-            continue;
+        const bool is_unproven = rows.is_null(row, 2), is_taken = rows.boolean(row, 5);
+        if (!is_taken) {
+            ledger.is_lost = ledger.is_lost || ledger.unproven;
+            ledger.unproven = is_unproven ? std::optional<std::int64_t>(rows.int8(row, 1)) : std::nullopt;
+            ledger.after = {};
         }
+        if (is_unproven)
+            continue;
         const RowTotal entry{rows.int8(row, 2), rows.int8(row, 3), digest_of(rows.text(row, 4))};
-        ledger.total = rows.boolean(row, 5) ? ledger.total - entry : ledger.total + entry;
+        ledger.total = is_taken ? ledger.total - entry : ledger.total + entry;
+        if (is_taken)
+            ledger.after = ledger.after - entry;
     }
     return ledger;
 }
@@ -70,12 +76,12 @@ RowTotal read_archive(pg::Spi &spi, Oid relid)
 
 bool prove(pg::Spi &spi, const std::string &target, const std::string &leaf, const LedgerTotal &before, const RowTotal &found)
 {
-    const RowTotal entry = found - before.total;
+    const RowTotal entry = found - before.after;
     pg::CatalogScope scope;
     return !spi.run("UPDATE privacy_scan.archive_ledger SET rows = $2, bytes = $3, digest = $4"
                     " WHERE id = $1 AND rows IS NULL AND $7 ="
                     " (SELECT count(*) FROM privacy_scan.archive_ledger WHERE target = $5 AND leaf = $6) RETURNING id",
-                    {pg::int8_param(before.unproven.back()), pg::int8_param(entry.rows), pg::int8_param(entry.bytes),
+                    {pg::int8_param(*before.unproven), pg::int8_param(entry.rows), pg::int8_param(entry.bytes),
                      pg::text_param(hex_of(entry.digest)), pg::text_param(target), pg::text_param(leaf),
                      pg::int8_param(before.entries)})
                 .empty();
@@ -90,7 +96,7 @@ void prove_now(pg::Spi &spi, const std::string &target, const std::string &leaf)
 {
     for (int attempt = 1; attempt <= most_attempts; ++attempt) {
         const LedgerTotal before = read_ledger(spi, target, leaf);
-        if (before.unproven.empty())
+        if (!before.unproven)
             return;
         const Oid relid = archive_relation(spi, target, leaf);
         if (!OidIsValid(relid))
@@ -106,10 +112,14 @@ void prove_now(pg::Spi &spi, const std::string &target, const std::string &leaf)
 RowTotal expected_rows(pg::Spi &spi, const std::string &target, const std::string &leaf)
 {
     LedgerTotal ledger = read_ledger(spi, target, leaf);
-    if (ledger.unproven.empty())
-        return ledger.total;
-    prove_now(spi, target, leaf);
-    return read_ledger(spi, target, leaf).total;
+    if (ledger.unproven) {
+        prove_now(spi, target, leaf);
+        ledger = read_ledger(spi, target, leaf);
+    }
+    if (ledger.is_lost)
+        pg::fail(ERRCODE_DATA_CORRUPTED, "nobody knows what " + leaf + " should hold",
+                 "Another table of this name was lost before its rows were counted.");
+    return ledger.total;
 }
 
 } // namespace privacy_scan::retention

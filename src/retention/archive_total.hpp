@@ -10,8 +10,10 @@ namespace privacy_scan::retention
 // What the ledger adds up to for an archive table, or for one of its tables.
 struct LedgerTotal {
     std::int64_t entries = 0;
-    RowTotal total{};                  // of the entries that are counted
-    std::vector<std::int64_t> unproven; // entries of partitions that went whole and were not counted yet, the latest last
+    RowTotal total{};                     // of the entries that are counted
+    std::optional<std::int64_t> unproven; // the last entry that came, if it is of a partition that was not counted yet
+    RowTotal after{};                     // what was taken of it by later entries, less than nothing
+    bool is_lost = false;                 // one before it of the same name was never counted: nobody knows what it was
 };
 
 LedgerTotal read_ledger(pg::Spi &spi, const std::string &target, const std::string &leaf);
@@ -28,13 +30,13 @@ Oid archive_relation(pg::Spi &spi, const std::string &target, const std::string 
 // What lies in it, read as its owner, whom the caller must be. Locks: ACCESS SHARE. Errors: 42501, 55P03.
 RowTotal read_archive(pg::Spi &spi, Oid relid);
 
-// Enters in the ledger what an unproven entry must have been: what was found, together with what was taken since by other
-// entries. False, and nothing done, where the ledger has got other entries since it was read as `before`: what was found
+// Enters in the ledger what the unproven entry must have been: what was found, together with what was taken since. What
+// entries before it add up to is none of its own. False, and nothing done, where the ledger has got other entries since it was read as `before`: what was found
 // may not be what it is about.
 bool prove(pg::Spi &spi, const std::string &target, const std::string &leaf, const LedgerTotal &before, const RowTotal &found);
 
 // What the ledger adds up to; what nobody has counted is proven first. Errors of read_archive(); 42P01 where that is
-// gone, 55P03 where it is changing all the time.
+// gone, 55P03 where it is changing all the time, XX001 where another of its name was lost uncounted.
 RowTotal expected_rows(pg::Spi &spi, const std::string &target, const std::string &leaf);
 
 } // namespace privacy_scan::retention

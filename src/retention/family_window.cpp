@@ -39,23 +39,33 @@ void require_in_place(pg::Spi &spi, const Work &work, const Window &window)
 // Only an order of the system's libraries changes: times, numbers and bytes keep theirs.
 bool may_change_order(pg::Spi &spi, const Leaf &leaf)
 {
-    const Oid collation = spi.run("SELECT attcollation FROM pg_catalog.pg_attribute WHERE attrelid = $1"
-                                  " AND attname = $2::name",
-                                  {pg::oid_param(leaf.table.relid), pg::text_param(leaf.key)})
-                              .oid(0, 1);
-    return OidIsValid(collation) && collation != C_COLLATION_OID;
+    return spi
+        .run("SELECT attcollation NOT IN (0, $3) OR atttypid = 'jsonb'::regtype FROM pg_catalog.pg_attribute"
+             " WHERE attrelid = $1 AND attname = $2::name",
+             {pg::oid_param(leaf.table.relid), pg::text_param(leaf.key), pg::oid_param(C_COLLATION_OID)})
+        .boolean(0, 1);
 }
 
-// Does a leaf's foreign key hold for each of its rows? A NULL would set it aside; in the partition key there is none.
+// $1 the leaf, $2 what its foreign key refers to, $3 its partition key. A NULL sets a key aside (in the partition key there
+// is none), disabled triggers do, and what comes by a subscription isn't compared with it.
+constexpr const char *proven_key =
+    "SELECT coalesce(bool_and(k.convalidated"
+    "  AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)"
+    "   AND a.attname <> $3 AND (NOT a.attnotnull OR EXISTS (SELECT FROM pg_catalog.pg_constraint n"
+    "    WHERE n.conrelid = k.conrelid AND n.contype = 'n' AND n.conkey = ARRAY[a.attnum] AND NOT n.convalidated)))"
+    "  AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = k.conrelid AND t.tgconstraint = k.oid"
+    "   AND t.tgenabled NOT IN ('O', 'A'))), false)"
+    " AND NOT EXISTS (SELECT FROM pg_catalog.pg_subscription_rel"
+    "  WHERE srrelid IN ($1, (SELECT inhparent FROM pg_catalog.pg_inherits WHERE inhrelid = $1)))"
+    " FROM pg_catalog.pg_constraint k WHERE k.conrelid = $1 AND k.contype = 'f' AND k.confrelid = $2";
+
+// Does a leaf's foreign key hold for each of its rows?
 bool has_proven_key(pg::Spi &spi, const Work &work, const Leaf &leaf)
 {
     const Link &link = work.family.members[leaf.member].links.front();
     return spi
-        .run("SELECT coalesce(bool_and(k.convalidated AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a"
-             "  WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey) AND NOT a.attnotnull AND a.attname <> $3)), false)"
-             " FROM pg_catalog.pg_constraint k WHERE k.conrelid = $1 AND k.contype = 'f' AND k.confrelid = $2",
-             {pg::oid_param(leaf.table.relid), pg::oid_param(work.family.members[link.parent].table.relid),
-              pg::text_param(leaf.key)})
+        .run(proven_key, {pg::oid_param(leaf.table.relid), pg::oid_param(work.family.members[link.parent].table.relid),
+                          pg::text_param(leaf.key)})
         .boolean(0, 1);
 }
 
@@ -70,9 +80,10 @@ bool holds_by_bounds(pg::Spi &spi, const Work &work, const Window &window)
 void leave_unread(std::vector<CheckedLeaf> &leaves)
 {
     for (CheckedLeaf &checked : leaves) {
-        checked.stays = partition::has_no_blocks(checked.leaf->table.relid);
-        if (checked.stays && !checked.pages)
-            remember_pages(checked); // none comes without its root going, too
+        if (!partition::has_no_blocks(checked.leaf->table.relid))
+            continue;
+        remember_pages(checked); // nothing may come to it: its root goes
+        checked.stays = checked.pages->blocks == 0;
     }
 }
 

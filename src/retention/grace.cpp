@@ -29,9 +29,9 @@ DetachedTable table_of(const pg::Rows &rows, std::size_t row)
             rows.boolean(row, 7), {}};
 }
 
-// Rows still there, by the ledger (0: not yet counted); names as they were when the rows came.
+// Rows still there, by the ledger (-1: not counted yet); names as they were when the rows came.
 constexpr const char *standing =
-    "SELECT a.id, to_regclass(d.leaf)::oid, a.source, d.target, d.leaf, coalesce(a.rows, 0), a.is_root"
+    "SELECT a.id, to_regclass(d.leaf)::oid, a.source, d.target, d.leaf, coalesce(a.rows, -1), a.is_root"
     " FROM privacy_scan.detached_tables d JOIN privacy_scan.archive_balances a ON a.target = d.target AND a.leaf = d.leaf"
     " WHERE d.dropped_at IS NULL";
 
@@ -147,8 +147,11 @@ std::vector<DetachedTable> tables_past_grace(pg::Spi &spi, const Policy &policy,
         find_past_grace(spi, policy.root, *DatumGetIntervalP(*policy.grace), at);
     const std::string held_by =
         tables.empty() ? std::string() : hold_on_archived(spi, policy.root, holds_in_force(spi, policy.root));
-    for (DetachedTable &table : tables)
+    for (DetachedTable &table : tables) {
         table.held_by = held_by;
+        if (table.rows < 0)
+            table.rows = OidIsValid(table.relid) ? read_archive(spi, table.relid).rows : 0;
+    }
     return tables;
 }
 

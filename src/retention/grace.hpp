@@ -19,7 +19,7 @@ struct DetachedTable {
     std::int64_t id;                    // the first of its rows in the ledger
     Oid relid;                          // InvalidOid: somebody has dropped it
     std::string relation, target, leaf; // qualified, quoted
-    std::int64_t rows;                  // by the ledger
+    std::int64_t rows;                  // by the ledger; below 0: not counted yet
     bool is_root;                       // it holds rows of the root
     std::string held_by;                // why it must stay; empty: it may go
 };

@@ -112,8 +112,8 @@ std::string ties_of(pg::Spi &spi, Oid relid)
     return changes;
 }
 
-// $1 the leaf, $2 the schema: the statements that rename what would meet a relation, or statistics, of its
-// name there: the leaf itself comes last, being named in the others.
+// $1 the leaf, $2 the schema, $3 that the ledger knows another by its name: the statements that rename what would meet a
+// relation, or statistics, of its name there: the leaf itself comes last, being named in the others.
 constexpr const char *renames =
     "WITH parts AS (SELECT 1 AS place, 'INDEX' AS kind, indexrelid AS id FROM pg_catalog.pg_index WHERE "
     "indrelid = $1"
@@ -126,16 +126,25 @@ constexpr const char *renames =
     "  c.oid::text, place FROM parts p JOIN pg_catalog.pg_class c ON c.oid = p.id"
     " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace, pg_catalog.pg_namespace t WHERE t.nspname = "
     "$2"
-    "  AND (EXISTS (SELECT FROM pg_catalog.pg_class o WHERE o.relnamespace = t.oid AND o.relname = c.relname)"
+    "  AND (kind = 'TABLE' AND $3 OR EXISTS (SELECT FROM pg_catalog.pg_class o WHERE o.relnamespace = t.oid AND o.relname = c.relname)"
     "   OR kind = 'TABLE' AND EXISTS (SELECT FROM pg_catalog.pg_type o"
     "    WHERE o.typnamespace = t.oid AND o.typname = c.relname))"
     " ORDER BY 4, 3";
 
-void move_to_schema(pg::Spi &spi, Oid relid, const std::string &schema)
+// Holds the ledger an archive of this name that isn't empty by its count, though it may have been lost, or be a file?
+bool is_in_ledger(pg::Spi &spi, const std::string &name)
+{
+    pg::CatalogScope scope;
+    return !spi.run("SELECT FROM privacy_scan.archive_balances WHERE leaf = $1 AND rows IS DISTINCT FROM 0 LIMIT 1",
+                    {pg::text_param(name)})
+                .empty();
+}
+
+void move_to_schema(pg::Spi &spi, Oid relid, const std::string &schema, bool is_known)
 {
     if (pg::schema_name(relid) == schema)
         return;
-    pg::Rows taken = spi.run(renames, {pg::oid_param(relid), pg::text_param(schema)});
+    pg::Rows taken = spi.run(renames, {pg::oid_param(relid), pg::text_param(schema), pg::bool_param(is_known)});
     for (std::size_t row = 0; row < taken.size(); ++row)
         spi.run(taken.text(row, 1) +
                 pg::quote(pg::name_with_suffix(taken.text(row, 2), "_" + taken.text(row, 3))));
@@ -152,9 +161,9 @@ void detach(pg::Spi &spi, const Member &member, Oid relid)
 }
 
 // To its archive, as a child of it, or, of a policy that detaches, to stand alone beside it. One that is
-// discarded is dropped.
+// discarded is dropped. is_known: the ledger has another of its name.
 std::string hand_over_one(pg::Spi &spi, const Work &work, const Member &member, Oid relid,
-                          const ArchiveTable &archive)
+                          const ArchiveTable &archive, bool is_known)
 {
     const std::string name = pg::qualified_name(relid);
     detach(spi, member, relid);
@@ -168,7 +177,7 @@ std::string hand_over_one(pg::Spi &spi, const Work &work, const Member &member, 
         changes += (changes.empty() ? "" : ", ") + ("INHERIT " + archive.name);
     if (!changes.empty())
         spi.run("ALTER TABLE " + name + " " + changes);
-    move_to_schema(spi, relid, pg::schema_name(archive.relid));
+    move_to_schema(spi, relid, pg::schema_name(archive.relid), is_known);
     return pg::qualified_name(relid);
 }
 
@@ -193,6 +202,11 @@ std::vector<std::string> hand_over(pg::Spi &spi, const Work &work, const std::ve
     std::vector<Oid> relids;
     for (const pg::OwnedTable &table : tables)
         relids.push_back(table.relid);
+    std::vector<bool> known;
+    for (const CheckedLeaf &checked : leaves)
+        known.push_back(!work.policy.discards() &&
+                        is_in_ledger(spi, pg::quote(pg::schema_name(archives[checked.leaf->member].relid),
+                                                    pg::relation_name(checked.leaf->table.relid))));
     std::vector<std::string> names;
     TimestampTz begun = 0;
     pg::LockWait wait;
@@ -205,10 +219,12 @@ std::vector<std::string> hand_over(pg::Spi &spi, const Work &work, const std::ve
         }
         for (const CheckedLeaf &checked : leaves)
             require_unchanged(checked);
-        for (const CheckedLeaf &checked : leaves)
-            names.push_back(checked.stays ? std::string()
-                                          : hand_over_one(spi, work, work.family.members[checked.leaf->member],
-                                                checked.leaf->table.relid, archives[checked.leaf->member]));
+        for (std::size_t i = 0; i < leaves.size(); ++i) {
+            const std::size_t member = leaves[i].leaf->member;
+            names.push_back(leaves[i].stays ? std::string()
+                                            : hand_over_one(spi, work, work.family.members[member],
+                                                            leaves[i].leaf->table.relid, archives[member], known[i]));
+        }
         settle_all(spi, work, leaves, names);
     });
     if (failure)

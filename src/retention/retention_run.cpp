@@ -221,13 +221,24 @@ void RootRun::move_next_batch(pg::Spi &spi)
                         std::to_string(summary_.roots()) + " families in all, up to " + batch.key_to);
 }
 
+// With what was left uncounted before, unless a plan says all that is to be done.
+void RootRun::begin(pg::Spi &spi)
+{
+    if (counts_next())
+        prove_next(spi);
+    if (counts_next())
+        return;
+    windows_ = find_windows(spi, work_, at_, said_, budget_);
+    proof_.begin_anew();
+}
+
 void RootRun::step(pg::Spi &spi)
 {
     if (!windows_)
-        windows_ = find_windows(spi, work_, at_, said_, budget_);
+        begin(spi);
     else if (drops_emptied())
         emptied_.step(spi, news_);
-    else if (is_moved_ && !proof_.is_done())
+    else if (is_moved_ && counts_next())
         prove_next(spi);
     else if (is_moved_)
         grace_.step(spi, news_);
@@ -264,16 +275,11 @@ std::vector<Oid> RootRun::relations() const
     return relids;
 }
 
-bool RootRun::drops_emptied() const
-{
-    return is_moved_ && !budget_ && !emptied_.is_done();
-}
-
 const char *RootRun::phase() const
 {
-    return !windows_                         ? "choosing partitions"
-           : drops_emptied()                 ? "dropping empty partitions"
-           : is_moved_ && !proof_.is_done()  ? "counting what went whole"
+    return drops_emptied()                   ? "dropping empty partitions"
+           : is_moved_ && counts_next()      ? "counting what went whole"
+           : !windows_                       ? "choosing partitions"
            : is_moved_                       ? "dropping detached partitions"
            : next_window_ < windows_->size() ? "archiving partitions"
                                              : "archiving rows";
@@ -341,7 +347,7 @@ std::optional<pg::ErrorText> run_to_end(pg::Spi &spi, std::optional<RootRun> &ru
     spi.commit();
     if (!failure)
         failure = pg::try_in_subtransaction([&] { run->require_as_planned(); });
-    return failure;
+    return failure ? failure : run->failure();
 }
 
 } // namespace privacy_scan::retention
