@@ -135,6 +135,32 @@ put($content);
 is(sql(q{SELECT count(*) FROM "Scan" WHERE id = 2001}), 1, 'and nothing has changed');
 is_well('all is well');
 
+# A file that is exchanged between two looks at it, when the first evidence is staged: one that may hold rows and is only looked
+# through, for one that holds none (zstd's frame of a header as it is); one that is staged, for the same rows without zstd's checksum.
+my ($second) = sql(q{SELECT file FROM privacy_scan.archive_files WHERE leaf LIKE '%Evidence_2"'});
+sql(q{CREATE TABLE exchange (file text, bytes oid);
+	CREATE FUNCTION exchange() RETURNS event_trigger LANGUAGE plpgsql SET search_path = public AS $$
+	BEGIN
+		IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity ~ '"Evidence_1"$') THEN
+			PERFORM lo_export(bytes, file) FROM exchange;
+		END IF;
+	END $$;
+	CREATE EVENT TRIGGER exchange ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION exchange()});
+my ($header, $frame) = ("id,scan,at,details\n", slurp_file("$files/$first"));
+for my $case ([ $second, pack('H8CCvCa*', '28b52ffd', 0x20, length $header, 8 * length($header) + 1, 0, $header) ],
+	[ $first, substr($frame, 0, 4) . chr(ord(substr $frame, 4, 1) & ~4) . substr($frame, 5, -4) ])
+{
+	my ($name, $bytes) = @$case;
+	my $was = slurp_file("$files/$name");
+	sql(qq{TRUNCATE exchange; INSERT INTO exchange VALUES ('$files/$name', lo_from_bytea(0, decode('} . unpack('H*', $bytes) . q{', 'hex')))});
+	like(failure(q{SELECT * FROM privacy_scan.erase('"Scan"', 'id IN (4, 1100)', 'x', false)}), qr/XX001.*"\Q$name\E" was exchanged while it was read/, 'one that is exchanged meanwhile refuses');
+	open my $out, '>:raw', "$files/$name" or die;
+	print $out $was;
+	close $out;
+}
+sql('DROP EVENT TRIGGER exchange');
+is_well('and nothing has changed');
+
 # A file that is missing may be passed over: it does not bring back what was erased.
 my $passed = q{SELECT string_agg(concat_ws(' ', place, relation, rows, action), ', ' ORDER BY place, relation::text)
 	FROM privacy_scan.erase('"Scan"', %s, 'x', dry_run => %s, missing_files => 'skip') WHERE rows > 0 OR action ~ 'skip'};
