@@ -216,6 +216,23 @@ CALL privacy_scan.run_retention('"Scan"', '2024-07-01 00:00+00');
 SELECT id FROM "Evidence" WHERE "createdAt" < '2023-06-01';
 SELECT count(*) AS damaged FROM privacy_scan.check_archives();
 
+-- A partition from which all rows go between the choice and its turn keeps none from going in which some stay.
+CALL fill();
+UPDATE "Scan" SET status = 'running' WHERE id = 's20230210';
+CREATE FUNCTION take() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity LIKE '%"Evidence_2023_01"') THEN
+    DELETE FROM ret_whole."Issue_2023_02";
+  END IF;
+END $$;
+CREATE EVENT TRIGGER ret_whole_take ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION take();
+CALL privacy_scan.run_retention('"Scan"', '2024-03-01 00:00+00', confirm => true, force => true);
+DROP EVENT TRIGGER ret_whole_take;
+SELECT * FROM whole();
+SELECT tableoid::regclass, "scanId", count(*) FROM "Evidence" WHERE "createdAt" < '2023-03-01' GROUP BY 1, 2;
+SELECT inhparent::regclass FROM pg_inherits JOIN pg_class ON inhrelid = pg_class.oid WHERE relname = 'Issue_2023_02';
+SELECT count(*) AS damaged FROM privacy_scan.check_archives();
+
 -- Guards. The clock is far ahead of the data.
 CALL fill();
 UPDATE "Scan" SET "createdAt" = '2024-05-01' WHERE id = 'today';

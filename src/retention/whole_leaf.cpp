@@ -44,6 +44,7 @@ std::vector<CheckedLeaf> check_leaves(const Work &work, const Window &window, bo
     for (CheckedLeaf &checked : leaves) {
         const RowTotal total = read_leaf(*checked.leaf, {is_counted, &roots, column_of(work, *checked.leaf)});
         checked.rows = total.rows;
+        checked.stays = total.rows == 0; // the ledger says nothing of what is empty
         if (is_counted)
             checked.total = total;
     }
