@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Retention of 12 of 24 months, ours against the usual plpgsql, DELETE in batches and pg_partman, in alternating rounds on
-# fresh copies of one store: time, time until the last expired row is out of the live relations for good (gone), CPU of the
-# backend, WAL, dead rows left for VACUUM. Ours archives every row, partitions as a whole where there are any (rows: batch by
-# batch even so), and ends with digests and ANALYZE; the usual function archives the scans alone and lets the cascade delete the
-# rest (vacuum: and VACUUM makes good for it); batches archive nothing; pg_partman drops the children's months (drop), after which
-# the scans are deleted, or detaches them (keep), and the scans stay. Then once more beside a client that reads and one that
-# writes, each as fast as it can: the longest that either had to wait.
+# fresh copies of one store: time, time until the last expired row is out of the live relations for good (gone; of ours, when the
+# ledger's last entry is written, just before its commit), CPU of the backend, WAL, dead rows left for VACUUM. Ours archives every
+# row, partitions as a whole where there are any (rows: batch by batch even so), and ends with digests and ANALYZE; the usual
+# function archives the scans alone and lets the cascade delete the rest (vacuum: and VACUUM makes good for it); batches archive
+# nothing; pg_partman drops the children's months (drop), after which the scans are deleted, or detaches them (keep), and the
+# scans stay. Then once more beside a client that reads and one that writes, each as fast as it can: the longest that either had
+# to wait.
 #
 #   bench/retention.sh [SCANS [ROUNDS [STORE...]]]      default 6000 scans with 50 evidence and 10 issues each, 3 rounds, all of the
 #                                                     stores: plain, partitioned (evidence and issues by month), ids (scans, too)

@@ -103,7 +103,7 @@ LEFT JOIN privacy_scan.detached_tables d ON d.target = a.target AND d.leaf = a.l
 LEFT JOIN pg_class r ON r.oid = a.relation
 WHERE pg_has_role(coalesce(r.relowner, 10::oid), 'USAGE') OR has_table_privilege(r.oid, 'SELECT');
 COMMENT ON VIEW privacy_scan.archives IS
-    'The ledger: what was archived, restored, erased, dropped or discarded (action), when, one row a relation and batch: rows, logical bytes, range of the root''s keys, digest at the source, which was equal to that of what was inserted; leaf: the partition that went whole, as it is called in the archive; state: what verify_archive() found last, since when, and when it looked, or unproven: a partition that went whole, whose rows were not counted yet (rows, bytes and digest are NULL); file: its file, place: table, file, or both; detached, until its grace period has ended; none.';
+    'The ledger: what was archived, restored, erased, dropped or discarded (action), when, one row a relation and batch: rows, logical bytes, range of the root''s keys, digest at the source, which was equal to that of what was inserted; leaf: the partition that went whole, as it is called in the archive, counted there; state: what verify_archive() found last, since when, and when it looked, or unproven: a partition that went whole, whose rows were not counted yet (rows, bytes and digest are NULL); file: its file, place: table, file, or both; detached, until its grace period has ended; none.';
 GRANT SELECT ON privacy_scan.archives TO PUBLIC;
 
 CREATE VIEW privacy_scan.archive_balances WITH (security_barrier) AS
