@@ -21,12 +21,10 @@ extern "C" {
 #include <commands/trigger.h>
 #include <nodes/makefuncs.h>
 #include <parser/parse_func.h>
-#include <storage/lmgr.h>
 #include <utils/array.h>
 #include <utils/builtins.h>
 #include <utils/fmgroids.h>
 #include <utils/inval.h>
-#include <utils/resowner.h>
 #include <utils/syscache.h>
 }
 
@@ -261,25 +259,11 @@ void copy_key(Oid constraint, Oid table)
     make_check_trigger(&copy, pstrdup("RI_FKey_check_upd"), TRIGGER_TYPE_UPDATE);
 }
 
-// Without the locks, on what is referred to and on operators, for which others might queue until the end of the transaction.
-void copy_key_unlocked(Oid constraint, Oid table)
-{
-    LockRelationOid(table, ShareRowExclusiveLock);
-    ResourceOwner outer = CurrentResourceOwner, inner = ResourceOwnerCreate(outer, "copy of a foreign key");
-    CurrentResourceOwner = inner;
-    copy_key(constraint, table);
-    CurrentResourceOwner = outer;
-    for (const auto phase :
-         {RESOURCE_RELEASE_BEFORE_LOCKS, RESOURCE_RELEASE_LOCKS, RESOURCE_RELEASE_AFTER_LOCKS})
-        ResourceOwnerRelease(inner, phase, phase != RESOURCE_RELEASE_LOCKS, false); // a commit would hand them to the outer one
-    ResourceOwnerDelete(inner);
-}
-
 } // namespace
 
 void add_proven_key(Oid table, const ForeignKey &key)
 {
-    pg::guarded([&] { copy_key_unlocked(key.constraint, table); });
+    pg::guarded([&] { copy_key(key.constraint, table); });
 }
 
 } // namespace privacy_scan::partition

@@ -43,8 +43,7 @@ bool is_same(const std::vector<ForeignKey> &left, const std::vector<ForeignKey> 
 // same rows in the partition whose place the table takes. Made as ATTACH makes those of a partition, without
 // triggers on what it refers to, so that nobody has to be locked out: whoever deletes there is kept from it
 // by those of the set, once the table is attached, which must be in the same transaction, and after
-// foreign_keys_of() has been asked under locks once more, since until then no lock keeps what the key refers to as it is. The table
-// is new, or locked against everybody.
+// foreign_keys_of() has been asked under locks once more. The table is new, or locked against everybody.
 void add_proven_key(Oid table, const ForeignKey &key);
 
 } // namespace privacy_scan::partition

@@ -69,7 +69,8 @@ std::int64_t clock_of(pg::Spi &spi, const PartitionSet &set, const Layout &layou
 }
 
 void lock_for_attach(const PartitionSet &set, const Blueprint &blueprint, int parent_mode,
-                     Oid default_partition, pg::LockWait &wait, const std::function<void()> &check)
+                     Oid default_partition, pg::LockWait &wait, const std::function<void()> &check,
+                     const std::function<void()> &prepare)
 {
     std::vector<std::pair<Oid, int>> locks;
     for (Oid relid : blueprint.related)
@@ -81,6 +82,8 @@ void lock_for_attach(const PartitionSet &set, const Blueprint &blueprint, int pa
     for (const auto &lock : locks)
         relids.push_back(lock.first);
     auto failure = pg::try_with_locks(relids, wait, [&] {
+        if (prepare)
+            prepare();
         for (const auto &lock : locks) {
             const auto [relid, mode] = std::pair(lock.first, lock.second);
             pg::guarded([relid = relid, mode = mode] {

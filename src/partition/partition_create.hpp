@@ -49,9 +49,11 @@ bool default_holds(pg::Spi &spi, const PartitionSet &set, Oid default_partition,
 
 // Takes the locks for attaching, in tries: SHARE ROW EXCLUSIVE on the relations that foreign keys tie to it,
 // then parent_mode on the parent, then ACCESS EXCLUSIVE on DEFAULT. check runs under them and may refuse a
-// try with 55P03. Inside OwnerScope, whose lock_timeout holds. They stay until the end of the transaction.
-// Error 55P03 where they could not be had.
+// try with 55P03; prepare runs before them, in the same try, so that what it made is gone where that fails.
+// Inside OwnerScope, whose lock_timeout holds. They stay until the end of the transaction. Error 55P03 where
+// they could not be had.
 void lock_for_attach(const PartitionSet &set, const Blueprint &blueprint, int parent_mode,
-                     Oid default_partition, pg::LockWait &wait, const std::function<void()> &check = {});
+                     Oid default_partition, pg::LockWait &wait, const std::function<void()> &check = {},
+                     const std::function<void()> &prepare = {});
 
 } // namespace privacy_scan::partition

@@ -127,24 +127,12 @@ void require_in_place(pg::Spi &spi, const Stretch &stretch, const State &state)
                  "the switch of " + stretch.in_words() + " did not leave everything in place");
 }
 
-// The pieces get their foreign keys before the tries, once for all of them: nobody else knows of them before the commit. The caller
-// rolls back where the tries are in vain.
-std::vector<partition::ForeignKey> add_keys(pg::Spi &spi, const State &state)
+// The pieces get their foreign keys before the locks: nobody else knows of them before the commit.
+void add_keys(const State &state, const std::vector<partition::ForeignKey> &keys)
 {
-    std::vector<partition::ForeignKey> keys;
-    std::vector<Oid> pieces;
     for (const Piece &piece : state.pieces)
-        pieces.push_back(piece.relid);
-    pg::LockWait wait; // for whoever vacuums a piece
-    const auto failure = pg::try_with_locks(pieces, wait, [&] {
-        keys = partition::foreign_keys_of(spi, state.parent);
-        for (const Piece &piece : state.pieces)
-            for (const partition::ForeignKey &key : keys)
-                partition::add_proven_key(piece.relid, key);
-    });
-    if (failure)
-        pg::raise(*failure);
-    return keys;
+        for (const partition::ForeignKey &key : keys)
+            partition::add_proven_key(piece.relid, key);
 }
 
 char replica_identity_of(pg::Spi &spi, Oid parent)
@@ -186,24 +174,22 @@ Switched switch_pieces(pg::Spi &spi, const Stretch &stretch, const State &state)
         partition::read_blueprint(spi, state.parent, stretch.sources.back().relid);
     const pg::KeptPlans plans(spi);
     rehearse(spi, state);
+    std::vector<partition::ForeignKey> keys;
     pg::GucScope settings;
     pg::ask_patiently(settings);
     Switched switched{};
     TimestampTz begun = 0;
-    const auto failure = pg::try_in_subtransaction([&] {
-        const std::vector<partition::ForeignKey> keys = add_keys(spi, state);
-        partition::lock_for_attach(
-            stretch.set, blueprint, AccessExclusiveLock, layout.default_partition, switched.wait, [&] {
-                begun = GetCurrentTimestamp();
-                lock_rest(spi, keys, state);
-                require_same_keys(spi, state, keys);
-                blueprint.replica_identity = replica_identity_of(spi, state.parent);
-                require_ready(spi, state);
-                require_same_default(state.parent, layout.default_partition);
-            });
-    });
-    if (failure)
-        pg::raise(*failure);
+    partition::lock_for_attach(
+        stretch.set, blueprint, AccessExclusiveLock, layout.default_partition, switched.wait,
+        [&] {
+            begun = GetCurrentTimestamp();
+            lock_rest(spi, keys, state);
+            require_same_keys(spi, state, keys);
+            blueprint.replica_identity = replica_identity_of(spi, state.parent);
+            require_ready(spi, state);
+            require_same_default(state.parent, layout.default_partition);
+        },
+        [&] { add_keys(state, keys = partition::foreign_keys_of(spi, state.parent)); });
     switched.applied = apply_changes(stretch.set, state, most_changes);
     for (const partition::Share &share : shares_in_sources(spi, state))
         pg::guarded([&] { partition::drop_share(share.constraint); });
