@@ -98,7 +98,8 @@ retention::RowTotal restore_from_file(pg::Spi &spi, const Entry &entry, const Li
 const char *state_of(const pg::ErrorText &failure)
 {
     const std::string &code = failure.sqlstate;
-    return code == "58P01" || code == "42P01"   ? "MISSING"
+    return code == "55P03" || code == "40P01"   ? "changing"
+           : code == "58P01" || code == "42P01" ? "MISSING"
            : code == "XX001" || code == "55000" ? "DIFFERENT"
                                                 : "UNREADABLE";
 }

@@ -131,19 +131,27 @@ constexpr const char *renames =
     "    WHERE o.typnamespace = t.oid AND o.typname = c.relname))"
     " ORDER BY 4, 3";
 
-// Holds the ledger an archive of this name that isn't empty by its count, though it may have been lost, or be a file?
+// Does the ledger know an archive of this name: one that isn't empty by its count, though it may have been lost, that is a file, or
+// that had its grace period?
 bool is_in_ledger(pg::Spi &spi, const std::string &name)
 {
     pg::CatalogScope scope;
-    return !spi.run("SELECT FROM privacy_scan.archive_balances WHERE leaf = $1 AND rows IS DISTINCT FROM 0 LIMIT 1",
+    return !spi.run("SELECT FROM privacy_scan.archive_balances WHERE leaf = $1 AND rows IS DISTINCT FROM 0"
+                    " UNION ALL SELECT FROM privacy_scan.archive_file_ledger WHERE leaf = $1"
+                    " UNION ALL SELECT FROM privacy_scan.detached_tables WHERE leaf = $1",
                     {pg::text_param(name)})
                 .empty();
 }
 
 void move_to_schema(pg::Spi &spi, Oid relid, const std::string &schema, bool is_known)
 {
-    if (pg::schema_name(relid) == schema)
+    const std::string name = pg::relation_name(relid);
+    if (pg::schema_name(relid) == schema) {
+        if (is_known)
+            spi.run("ALTER TABLE " + pg::qualified_name(relid) + " RENAME TO " +
+                    pg::quote(pg::name_with_suffix(name, "_" + std::to_string(relid))));
         return;
+    }
     pg::Rows taken = spi.run(renames, {pg::oid_param(relid), pg::text_param(schema), pg::bool_param(is_known)});
     for (std::size_t row = 0; row < taken.size(); ++row)
         spi.run(taken.text(row, 1) +

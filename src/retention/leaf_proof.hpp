@@ -6,8 +6,6 @@
 
 #include "retention/archive_total.hpp"
 
-#include <set>
-
 namespace privacy_scan::retention
 {
 
@@ -22,15 +20,12 @@ class ProofRun
     };
 
     // The next part: the unproven entries of the root's family are found, then one is proven, in the caller's
-    // transaction. Call while !is_done(), and commit after each. What can't be read, or is gone, stays as it is, and is
-    // told: verify_archive() says more. Locks: ACCESS SHARE, in tries.
+    // transaction. Call while !is_done(), and commit after each. What can't be read, is gone, or is counted by another
+    // session, stays as it is, and is told: verify_archive() says more. Locks: ACCESS SHARE, in tries.
     std::optional<Proven> step(pg::Spi &spi, std::vector<std::string> &news);
     bool is_done() const { return is_found_ && entries_.empty(); }
 
-    // For what came since.
-    void begin_anew() { is_found_ = false; }
-
-    // The first thing that couldn't be counted, though it is there.
+    // Of the first that couldn't be read, though it is there.
     const std::optional<pg::ErrorText> &failure() const { return failure_; }
 
   private:
@@ -38,11 +33,11 @@ class ProofRun
         std::string target, leaf;
     };
     void find(pg::Spi &spi);
+    void keep_failure(const Entry &entry, pg::ErrorText failure);
 
     Oid root_;
     bool is_found_ = false;
     std::vector<Entry> entries_; // the next one last
-    std::set<std::string> tried_;
     std::optional<pg::ErrorText> failure_;
 };
 

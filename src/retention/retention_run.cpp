@@ -221,27 +221,16 @@ void RootRun::move_next_batch(pg::Spi &spi)
                         std::to_string(summary_.roots()) + " families in all, up to " + batch.key_to);
 }
 
-// With what was left uncounted before, unless a plan says all that is to be done.
-void RootRun::begin(pg::Spi &spi)
-{
-    if (counts_next())
-        prove_next(spi);
-    if (counts_next())
-        return;
-    windows_ = find_windows(spi, work_, at_, said_, budget_);
-    proof_.begin_anew();
-}
-
 void RootRun::step(pg::Spi &spi)
 {
     if (!windows_)
-        begin(spi);
+        windows_ = find_windows(spi, work_, at_, said_, budget_);
     else if (drops_emptied())
         emptied_.step(spi, news_);
-    else if (is_moved_ && counts_next())
-        prove_next(spi);
-    else if (is_moved_)
+    else if (is_moved_ && !grace_.is_done())
         grace_.step(spi, news_);
+    else if (is_moved_)
+        prove_next(spi);
     else if (next_window_ < windows_->size())
         move_next_window(spi);
     else
@@ -277,10 +266,10 @@ std::vector<Oid> RootRun::relations() const
 
 const char *RootRun::phase() const
 {
-    return drops_emptied()                   ? "dropping empty partitions"
-           : is_moved_ && counts_next()      ? "counting what went whole"
-           : !windows_                       ? "choosing partitions"
-           : is_moved_                       ? "dropping detached partitions"
+    return !windows_                         ? "choosing partitions"
+           : drops_emptied()                 ? "dropping empty partitions"
+           : is_moved_ && !grace_.is_done()  ? "dropping detached partitions"
+           : is_moved_                       ? "counting what went whole"
            : next_window_ < windows_->size() ? "archiving partitions"
                                              : "archiving rows";
 }

@@ -20,8 +20,8 @@ void refuse_future(std::int64_t at);
 // The policy of a root that the caller owns. Errors: 42501, 42704.
 Policy policy_of_caller(pg::Spi &spi, Oid root);
 
-// What runs before this one left uncounted; then whole partitions, then batch after batch, then the partitions that are empty by now;
-// then what went whole is counted where it lies, and what was detached and whose grace period has ended is dropped.
+// Whole partitions first, then batch after batch, then the partitions that are empty by now, then what was
+// detached and whose grace period has ended. Then what went whole is counted where it lies, with what earlier runs left.
 class RootRun
 {
   public:
@@ -39,7 +39,10 @@ class RootRun
     // one window of it, or one batch. Errors: those of the guards (55000), of move_window() and move_batch().
     void step(pg::Spi &spi);
     bool has_begun() const { return rows_ > 0 || is_moved_; } // something may be committed that it did
-    bool is_done() const { return is_moved_ && !drops_emptied() && !counts_next() && grace_.is_done(); }
+    bool is_done() const
+    {
+        return is_moved_ && !drops_emptied() && grace_.is_done() && (budget_ || proof_.is_done());
+    }
 
     // What the steps since the last call have to say, a line each.
     std::vector<std::string> take_news() { return std::exchange(news_, {}); }
@@ -74,14 +77,12 @@ class RootRun
   private:
     bool is_full() const;
     bool drops_emptied() const { return is_moved_ && !budget_ && !emptied_.is_done(); }
-    bool counts_next() const { return !budget_ && !proof_.is_done(); }
     void add(const Batch &batch);
     void take_from_plan(const Batch &batch);
     void take_from_plan(const Batch &batch, const Window &window, const std::vector<std::string> &leaves);
     void move_next_window(pg::Spi &spi);
     void move_next_batch(pg::Spi &spi);
     void prove_next(pg::Spi &spi);
-    void begin(pg::Spi &spi);
 
     Work work_;
     Summary summary_;
