@@ -49,6 +49,7 @@ SELECT digests() AS made \gset
 CALL blank();
 SELECT * FROM entries() LIMIT 2;
 SELECT leaf, rows FROM privacy_scan.archive_balances WHERE leaf ~ '_1"$' ORDER BY leaf;
+SELECT status, substring(detail FROM '\d+ partitions.*') AS detail FROM privacy_scan.health() WHERE component = 'retention';
 CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true);
 SELECT digests() = :'made' AS as_before;
 -- By who verifies.

@@ -148,8 +148,9 @@ RESET ROLE;
 
 -- What a column's ids look like is told to who may read them, as he sees them.
 CREATE TABLE regress_ps.ids (id text, at timestamptz);
-INSERT INTO regress_ps.ids SELECT privacy_scan.key_at('cuid', d) || '0000abcdabcdabcd', d FROM generate_series(timestamptz '2025-01-01', '2025-12-31', '1 hour') d;
-INSERT INTO regress_ps.ids SELECT 'tz4a98xxat96iws9zmbrgj3a', now() FROM generate_series(1, 300);
+-- Some are of another kind, as many in each page: a sample is of few pages.
+INSERT INTO regress_ps.ids SELECT CASE WHEN n % 30 = 0 THEN 'tz4a98xxat96iws9zmbrgj3a' ELSE privacy_scan.key_at('cuid', d) || '0000abcdabcdabcd' END, d
+  FROM generate_series(timestamptz '2025-01-01', '2025-12-31', '1 hour') WITH ORDINALITY AS g(d, n);
 CREATE TABLE pg_temp.found AS SELECT * FROM privacy_scan.detect_key_kind('regress_ps.ids', 'id', 100000);
 SELECT results_eq('SELECT key_kind, round(share::numeric, 2), oldest, newest FROM pg_temp.found',
   $$SELECT 'cuid', round(count(*) FILTER (WHERE id LIKE 'c%')::numeric / count(*), 2), min(at) FILTER (WHERE id LIKE 'c%'), max(at) FILTER (WHERE id LIKE 'c%') FROM regress_ps.ids$$,
