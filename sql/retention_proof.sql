@@ -77,6 +77,17 @@ CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true);
 SET client_min_messages = warning;
 SELECT leaf, state, detail FROM privacy_scan.check_archives();
 SELECT * FROM entries() WHERE leaf ~ '_2"$';
+-- What is there and can't be read fails the run, and the job, once all else is done.
+CREATE VIEW ret_proof_archive.evidence_2 AS SELECT 1 / 0 AS id;
+INSERT INTO scan VALUES (150, '2023-01-01');
+CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true);
+SELECT count(*) AS left_live FROM scan WHERE id = 150;
+INSERT INTO scan VALUES (151, '2023-01-01');
+SET privacy_scan.retention_quiet_days = 0;
+CALL privacy_scan.run_job('retention ret_proof.scan');
+RESET privacy_scan.retention_quiet_days;
+SELECT count(*) AS left_live FROM scan WHERE id = 151;
+DROP VIEW ret_proof_archive.evidence_2;
 -- Whole partitions come back, uncounted or not.
 CALL fill();
 CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true, confirm => true);
@@ -137,6 +148,30 @@ VACUUM item;
 CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true, confirm => true);
 SELECT * FROM item WHERE scan < 400;
 SELECT * FROM entries() WHERE leaf ~ 'item';
+-- Nor does one whose triggers are disabled.
+DROP TABLE item;
+CALL fill();
+ALTER TABLE evidence_1 DISABLE TRIGGER ALL;
+INSERT INTO evidence VALUES (9, 150, 'orphan');
+VACUUM evidence;
+SET client_min_messages = error;
+CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true, confirm => true);
+SET client_min_messages = warning;
+SELECT * FROM evidence WHERE scan < 400;
+SELECT count(*) FROM ret_proof_archive.evidence_archive;
+DELETE FROM evidence WHERE scan = 150;
+-- Where the archive lies in the live schema a name of before is nobody else's, either.
+CALL fill();
+SELECT privacy_scan.set_retention('scan', '1 year', 'at', archive_schema => 'ret_proof') IS NOT NULL AS set;
+CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true, confirm => true);
+DROP TABLE evidence_1, scan_1;
+CREATE TABLE scan_1 PARTITION OF scan FOR VALUES FROM (100) TO (200);
+CREATE TABLE evidence_1 PARTITION OF evidence FOR VALUES FROM (100) TO (200);
+INSERT INTO scan SELECT 100 + n, '2023-01-01' FROM generate_series(6, 10) n;
+INSERT INTO evidence SELECT k, s.id, 'late' FROM scan s, generate_series(1, 4) k WHERE s.id < 200;
+VACUUM scan, evidence;
+CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true);
+SELECT regexp_replace(leaf, '_\d{4,}"', '_OID"') AS leaf, rows, found_rows, state FROM privacy_scan.verify_archive() ORDER BY 1;
 -- Nor do bounds where an update of the system may have changed the order: a row that lies in another partition than its root stays with it.
 CREATE TABLE name_scan (id text COLLATE "und-x-icu" PRIMARY KEY, at timestamp(3)) PARTITION BY RANGE (id);
 CREATE TABLE name_scan_1 PARTITION OF name_scan FOR VALUES FROM ('a') TO ('b');

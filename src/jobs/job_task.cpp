@@ -87,7 +87,11 @@ class RetentionTask : public Task
         return true;
     }
 
-    void finish(pg::Spi &spi) override { run_.analyze(spi); }
+    void finish(pg::Spi &spi) override
+    {
+        if (!is_analyzed_)
+            run_.analyze(spi);
+    }
 
     Progress progress() const override
     {
@@ -101,29 +105,34 @@ class RetentionTask : public Task
     // What is left to do once the rows are moved. A statement of its own process comes first in its step.
     bool follow(pg::Spi &spi)
     {
-        partial_failure_ = run_.failure();
-        if (!is_vacuumed_) {
+        if (!is_vacuumed_)
             is_vacuumed_ = !vacuum_->step(spi);
-            return !is_vacuumed_ || !files_.is_done();
-        }
-        files_.step(spi);
-        if (!partial_failure_)
-            partial_failure_ = files_.failure();
-        return !files_.is_done();
+        else if (!files_.is_done())
+            files_.step(spi);
+        else if (!std::exchange(is_analyzed_, true))
+            run_.analyze(spi);
+        else
+            run_.count_next(spi); // last: it may take all the time that is left
+        tally_.rows = run_.rows();
+        partial_failure_ = files_.failure() ? files_.failure() : run_.failure();
+        return !is_vacuumed_ || !files_.is_done() || !is_analyzed_ || !run_.is_counted();
     }
 
     const char *phase(bool vacuums) const
     {
         if (!run_.is_done())
             return run_.phase();
-        return vacuums ? "vacuuming" : !files_.is_done() ? "exporting archives" : "analyzing";
+        return vacuums                ? "vacuuming"
+               : !files_.is_done()    ? "exporting archives"
+               : !is_analyzed_        ? "analyzing"
+                                      : run_.phase();
     }
 
     Oid root_;
     retention::RootRun run_;
     std::optional<retention::LeafVacuum> vacuum_; // once nothing is left to be moved
     archive_file::FileRun files_;
-    bool is_begun_ = false, is_vacuumed_ = false;
+    bool is_begun_ = false, is_vacuumed_ = false, is_analyzed_ = false;
 };
 
 // Relation by relation, ANALYZE with the rights of each one's owner.

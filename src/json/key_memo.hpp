@@ -118,8 +118,7 @@ inline bool recall_value(ByteSource &source, std::uint32_t entry, std::uint64_t 
 }
 
 // The value of a key in the object at [offset, offset + length) of a document. All that is read is checked to
-// lie within the object. A call of it would cost a
-// tenth of what it does.
+// lie within the object. Always inlined: a call of it costs a lookup in the row some 4 %.
 __attribute__((always_inline)) inline Recall recall_key(ByteSource &source, std::uint32_t offset,
                                                         std::uint32_t length, const Step &step, KeyMemo &memo,
                                                         Value &value)

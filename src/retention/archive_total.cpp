@@ -7,7 +7,6 @@
 #include "pg/owner.hpp"
 #include "pg/relation.hpp"
 #include "pg/snapshot.hpp"
-#include "retention/leaf_scan.hpp"
 
 extern "C" {
 #include <catalog/pg_class_d.h>
@@ -57,11 +56,11 @@ Oid archive_relation(pg::Spi &spi, const std::string &target, const std::string 
     return rows.is_null(0, 1) ? InvalidOid : rows.oid(0, 1);
 }
 
-RowTotal total_of_table(Oid relid)
+RowTotal read_table(Oid relid, const ScanFor &what)
 {
     const pg::SnapshotScope snapshot;
     const pg::RelationScope relation(relid, NoLock);
-    return pg::guarded([&] { return scan_leaf(relation.get(), {true, nullptr, 0}); });
+    return pg::guarded([&] { return scan_leaf(relation.get(), what); });
 }
 
 RowTotal read_archive(pg::Spi &spi, Oid relid)
@@ -69,7 +68,7 @@ RowTotal read_archive(pg::Spi &spi, Oid relid)
     const pg::OwnedTable table = pg::require_owner(relid);
     pg::lock_owned(table, AccessShareLock);
     if (pg::guarded([=] { return get_rel_relkind(relid); }) == RELKIND_RELATION)
-        return total_of_table(relid);
+        return read_table(relid, whole_rows);
     pg::OwnerScope owner(table.owner);
     return total_of(spi, pg::qualified_name(relid));
 }

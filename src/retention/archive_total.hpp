@@ -2,7 +2,7 @@
 #pragma once
 
 #include "pg/spi.hpp"
-#include "retention/row_shape.hpp"
+#include "retention/leaf_scan.hpp"
 
 namespace privacy_scan::retention
 {
@@ -21,8 +21,9 @@ LedgerTotal read_ledger(pg::Spi &spi, const std::string &target, const std::stri
 // What lies in a source of rows, as FROM names it. The caller acts as its owner.
 RowTotal total_of(pg::Spi &spi, const std::string &from);
 
-// What lies in a table alone, read without a statement. The caller holds a lock on it.
-RowTotal total_of_table(Oid relid);
+// Reads a table alone, as of now, without a statement. The caller holds a lock on it.
+RowTotal read_table(Oid relid, const ScanFor &what);
+constexpr ScanFor whole_rows{true, nullptr, 0};
 
 // The table of an archive, or the archive itself where there is no leaf; InvalidOid where it is gone.
 Oid archive_relation(pg::Spi &spi, const std::string &target, const std::string &leaf);

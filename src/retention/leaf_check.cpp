@@ -4,7 +4,6 @@
 #include "retention/leaf_check.hpp"
 
 #include "pg/relation.hpp"
-#include "pg/snapshot.hpp"
 #include "pg/subxact.hpp"
 #include "retention/archive_total.hpp"
 
@@ -65,16 +64,9 @@ void remember_pages(CheckedLeaf &checked)
     checked.pages = pages;
 }
 
-RowTotal read_leaf(const Leaf &leaf, const ScanFor &what)
-{
-    const pg::SnapshotScope snapshot;
-    const pg::RelationScope relation(leaf.table.relid, NoLock);
-    return pg::guarded([&] { return scan_leaf(relation.get(), what); });
-}
-
 void read_total(CheckedLeaf &checked)
 {
-    checked.total = total_of_table(checked.leaf->table.relid);
+    checked.total = read_table(checked.leaf->table.relid, whole_rows);
     checked.rows = checked.total->rows;
 }
 

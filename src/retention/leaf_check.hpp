@@ -2,7 +2,6 @@
 #pragma once
 
 #include "retention/leaf_handover.hpp"
-#include "retention/leaf_scan.hpp"
 
 namespace privacy_scan::retention
 {
@@ -18,10 +17,7 @@ std::vector<CheckedLeaf> lock_leaves(const Window &window);
 // 55000 where too much of it isn't all-visible, 55P03.
 void remember_pages(CheckedLeaf &checked);
 
-// Reads a locked leaf once, as of now.
-RowTotal read_leaf(const Leaf &leaf, const ScanFor &what);
-
-// Its rows, with their digest.
+// The rows of a locked leaf, with their digest.
 void read_total(CheckedLeaf &checked);
 
 } // namespace privacy_scan::retention

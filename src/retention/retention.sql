@@ -127,7 +127,7 @@ CREATE PROCEDURE privacy_scan.run_retention(
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'ps_run_retention';
 COMMENT ON PROCEDURE privacy_scan.run_retention(regclass, timestamptz, bigint, boolean, boolean) IS
-    'Archives all that has expired, of one root or of all the caller''s: whole partitions first, then batches, committing each; then ANALYZEs what changed. force and confirm let it pass its guards.';
+    'Archives all that has expired, of one root or of all the caller''s: whole partitions first, then batches, committing each; then ANALYZEs what changed, and counts what went whole. force and confirm let it pass its guards.';
 REVOKE EXECUTE ON PROCEDURE privacy_scan.run_retention(regclass, timestamptz, bigint, boolean, boolean) FROM PUBLIC;
 
 CREATE FUNCTION privacy_scan.cleanup_old_scans(retention_days integer DEFAULT 365)

@@ -199,7 +199,7 @@ void RootRun::move_next_window(pg::Spi &spi)
     news_.push_back(news_of_whole(work_, window, batch, locked_ms));
 }
 
-void RootRun::prove_next(pg::Spi &spi)
+void RootRun::count_next(pg::Spi &spi)
 {
     const std::optional<ProofRun::Proven> proven = proof_.step(spi, news_);
     if (!proven)
@@ -227,10 +227,8 @@ void RootRun::step(pg::Spi &spi)
         windows_ = find_windows(spi, work_, at_, said_, budget_);
     else if (drops_emptied())
         emptied_.step(spi, news_);
-    else if (is_moved_ && !grace_.is_done())
-        grace_.step(spi, news_);
     else if (is_moved_)
-        prove_next(spi);
+        grace_.step(spi, news_);
     else if (next_window_ < windows_->size())
         move_next_window(spi);
     else
@@ -318,25 +316,35 @@ void notify(const std::vector<std::string> &news)
     }
 }
 
+// A step, committed, with what it has to say.
+std::optional<pg::ErrorText> step_alone(pg::Spi &spi, RootRun &run, void (RootRun::*step)(pg::Spi &))
+{
+    pg::MemoryScope memory("step of run_retention");
+    auto failure = pg::try_in_subtransaction([&] { (run.*step)(spi); });
+    spi.commit();
+    if (!failure)
+        notify(run.take_news());
+    return failure;
+}
+
 } // namespace
 
 std::optional<pg::ErrorText> run_to_end(pg::Spi &spi, std::optional<RootRun> &run,
                                         const std::function<void()> &make)
 {
     auto failure = pg::try_in_subtransaction(make);
-    while (!failure && !run->is_done()) {
-        pg::MemoryScope memory("step of run_retention");
-        failure = pg::try_in_subtransaction([&] { run->step(spi); });
-        spi.commit();
-        if (!failure)
-            notify(run->take_news());
-    }
-    if (run)
-        run->analyze(spi);
+    if (!run)
+        return failure;
+    while (!failure && !run->is_done())
+        failure = step_alone(spi, *run, &RootRun::step);
+    run->analyze(spi);
     spi.commit();
+    auto uncounted = std::optional<pg::ErrorText>();
+    while (!uncounted && !run->is_counted())
+        uncounted = step_alone(spi, *run, &RootRun::count_next);
     if (!failure)
         failure = pg::try_in_subtransaction([&] { run->require_as_planned(); });
-    return failure ? failure : run->failure();
+    return failure ? failure : uncounted ? uncounted : run->failure();
 }
 
 } // namespace privacy_scan::retention

@@ -21,7 +21,8 @@ void refuse_future(std::int64_t at);
 Policy policy_of_caller(pg::Spi &spi, Oid root);
 
 // Whole partitions first, then batch after batch, then the partitions that are empty by now, then what was
-// detached and whose grace period has ended. Then what went whole is counted where it lies, with what earlier runs left.
+// detached and whose grace period has ended. After that what went whole is counted where it lies, with what earlier runs left:
+// count_next().
 class RootRun
 {
   public:
@@ -39,15 +40,17 @@ class RootRun
     // one window of it, or one batch. Errors: those of the guards (55000), of move_window() and move_batch().
     void step(pg::Spi &spi);
     bool has_begun() const { return rows_ > 0 || is_moved_; } // something may be committed that it did
-    bool is_done() const
-    {
-        return is_moved_ && !drops_emptied() && grace_.is_done() && (budget_ || proof_.is_done());
-    }
+    bool is_done() const { return is_moved_ && !drops_emptied() && grace_.is_done(); }
+
+    // The next part of the count, in the caller's transaction, which should be committed then. Call while !is_counted(), also
+    // where a step has failed: it may have been one after much that went. What a plan takes was counted before.
+    void count_next(pg::Spi &spi);
+    bool is_counted() const { return budget_ || proof_.is_done(); }
 
     // What the steps since the last call have to say, a line each.
     std::vector<std::string> take_news() { return std::exchange(news_, {}); }
 
-    // What didn't keep the run from going on; once it is done.
+    // What couldn't be counted, once the rest is.
     const std::optional<pg::ErrorText> &failure() const { return proof_.failure(); }
 
     // Gathers statistics of what was changed; nothing where nothing was.
@@ -82,7 +85,6 @@ class RootRun
     void take_from_plan(const Batch &batch, const Window &window, const std::vector<std::string> &leaves);
     void move_next_window(pg::Spi &spi);
     void move_next_batch(pg::Spi &spi);
-    void prove_next(pg::Spi &spi);
 
     Work work_;
     Summary summary_;

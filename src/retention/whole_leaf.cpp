@@ -8,6 +8,7 @@
 #include "pg/memory.hpp"
 #include "pg/relation.hpp"
 #include "pg/snapshot.hpp"
+#include "retention/archive_total.hpp"
 #include "retention/archive_writer.hpp"
 #include "retention/family_window.hpp"
 #include "settings/settings.hpp"
@@ -42,7 +43,7 @@ std::vector<CheckedLeaf> check_leaves(const Work &work, const Window &window, bo
     for (CheckedLeaf &checked : leaves)
         remember_pages(checked);
     for (CheckedLeaf &checked : leaves) {
-        const RowTotal total = read_leaf(*checked.leaf, {is_counted, &roots, column_of(work, *checked.leaf)});
+        const RowTotal total = read_table(checked.leaf->table.relid, {is_counted, &roots, column_of(work, *checked.leaf)});
         checked.rows = total.rows;
         checked.stays = total.rows == 0; // the ledger says nothing of what is empty
         if (is_counted)
