@@ -55,7 +55,7 @@ SELECT count(*) AS partitions FROM pg_class c,
 WHERE c.relname IN ('Evidence', 'Issue') AND c.relkind = 'p' \gset
 \endif
 INSERT INTO "Scan" SELECT 'c' || lpad(n::text, 10, '0'), 'done',
-  (now() AT TIME ZONE 'UTC') - interval '24 months' + (n - 0.5) * (interval '24 months' / :scans), '{"depth": 2}'
+  date_trunc('month', now() AT TIME ZONE 'UTC') - interval '24 months' + (n - 0.5) * (interval '24 months' / :scans), '{"depth": 2}'
 FROM generate_series(1, :scans) AS n;
 INSERT INTO "Evidence" SELECT s.id || 'e' || k, s.id, 'tracker', k % 5, 'evidence ' || k,
   jsonb_build_object('domain', 'tracker' || k % 97 || '.example', 'cookies', k % 7, 'excerpt',

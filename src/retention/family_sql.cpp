@@ -282,12 +282,13 @@ std::string FamilySql::hits(const Member &member) const
     return "hit AS MATERIALIZED (" + join(hits, " UNION ") + ")";
 }
 
-// True of the alias t's row that belongs to the picked roots; behind hits().
+// True of the alias t's row that belongs to the picked roots; behind hits(). IS TRUE keeps the planner from a join, in
+// which it would compare each row with all places.
 std::string FamilySql::is_found(const Member &member) const
 {
     return member.links.size() == 1 ? through(member.links.front(), "t", Roots::picked)
-                                    : "t.ctid = ANY (ARRAY(SELECT c FROM hit)) AND (t.tableoid, t.ctid) IN "
-                                      "(SELECT o, c FROM hit)";
+                                    : "t.ctid = ANY (ARRAY(SELECT c FROM hit)) AND ((t.tableoid, t.ctid) IN "
+                                      "(SELECT o, c FROM hit)) IS TRUE";
 }
 
 std::string FamilySql::deletion(const Member &member) const
