@@ -34,11 +34,11 @@ namespace privacy_scan::partition
 std::vector<Share> shares_in(pg::Spi &spi, const std::vector<Oid> &partitions)
 {
     pg::CatalogScope scope;
-    pg::Rows rows = spi.run("SELECT k.oid, k.conrelid, c.relowner FROM pg_catalog.pg_constraint k"
-                            " JOIN pg_catalog.pg_class c ON c.oid = k.conrelid"
-                            " WHERE k.confrelid = ANY ($1) AND k.contype = 'f' AND k.conparentid <> 0"
-                            " ORDER BY k.oid",
-                            {pg::oids_param(partitions)});
+    pg::Rows rows = spi.run_kept("SELECT k.oid, k.conrelid, c.relowner FROM pg_catalog.pg_constraint k"
+                                 " JOIN pg_catalog.pg_class c ON c.oid = k.conrelid"
+                                 " WHERE k.confrelid = ANY ($1) AND k.contype = 'f' AND k.conparentid <> 0"
+                                 " ORDER BY k.oid",
+                                 {pg::oids_param(partitions)});
     std::vector<Share> shares;
     for (std::size_t row = 0; row < rows.size(); ++row)
         shares.push_back({rows.oid(row, 1), {rows.oid(row, 2), rows.oid(row, 3)}});
@@ -83,18 +83,18 @@ void drop_inherited_keys(pg::Spi &spi, const std::vector<Oid> &partitions)
     pg::CatalogScope scope;
     const pg::Param relids = pg::oids_param(partitions);
     pg::Rows triggers =
-        spi.run("SELECT t.oid, t.tgrelid FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_trigger t"
-                " ON t.tgconstraint = k.oid AND t.tgrelid = k.conrelid AND t.tgparentid <> 0"
-                " WHERE k.conrelid = ANY ($1) AND k.contype = 'f'",
-                {relids});
+        spi.run_kept("SELECT t.oid, t.tgrelid FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_trigger t"
+                     " ON t.tgconstraint = k.oid AND t.tgrelid = k.conrelid AND t.tgparentid <> 0"
+                     " WHERE k.conrelid = ANY ($1) AND k.contype = 'f'",
+                     {relids});
     for (std::size_t row = 0; row < triggers.size(); ++row)
         pg::guarded([&, trigger = triggers.oid(row, 1), relid = triggers.oid(row, 2)] {
             part_trigger(trigger, relid);
         });
-    pg::Rows keys = spi.run("SELECT k.oid FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_constraint p"
-                            " ON p.oid = k.conparentid AND p.conrelid <> k.conrelid"
-                            " WHERE k.conrelid = ANY ($1) AND k.contype = 'f' ORDER BY k.oid",
-                            {relids});
+    pg::Rows keys = spi.run_kept("SELECT k.oid FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_constraint p"
+                                 " ON p.oid = k.conparentid AND p.conrelid <> k.conrelid"
+                                 " WHERE k.conrelid = ANY ($1) AND k.contype = 'f' ORDER BY k.oid",
+                                 {relids});
     for (std::size_t row = 0; row < keys.size(); ++row)
         pg::guarded([key = keys.oid(row, 1)] { drop_inherited_key(key); });
 }

@@ -98,6 +98,14 @@ class Spi
     // keys that look costs more than the statement; and the plan is the same for few keys and for many.
     Rows run_generic(const std::string &sql, const std::vector<Param> &params);
 
+    // A statement of a constant text, whose parameters' types never change, asked again and again: its plan is made once in
+    // a session, without a look at the values. No constants of objects that come and go with the extension: to_regproc()
+    // asks for them each time.
+    template <std::size_t size> Rows run_kept(const char (&sql)[size], const std::vector<Param> &params)
+    {
+        return run_saved_plan(sql, params);
+    }
+
     // run_generic(), its rows given to a receiver one by one. Returns their number.
     std::uint64_t send_generic(const std::string &sql, const std::vector<Param> &params,
                                DestReceiver *receiver);
@@ -109,6 +117,7 @@ class Spi
 
   private:
     friend KeptPlans;
+    Rows run_saved_plan(const char *sql, const std::vector<Param> &params);
 
     ExtensionMark extension_{};
     KeptPlans *kept_plans_ = nullptr; // of the queries that are run, where they are kept

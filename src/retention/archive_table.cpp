@@ -71,12 +71,12 @@ void check_schema(pg::Spi &spi, const std::string &schema, Oid owner, bool archi
 {
     pg::CatalogScope scope;
     pg::Rows rows =
-        spi.run("SELECT r.rolname::text, r.rolsuper OR r.oid = d.datdba OR r.rolname = 'pg_database_owner'"
-                "  OR pg_has_role($2, r.oid, 'MEMBER'),"
-                " has_schema_privilege($2, n.oid, 'CREATE') AND has_schema_privilege($2, n.oid, 'USAGE')"
-                " FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner,"
-                " pg_catalog.pg_database d WHERE n.nspname = $1 AND d.datname = current_database()",
-                {pg::text_param(schema), pg::oid_param(owner)});
+        spi.run_kept("SELECT r.rolname::text, r.rolsuper OR r.oid = d.datdba OR r.rolname = 'pg_database_owner'"
+                     "  OR pg_has_role($2, r.oid, 'MEMBER'),"
+                     " has_schema_privilege($2, n.oid, 'CREATE') AND has_schema_privilege($2, n.oid, 'USAGE')"
+                     " FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner,"
+                     " pg_catalog.pg_database d WHERE n.nspname = $1 AND d.datname = current_database()",
+                     {pg::text_param(schema), pg::oid_param(owner)});
     if (rows.empty())
         return; // it is about to be made
     const std::string role = pg::role_name(owner);
@@ -119,7 +119,7 @@ Oid make_table(pg::Spi &spi, const Member &member, const std::string &schema, co
 void check_not_shared(pg::Spi &spi, const Member &member, const ArchiveTable &archive)
 {
     pg::CatalogScope scope;
-    pg::Rows rows = spi.run(
+    pg::Rows rows = spi.run_kept(
         "SELECT source FROM privacy_scan.archive_ledger"
         " WHERE target = $1 AND source <> $2 AND relation::oid <> $3 LIMIT 1",
         {pg::text_param(archive.name), pg::text_param(member.name), pg::oid_param(member.table.relid)});
@@ -147,7 +147,7 @@ void check_archive(pg::Spi &spi, const Member &member, const ArchiveTable &archi
 std::string follow_columns(pg::Spi &spi, const NamedTable &source, const NamedTable &table)
 {
     std::string columns;
-    pg::Rows rows = spi.run(
+    pg::Rows rows = spi.run_kept(
         "SELECT quote_ident(s.attname::text), format_type(s.atttypid, s.atttypmod), a.attname IS NULL,"
         " (a.atttypid, a.atttypmod) IS DISTINCT FROM (s.atttypid, s.atttypmod),"
         " CASE WHEN s.attcollation <> t.typcollation THEN"

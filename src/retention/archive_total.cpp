@@ -19,9 +19,9 @@ namespace privacy_scan::retention
 LedgerTotal read_ledger(pg::Spi &spi, const std::string &target, const std::string &leaf)
 {
     pg::CatalogScope scope;
-    pg::Rows rows = spi.run("SELECT id, rows, bytes, digest, action <> 'archive' FROM privacy_scan.archive_ledger"
-                            " WHERE target = $1 AND leaf = $2 ORDER BY id",
-                            {pg::text_param(target), pg::text_param(leaf)});
+    pg::Rows rows = spi.run_kept("SELECT id, rows, bytes, digest, action <> 'archive' FROM privacy_scan.archive_ledger"
+                                 " WHERE target = $1 AND leaf = $2 ORDER BY id",
+                                 {pg::text_param(target), pg::text_param(leaf)});
     LedgerTotal ledger;
     ledger.entries = static_cast<std::int64_t>(rows.size());
     for (std::size_t row = 0; row < rows.size(); ++row) {
@@ -52,7 +52,7 @@ RowTotal total_of(pg::Spi &spi, const std::string &from)
 Oid archive_relation(pg::Spi &spi, const std::string &target, const std::string &leaf)
 {
     pg::CatalogScope scope;
-    pg::Rows rows = spi.run("SELECT to_regclass($1)::oid", {pg::text_param(leaf.empty() ? target : leaf)});
+    pg::Rows rows = spi.run_kept("SELECT to_regclass($1)::oid", {pg::text_param(leaf.empty() ? target : leaf)});
     return rows.is_null(0, 1) ? InvalidOid : rows.oid(0, 1);
 }
 

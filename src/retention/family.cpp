@@ -40,7 +40,7 @@ bool clears_reference(const Reference &reference)
 std::vector<Reference> references_to(pg::Spi &spi, Oid relid)
 {
     pg::CatalogScope scope;
-    pg::Rows rows = spi.run(
+    pg::Rows rows = spi.run_kept(
         "SELECT k.oid, k.conname::text, k.conrelid, k.confdeltype::text, c.attname::text, p.attname::text,"
         " format('OPERATOR(%I.%s)', n.nspname, o.oprname)"
         " FROM pg_catalog.pg_constraint k,"
@@ -186,10 +186,10 @@ const char *obstacle_of(Oid relid, bool is_root)
 bool has_foreign_partition(pg::Spi &spi, Oid relid)
 {
     pg::CatalogScope scope;
-    return !spi.run("SELECT FROM pg_catalog.pg_partition_tree($1) p JOIN pg_catalog.pg_class c ON c.oid = "
-                    "p.relid"
-                    " WHERE c.relkind = 'f' LIMIT 1",
-                    {pg::regclass_param(relid)})
+    return !spi.run_kept("SELECT FROM pg_catalog.pg_partition_tree($1) p JOIN pg_catalog.pg_class c ON c.oid = "
+                         "p.relid"
+                         " WHERE c.relkind = 'f' LIMIT 1",
+                         {pg::regclass_param(relid)})
                 .empty();
 }
 
@@ -227,7 +227,7 @@ void read_leaves(pg::Spi &spi, Member &member, Oid root)
         return;
     const Link::Column &pair = member.links.front().columns.front();
     pg::CatalogScope scope;
-    pg::Rows rows = spi.run(
+    pg::Rows rows = spi.run_kept(
         "SELECT format('%I.%I', n.nspname, c.relname), a.attcollation FROM pg_catalog.pg_partition_tree($1) l"
         " JOIN pg_catalog.pg_class c ON c.oid = l.relid AND c.relkind = 'r'"
         " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
@@ -237,7 +237,7 @@ void read_leaves(pg::Spi &spi, Member &member, Oid root)
         "  AND p.atttypid = a.atttypid AND p.attcollation = a.attcollation"
         " WHERE l.isleaf AND NOT (SELECT relhasrules FROM pg_catalog.pg_class WHERE oid = $1)"
         "  AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal"
-        "   AND tgfoid <> 'privacy_scan.check_unique'::pg_catalog.regproc)"
+        "   AND tgfoid IS DISTINCT FROM to_regproc('privacy_scan.check_unique'))"
         " ORDER BY c.oid",
         {pg::regclass_param(member.table.relid), pg::text_param(pair.child), pg::regclass_param(root),
          pg::text_param(pair.parent), pg::oid_param(C_COLLATION_OID)});

@@ -126,13 +126,13 @@ void check_nothing_left(pg::Spi &spi, const Work &work, const Picked &picked, co
 bool has_user_triggers(pg::Spi &spi, Oid relid)
 {
     return spi
-        .run("SELECT EXISTS (SELECT FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_trigger t"
-             "  ON t.tgrelid = c.oid AND NOT t.tgisinternal"
-             "  AND t.tgfoid NOT IN ('privacy_scan.capture_change'::pg_catalog.regproc,"
-             "   'privacy_scan.check_unique'::pg_catalog.regproc)"
-             " WHERE (t.oid IS NOT NULL OR c.relhasrules)"
-             "  AND (c.oid = $1 OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1))))",
-             {pg::regclass_param(relid)})
+        .run_kept("SELECT EXISTS (SELECT FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_trigger t"
+                  "  ON t.tgrelid = c.oid AND NOT t.tgisinternal"
+                  "  AND t.tgfoid IS DISTINCT FROM to_regproc('privacy_scan.capture_change')"
+                  "  AND t.tgfoid IS DISTINCT FROM to_regproc('privacy_scan.check_unique')"
+                  " WHERE (t.oid IS NOT NULL OR c.relhasrules)"
+                  "  AND (c.oid = $1 OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1))))",
+                  {pg::regclass_param(relid)})
         .boolean(0, 1);
 }
 
@@ -310,11 +310,11 @@ void write_ledger(pg::Spi &spi, const Work &work, const Batch &batch)
         const std::string root = work.family.root().name, source = pg::qualified_name(moved.relid),
                           leaf = leaf_of(work, moved);
         pg::CatalogScope scope;
-        spi.run("INSERT INTO privacy_scan.archive_ledger"
-                " (root, relation, root_name, source, target, rows, bytes, digest, key_from, key_to, cutoff, "
-                "leaf, bounds, action, key)"
-                " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
-                {pg::regclass_param(work.policy.root), pg::regclass_param(moved.relid), pg::text_param(root),
+        spi.run_kept("INSERT INTO privacy_scan.archive_ledger"
+                     " (root, relation, root_name, source, target, rows, bytes, digest, key_from, key_to, cutoff, "
+                     "leaf, bounds, action, key)"
+                     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+                     {pg::regclass_param(work.policy.root), pg::regclass_param(moved.relid), pg::text_param(root),
                  pg::text_param(source), pg::text_param(moved.target),
                  moved.is_counted ? pg::int8_param(moved.rows) : pg::null_param(INT8OID),
                  moved.is_counted ? pg::int8_param(moved.bytes) : pg::null_param(INT8OID),

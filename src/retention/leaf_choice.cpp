@@ -42,7 +42,7 @@ std::vector<Oid> ordered_partitions(Oid relid)
 }
 
 // $1 the leaf, $2 its parent.
-constexpr const char *about_leaf =
+constexpr char about_leaf[] =
     "SELECT format('%I.%I', n.nspname, c.relname), pg_get_expr(c.relpartbound, c.oid), c.relowner,"
     " CASE WHEN c.reltuples > 0 AND c.relpages > 0"
     "  THEN c.reltuples::float8 / c.relpages * (pg_relation_size(c.oid) / "
@@ -108,7 +108,7 @@ void choose_of_member(pg::Spi &spi, const Work &work, std::size_t index, const O
     const std::size_t begin = leaves.size();
     int newer = 0;
     for (auto relid = relids.rbegin(); relid != relids.rend(); ++relid) {
-        pg::Rows row = spi.run(about_leaf, {pg::oid_param(*relid), pg::oid_param(member.table.relid)});
+        pg::Rows row = spi.run_kept(about_leaf, {pg::oid_param(*relid), pg::oid_param(member.table.relid)});
         const bool has_rows = !row.empty() && row.float8(0, 4) > 0;
         if (row.empty() || (!has_rows && !is_partner))
             continue;
@@ -196,15 +196,15 @@ std::string obstacle_in_archive(pg::Spi &spi, const Member &member, Oid archive)
     if (!OidIsValid(archive))
         return {};
     pg::Rows row =
-        spi.run("SELECT relkind = 'r' AND relpersistence = 'p' AND NOT relispartition AND NOT relhasrules"
-                "  AND NOT relhastriggers AND NOT relrowsecurity AND relchecks = 0,"
-                " NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0"
-                "  AND NOT a.attisdropped AND (a.attnotnull OR a.attgenerated <> '' OR NOT EXISTS"
-                "   (SELECT FROM pg_catalog.pg_attribute s WHERE s.attrelid = $2 AND s.attname = a.attname"
-                "    AND NOT s.attisdropped AND (s.atttypid, s.atttypmod, s.attcollation) ="
-                "     (a.atttypid, a.atttypmod, a.attcollation))))"
-                " FROM pg_catalog.pg_class WHERE oid = $1",
-                {pg::oid_param(archive), pg::oid_param(member.table.relid)});
+        spi.run_kept("SELECT relkind = 'r' AND relpersistence = 'p' AND NOT relispartition AND NOT relhasrules"
+                     "  AND NOT relhastriggers AND NOT relrowsecurity AND relchecks = 0,"
+                     " NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0"
+                     "  AND NOT a.attisdropped AND (a.attnotnull OR a.attgenerated <> '' OR NOT EXISTS"
+                     "   (SELECT FROM pg_catalog.pg_attribute s WHERE s.attrelid = $2 AND s.attname = a.attname"
+                     "    AND NOT s.attisdropped AND (s.atttypid, s.atttypmod, s.attcollation) ="
+                     "     (a.atttypid, a.atttypmod, a.attcollation))))"
+                     " FROM pg_catalog.pg_class WHERE oid = $1",
+                     {pg::oid_param(archive), pg::oid_param(member.table.relid)});
     if (!row.boolean(0, 1))
         return "the archive has rules for its rows";
     return row.boolean(0, 2) ? std::string() : "the archive has other columns, or refuses NULL";

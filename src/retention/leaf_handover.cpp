@@ -34,12 +34,12 @@ void add_all(std::vector<pg::OwnedTable> &tables, const pg::Rows &rows)
 }
 
 // $1 the parent.
-constexpr const char *default_of = "SELECT c.oid, c.relowner FROM pg_catalog.pg_partitioned_table p JOIN "
+constexpr char default_of[] = "SELECT c.oid, c.relowner FROM pg_catalog.pg_partitioned_table p JOIN "
                                    "pg_catalog.pg_class c ON c.oid = p.partdefid"
                                    " WHERE p.partrelid = $1";
 
 // $1 the leaf. What it refers to, with partitions: dropping a foreign key locks it.
-constexpr const char *referenced_by =
+constexpr char referenced_by[] =
     "WITH referenced AS (SELECT confrelid FROM pg_catalog.pg_constraint WHERE conrelid = $1 AND contype = "
     "'f')"
     " SELECT c.oid, c.relowner FROM pg_catalog.pg_class c WHERE c.oid IN (SELECT confrelid FROM referenced"
@@ -58,13 +58,13 @@ std::vector<pg::OwnedTable> tables_to_lock(pg::Spi &spi, const Work &work,
     for (const CheckedLeaf &checked : leaves) {
         const Member &member = work.family.members[checked.leaf->member];
         add_once(tables, member.table);
-        add_all(tables, spi.run(default_of, {pg::oid_param(member.table.relid)}));
+        add_all(tables, spi.run_kept(default_of, {pg::oid_param(member.table.relid)}));
         add_once(tables, checked.leaf->table);
         if (work.policy.keeps_leaves())
             add_once(tables, {archives[checked.leaf->member].relid, member.table.owner});
     }
     for (const CheckedLeaf &checked : leaves)
-        add_all(tables, spi.run(referenced_by, {pg::oid_param(checked.leaf->table.relid)}));
+        add_all(tables, spi.run_kept(referenced_by, {pg::oid_param(checked.leaf->table.relid)}));
     return tables;
 }
 
@@ -83,7 +83,7 @@ void require_unchanged(const CheckedLeaf &checked)
 // Rights that were given on the table or its columns, by whomever.
 void revoke_all(pg::Spi &spi, Oid relid)
 {
-    pg::Rows others = spi.run(
+    pg::Rows others = spi.run_kept(
         "SELECT DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE "
         "quote_ident(pg_get_userbyid(a.grantee)::text) END"
         " FROM (SELECT relowner AS owner, relacl AS acl FROM pg_catalog.pg_class WHERE oid = $1 UNION ALL"
@@ -100,12 +100,12 @@ void revoke_all(pg::Spi &spi, Oid relid)
 std::string ties_of(pg::Spi &spi, Oid relid)
 {
     pg::Rows rows =
-        spi.run("SELECT 'DROP CONSTRAINT ' || quote_ident(conname::text) FROM pg_catalog.pg_constraint"
-                " WHERE conrelid = $1 AND contype = 'f' AND conparentid = 0 UNION ALL"
-                " SELECT 'ALTER COLUMN ' || quote_ident(attname::text) || ' DROP DEFAULT' FROM "
-                "pg_catalog.pg_attribute"
-                " WHERE attrelid = $1 AND attnum > 0 AND atthasdef AND NOT attisdropped",
-                {pg::oid_param(relid)});
+        spi.run_kept("SELECT 'DROP CONSTRAINT ' || quote_ident(conname::text) FROM pg_catalog.pg_constraint"
+                     " WHERE conrelid = $1 AND contype = 'f' AND conparentid = 0 UNION ALL"
+                     " SELECT 'ALTER COLUMN ' || quote_ident(attname::text) || ' DROP DEFAULT' FROM "
+                     "pg_catalog.pg_attribute"
+                     " WHERE attrelid = $1 AND attnum > 0 AND atthasdef AND NOT attisdropped",
+                     {pg::oid_param(relid)});
     std::string changes;
     for (std::size_t row = 0; row < rows.size(); ++row)
         changes += (row ? ", " : "") + rows.text(row, 1);
@@ -114,7 +114,7 @@ std::string ties_of(pg::Spi &spi, Oid relid)
 
 // $1 the leaf, $2 the schema, $3 that the ledger knows another by its name: the statements that rename what would meet a
 // relation, or statistics, of its name there: the leaf itself comes last, being named in the others.
-constexpr const char *renames =
+constexpr char renames[] =
     "WITH parts AS (SELECT 1 AS place, 'INDEX' AS kind, indexrelid AS id FROM pg_catalog.pg_index WHERE "
     "indrelid = $1"
     "  UNION ALL SELECT 2, 'SEQUENCE', objid FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class s"
@@ -136,10 +136,10 @@ constexpr const char *renames =
 bool is_in_ledger(pg::Spi &spi, const std::string &name)
 {
     pg::CatalogScope scope;
-    return !spi.run("SELECT FROM privacy_scan.archive_balances WHERE leaf = $1 AND rows IS DISTINCT FROM 0"
-                    " UNION ALL SELECT FROM privacy_scan.archive_file_ledger WHERE leaf = $1"
-                    " UNION ALL SELECT FROM privacy_scan.detached_tables WHERE leaf = $1",
-                    {pg::text_param(name)})
+    return !spi.run_kept("SELECT FROM privacy_scan.archive_balances WHERE leaf = $1 AND rows IS DISTINCT FROM 0"
+                         " UNION ALL SELECT FROM privacy_scan.archive_file_ledger WHERE leaf = $1"
+                         " UNION ALL SELECT FROM privacy_scan.detached_tables WHERE leaf = $1",
+                         {pg::text_param(name)})
                 .empty();
 }
 
@@ -152,7 +152,7 @@ void move_to_schema(pg::Spi &spi, Oid relid, const std::string &schema, bool is_
                     pg::quote(pg::name_with_suffix(name, "_" + std::to_string(relid))));
         return;
     }
-    pg::Rows taken = spi.run(renames, {pg::oid_param(relid), pg::text_param(schema), pg::bool_param(is_known)});
+    pg::Rows taken = spi.run_kept(renames, {pg::oid_param(relid), pg::text_param(schema), pg::bool_param(is_known)});
     for (std::size_t row = 0; row < taken.size(); ++row)
         spi.run(taken.text(row, 1) +
                 pg::quote(pg::name_with_suffix(taken.text(row, 2), "_" + taken.text(row, 3))));

@@ -9,7 +9,7 @@ namespace privacy_scan::retention
 // A set without partitions is in no row of pg_publication_tables, a view that takes its time to be planned.
 bool is_published(pg::Spi &spi, Oid relid, Change change)
 {
-    if (spi.run("SELECT FROM pg_catalog.pg_publication LIMIT 1").empty())
+    if (spi.run_kept("SELECT FROM pg_catalog.pg_publication LIMIT 1", {}).empty())
         return false;
     return spi
         .run(std::string("WITH related AS (SELECT relid FROM pg_catalog.pg_partition_tree($1)"
