@@ -136,7 +136,7 @@ SELECT pg_stat_force_next_flush() AS flushed, clock_timestamp() AS ended \gset
 SELECT round(1000 * extract(epoch FROM :'ended'::timestamptz - :'begun')),
   round(1000 * extract(epoch FROM coalesce((SELECT max(archived_at) FROM privacy_scan.archives), :'ended') - :'begun')),
   round((split_part(pg_read_file('/proc/' || pg_backend_pid() || '/schedstat'), ' ', 1)::bigint - :cpu) / 1e6),
-  round(pg_wal_lsn_diff(pg_current_wal_lsn(), :'lsn') / 1e6),
+  round(pg_wal_lsn_diff(pg_current_wal_lsn(), :'lsn') / 1e6, 1),
   (SELECT sum(n_dead_tup) FROM pg_stat_user_tables WHERE schemaname = 'public');
 SQL
   psql_run -c 'DROP DATABASE bench_copy'
