@@ -54,7 +54,7 @@ ALTER TABLE ret_hostile_archive.evidence_archive ADD CHECK (trap('check on archi
 CREATE TRIGGER archive_before BEFORE INSERT ON ret_hostile_archive.scan_archive FOR EACH ROW EXECUTE FUNCTION trap_trigger();
 CREATE CONSTRAINT TRIGGER archive_later AFTER INSERT ON ret_hostile_archive.scan_archive DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION trap_trigger();
 ALTER TABLE ret_hostile_archive.scan_archive ENABLE ROW LEVEL SECURITY;
-CREATE POLICY p ON ret_hostile_archive.scan_archive WITH CHECK (trap('policy on archive'));
+CREATE POLICY p_archive ON ret_hostile_archive.scan_archive WITH CHECK (trap('policy on archive'));
 ALTER TABLE scan ADD more trap_domain DEFAULT trap_text('x', 'default');
 RESET ROLE;
 DELETE FROM log WHERE what = 'default';
@@ -81,6 +81,30 @@ SELECT relation, action, rows FROM privacy_scan.apply_retention('scan', dry_run 
 RESET ROLE;
 SELECT (SELECT count(*) FROM scan) AS scans, (SELECT count(*) FROM evidence) AS evidence;
 
+-- Nor is more of them seen in an archive than in the relation, whoever is given rights there; where a policy can't be made, none.
+DROP TABLE ret_hostile_archive.scan_archive, ret_hostile_archive.evidence_archive;
+DELETE FROM privacy_scan.archive_ledger;
+INSERT INTO scan SELECT i, 'done', '{a}', '2023-01-01' FROM generate_series(1, 20) i;
+INSERT INTO evidence SELECT id, 'body', 'd' FROM scan;
+SET ROLE regress_mallory2;
+SELECT sum(rows) AS rows FROM privacy_scan.apply_retention('scan', dry_run => false);
+SELECT (SELECT count(*) FROM ret_hostile_archive.scan_archive) AS half, (SELECT count(*) FROM ret_hostile_archive.evidence_archive) AS all_of_them;
+SELECT rows, found_rows, state FROM privacy_scan.verify_archive();
+SELECT relation, rows FROM privacy_scan.restore_archive('scan', '{1,2,3}'::text[]) WHERE rows > 0;
+SELECT count(*) AS seen FROM scan;
+SELECT sum(rows) AS again FROM privacy_scan.apply_retention('scan', dry_run => false);
+DROP TABLE ret_hostile_archive.scan_archive;
+RESET ROLE;
+INSERT INTO scan VALUES (4, 'done', '{a}', '2023-01-01');
+CREATE SCHEMA ret_closed CREATE TABLE allowed (id int);
+CREATE POLICY closed ON scan USING (EXISTS (SELECT FROM ret_closed.allowed a WHERE a.id = scan.id));
+\set VERBOSITY default
+SET ROLE regress_mallory2;
+SELECT sum(rows) AS rows FROM privacy_scan.apply_retention('scan', dry_run => false);
+RESET ROLE;
+\set VERBOSITY terse
+SELECT relrowsecurity, relforcerowsecurity, (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid) AS policies FROM pg_class c WHERE oid = 'ret_hostile_archive.scan_archive'::regclass;
+DROP SCHEMA ret_closed CASCADE;
 -- Ways out of the owner's rights.
 SET ROLE regress_mallory2;
 DELETE FROM scan;

@@ -167,7 +167,7 @@ retention::ActionRow copy_of_file(pg::Spi &spi, const Entry &entry, const Row &r
 
 retention::ActionRow copy_of_table(pg::Spi &spi, const Entry &entry, const Row &row, const EntryRequest &request)
 {
-    const pg::OwnedTable into = require_target(spi, request.into);
+    const pg::OwnedTable into = require_target(spi, entry, request.into);
     if (into.owner != pg::require_owner(entry.root).owner)
         pg::fail(ERRCODE_INSUFFICIENT_PRIVILEGE,
                  pg::qualified_name(request.into) + " has another owner than " + entry.target,

@@ -12,6 +12,7 @@
 #include "pg/prepared.hpp"
 #include "pg/privileges.hpp"
 #include "pg/relation.hpp"
+#include "retention/archive_table.hpp"
 #include "retention/condition.hpp"
 
 extern "C" {
@@ -223,7 +224,26 @@ std::int64_t fill_from_file(pg::Spi &spi, Oid relid, const ListedFile &file)
     return fill(spi, relid, file);
 }
 
-pg::OwnedTable require_target(pg::Spi &spi, Oid relid)
+namespace
+{
+
+// Rows in the live relation that still are in the archive would be there twice. Partitions are a part of it.
+void refuse_live(pg::Spi &spi, const Entry &entry, Oid relid)
+{
+    pg::CatalogScope scope;
+    if (!spi.run("SELECT FROM privacy_scan.archive_ledger WHERE id = $1 AND coalesce(pg_partition_root(relation)::oid, relation::oid)"
+                 " = coalesce(pg_partition_root($2)::oid, $2::oid)",
+                 {pg::int8_param(entry.id), pg::regclass_param(relid)})
+             .empty())
+        pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                 "rows of archive " + std::to_string(entry.id) + " would be in " + pg::qualified_name(relid) +
+                     " and in the archive at once",
+                 {}, "restore_archive(" + std::to_string(entry.id) + ") moves them back; copy into a table of your own.");
+}
+
+} // namespace
+
+pg::OwnedTable require_target(pg::Spi &spi, const Entry &entry, Oid relid)
 {
     const pg::OwnedTable into = pg::require_owner(relid);
     const char kind = pg::guarded([=] { return get_rel_relkind(relid); });
@@ -236,12 +256,13 @@ pg::OwnedTable require_target(pg::Spi &spi, Oid relid)
              .empty())
         pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, name + " is an archive itself", {},
                  "Restore into a table of your own: CREATE TABLE .. (LIKE ..).");
+    refuse_live(spi, entry, relid);
     return into;
 }
 
 std::int64_t restore_compiled(pg::Spi &spi, const Entry &entry, Oid relid, const std::string &condition)
 {
-    const pg::OwnedTable into = require_target(spi, relid);
+    const pg::OwnedTable into = require_target(spi, entry, relid);
     const ListedFile file = require_file(spi, entry);
     require_intact(file);
     require_erased(file);
@@ -252,7 +273,7 @@ std::int64_t restore_compiled(pg::Spi &spi, const Entry &entry, Oid relid, const
 
 std::int64_t restore_into(pg::Spi &spi, const Entry &entry, Oid relid, const std::string &text)
 {
-    const pg::OwnedTable into = require_target(spi, relid);
+    const pg::OwnedTable into = require_target(spi, entry, relid);
     return restore_compiled(spi, entry, relid, text.empty() ? text : retention::compile_condition(into, text));
 }
 
@@ -266,6 +287,7 @@ Oid make_table(pg::Spi &spi, const Entry &entry, Oid archive, const char *kind)
             pg::qualified_name(archive) + ")");
     const Oid relid = relation_named(spi, entry.leaf);
     pg::undo_default_privileges(spi, relid);
+    retention::carry_row_security(spi, archive, relid);
     return relid;
 }
 

@@ -15,8 +15,8 @@ std::int64_t restore_into(pg::Spi &spi, const Entry &entry, Oid relid, const std
 // The same with a condition over the alias t; empty: all.
 std::int64_t restore_compiled(pg::Spi &spi, const Entry &entry, Oid relid, const std::string &condition);
 
-// A table that archives may be restored into. Errors: 42501, 42809, 55000 an archive.
-pg::OwnedTable require_target(pg::Spi &spi, Oid relid);
+// A table that the archive may be copied into. Errors: 42501, 42809, 55000 an archive, or the live relation that it is of.
+pg::OwnedTable require_target(pg::Spi &spi, const Entry &entry, Oid relid);
 
 // As the archive's table that it was, which stays until the file is confirmed again. Errors: also 55000 where
 // the table is there, 42P07 where another has its name.

@@ -106,7 +106,7 @@ bool can_load(Relation table, const RowParser *parser)
     if (RelationGetDescr(table)->constr && !pg::compat::has_loose_result_relations)
         return false;
     return about->relkind == RELKIND_RELATION && table->rd_tableam == GetHeapamTableAmRoutine() &&
-           !about->relispartition && !about->relhasrules && !about->relhastriggers && !about->relrowsecurity &&
+           !about->relispartition && !about->relhasrules && !about->relhastriggers &&
            !has_values_of_its_own(RelationGetDescr(table), parser) &&
            pg_class_aclcheck(RelationGetRelid(table), GetUserId(), ACL_INSERT) == ACLCHECK_OK;
 }

@@ -11,8 +11,8 @@ struct TableLoad;
 
 // Whether an INSERT of the file's columns would do no more than check constraints, write the row and its index
 // entries: an ordinary table of PostgreSQL's own kind, no partition, without triggers (foreign keys are such, and
-// constraints that can be deferred), rules, row security and generated columns; and its other columns have no default.
-// The current user may insert into it. The lock that the caller has keeps it so.
+// constraints that can be deferred), rules and generated columns; and its other columns have no default. The current user is its
+// owner, on whom OwnerScope lets no row-level security be forced, and may insert into it. The lock that the caller has keeps it so.
 bool can_load(Relation table, const RowParser *parser);
 
 // Lives in the current memory context. Everything ends with finish_load(), or with the subtransaction where

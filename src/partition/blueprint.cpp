@@ -8,12 +8,8 @@
 #include "pg/privileges.hpp"
 
 extern "C" {
-#include <access/table.h>
-#include <nodes/nodes.h>
-#include <rewrite/rewriteManip.h>
 #include <utils/lsyscache.h>
 #include <utils/rel.h>
-#include <utils/ruleutils.h>
 #include <utils/syscache.h>
 }
 
@@ -30,23 +26,6 @@ void add_statements(pg::Spi &spi, const std::string &sql, Oid relid, std::vector
     for (std::size_t row = 0; row < rows.size(); ++row)
         statements.push_back({rows.text(row, 1), rows.text(row, 2)});
 }
-
-constexpr const char *row_security =
-    "SELECT 'ALTER TABLE ', ' ENABLE ROW LEVEL SECURITY' FROM pg_catalog.pg_class WHERE oid = $1 AND "
-    "relrowsecurity "
-    "UNION ALL "
-    "SELECT 'ALTER TABLE ', ' FORCE ROW LEVEL SECURITY' FROM pg_catalog.pg_class"
-    " WHERE oid = $1 AND relforcerowsecurity";
-
-constexpr const char *policies =
-    "SELECT 'CREATE POLICY ' || quote_ident(polname::text) || ' ON ',"
-    " CASE WHEN polpermissive THEN ' AS PERMISSIVE' ELSE ' AS RESTRICTIVE' END || ' FOR ' ||"
-    " CASE polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE'"
-    "  ELSE 'ALL' END || ' TO ' ||"
-    " (SELECT string_agg(CASE WHEN r = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r)::text) END, ', ')"
-    "  FROM unnest(polroles) AS r),"
-    " polqual::text, polwithcheck::text"
-    " FROM pg_catalog.pg_policy WHERE polrelid = $1 ORDER BY polname";
 
 // Of the options only these: minor releases keep notes of their own among them.
 constexpr const char *column_settings =
@@ -118,12 +97,9 @@ Blueprint read_blueprint(pg::Spi &spi, Oid parent, Oid storage_model)
     blueprint.replica_identity = row.text(0, 3)[0];
     blueprint.default_privileges = row.boolean(0, 4);
     blueprint.statistics_targets = row.boolean(0, 5);
-    for (const char *sql : {privileges, row_security, column_settings})
+    for (const char *sql : {privileges, column_settings})
         add_statements(spi, sql, parent, blueprint.dress);
-    pg::Rows drafts = spi.run(policies, {pg::oid_param(parent)});
-    for (std::size_t i = 0; i < drafts.size(); ++i)
-        blueprint.policies.push_back(
-            {{drafts.text(i, 1), drafts.text(i, 2)}, drafts.text(i, 3), drafts.text(i, 4)});
+    blueprint.row_security = read_row_security(spi, parent);
     pg::Rows related =
         spi.run("SELECT DISTINCT CASE conrelid WHEN $1 THEN confrelid ELSE conrelid END AS other"
                 " FROM pg_catalog.pg_constraint"
@@ -155,30 +131,6 @@ std::string new_partition_name(Oid parent, const std::string &suffix)
 
 namespace
 {
-
-// Red. An expression over the parent's row as SQL text about the partition's: other column numbers, another
-// name wherever a subquery refers to the row.
-const char *expression_on(Oid partition, Oid parent, const char *nodes)
-{
-    Relation from = table_open(parent, NoLock), to = table_open(partition, NoLock);
-    AttrMap *map = pg::compat::attribute_map(RelationGetDescr(to), RelationGetDescr(from));
-    table_close(from, NoLock);
-    table_close(to, NoLock);
-    bool whole_row = false; // stays what it is: the row
-    Node *expression =
-        map_variable_attnos(static_cast<Node *>(stringToNode(nodes)), 1, 0, map, InvalidOid, &whole_row);
-    return deparse_expression(expression, deparse_context_for(get_rel_name(partition), partition), false,
-                              false);
-}
-
-std::string clause(const char *keyword, const std::string &expression, Oid partition, Oid parent)
-{
-    if (expression.empty())
-        return {};
-    const char *nodes = expression.c_str();
-    return keyword +
-           (" (" + std::string(pg::guarded([=] { return expression_on(partition, parent, nodes); })) + ")");
-}
 
 // The clones of extended statistics were made in the order of the originals, without their targets.
 void set_statistics_targets(pg::Spi &spi, Oid parent, Oid relid)
@@ -235,9 +187,7 @@ Oid create_table(pg::Spi &spi, Oid parent, const Blueprint &blueprint, const std
         pg::undo_default_privileges(spi, relid);
     for (const Statement &statement : blueprint.dress)
         spi.run(statement.about(partition));
-    for (const SecurityPolicy &policy : blueprint.policies)
-        spi.run(policy.statement.about(partition) + clause(" USING", policy.use, relid, parent) +
-                clause(" WITH CHECK", policy.check, relid, parent));
+    secure_rows(spi, blueprint.row_security, parent, relid);
     if (blueprint.statistics_targets)
         set_statistics_targets(spi, parent, relid);
     return relid;

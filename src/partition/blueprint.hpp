@@ -2,26 +2,15 @@
 #pragma once
 
 #include "partition/partition_policy.hpp"
+#include "partition/row_security.hpp"
 
 namespace privacy_scan::partition
 {
 
-// A statement about a partition, with its name left open.
-struct Statement {
-    std::string head, tail;
-    std::string about(const std::string &partition) const { return head + partition + tail; }
-};
-
-// A row-level security policy of the parent. Its expressions are node trees: as text they may name the table.
-struct SecurityPolicy {
-    Statement statement; // CREATE POLICY name ON .. AS .. FOR .. TO ..
-    std::string use, check;
-};
-
 struct Blueprint {
     std::string create_head, create_tail; // CREATE TABLE name (LIKE parent INCLUDING ALL ...) ...
     std::vector<Statement> dress;         // before it is attached
-    std::vector<SecurityPolicy> policies; // likewise
+    RowSecurity row_security;             // likewise
     bool default_privileges = false;      // somebody's ALTER DEFAULT PRIVILEGES may have granted rights on it
     bool statistics_targets = false;      // extended statistics have targets of their own
     char replica_identity = 'd';

@@ -1,5 +1,5 @@
-// Plans of queries that are asked before strong locks are taken, and again under them: making them costs more
-// than the queries, and nobody waits for it.
+// Plans that are kept: of queries that are asked before strong locks are taken, and again under them, for as long as that takes; and of
+// constant statements, for the session. Making them costs more than the statements.
 #pragma once
 
 #include "pg/guc.hpp"
@@ -29,5 +29,9 @@ class KeptPlans
     std::map<std::string, SPIPlanPtr> plans_;
     int in_flight_;
 };
+
+// Of a text of Spi::run_kept(): made when it is first asked for, then kept until the session's end, through errors, too; PostgreSQL makes
+// it anew where what it rests on has changed. Error: XX000 where the parameters' types are others than then.
+SPIPlanPtr saved_plan(const std::string &sql, int count, Oid *types);
 
 } // namespace privacy_scan::pg

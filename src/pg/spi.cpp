@@ -14,8 +14,6 @@ extern "C" {
 #include <utils/timestamp.h>
 }
 
-#include <map>
-
 namespace privacy_scan::pg
 {
 
@@ -232,19 +230,9 @@ Rows Spi::run_generic(const std::string &sql, const std::vector<Param> &params)
 
 Rows Spi::run_saved_plan(const char *sql, const std::vector<Param> &params)
 {
-    static std::map<const char *, SPIPlanPtr> plans; // each text has one place
     ParamArrays arrays(params);
-    SPIPlanPtr &plan = plans[sql];
-    check(counting_waits([&] {
-        if (!plan) {
-            SPIPlanPtr made = SPI_prepare_cursor(sql, arrays.count(), arrays.types.data(), CURSOR_OPT_GENERIC_PLAN);
-            if (!made)
-                return SPI_result;
-            SPI_keepplan(made);
-            plan = made;
-        }
-        return SPI_execute_plan(plan, arrays.values.data(), arrays.nulls.data(), false, 0);
-    }));
+    SPIPlanPtr plan = saved_plan(sql, arrays.count(), arrays.types.data());
+    check(counting_waits([&] { return SPI_execute_plan(plan, arrays.values.data(), arrays.nulls.data(), false, 0); }));
     return Rows(SPI_tuptable, SPI_processed);
 }
 

@@ -99,8 +99,8 @@ class Spi
     Rows run_generic(const std::string &sql, const std::vector<Param> &params);
 
     // A statement of a constant text, whose parameters' types never change, asked again and again: its plan is made once in
-    // a session, without a look at the values. No constants of objects that come and go with the extension: to_regproc()
-    // asks for them each time.
+    // a session (kept_plans.hpp), without a look at the values. No constants of objects that come and go with the extension:
+    // to_regproc() asks for them each time.
     template <std::size_t size> Rows run_kept(const char (&sql)[size], const std::vector<Param> &params)
     {
         return run_saved_plan(sql, params);

@@ -3,6 +3,7 @@
 
 #include "retention/archive_table.hpp"
 
+#include "partition/row_security.hpp"
 #include "pg/ident.hpp"
 #include "pg/privileges.hpp"
 #include "pg/subxact.hpp"
@@ -112,6 +113,7 @@ Oid make_table(pg::Spi &spi, const Member &member, const std::string &schema, co
     if (!changes.empty())
         spi.run("ALTER TABLE " + name + " " + changes);
     pg::undo_default_privileges(spi, relid);
+    carry_row_security(spi, member.table.relid, relid);
     return relid;
 }
 
@@ -143,6 +145,24 @@ void check_archive(pg::Spi &spi, const Member &member, const ArchiveTable &archi
 }
 
 } // namespace
+
+void carry_row_security(pg::Spi &spi, Oid from, Oid to)
+{
+    const partition::RowSecurity security = partition::read_row_security(spi, from);
+    if (security.switches.empty())
+        return;
+    const auto failure =
+        pg::try_in_subtransaction([&] { partition::secure_rows(spi, security, from, to); });
+    if (!failure)
+        return;
+    partition::secure_rows(spi, {security.switches, {}}, from, to);
+    const std::string archive = pg::qualified_name(to), source = pg::qualified_name(from);
+    pg::guarded([&] {
+        ereport(WARNING, (errmsg("%s has row-level security without the policies of %s", archive.c_str(), source.c_str()),
+                          errdetail("A policy could not be made there: %s.", failure->message.c_str()),
+                          errhint("Make policies there. Until then it shows its rows to those alone whom row-level security doesn't concern.")));
+    });
+}
 
 std::string follow_columns(pg::Spi &spi, const NamedTable &source, const NamedTable &table)
 {

@@ -32,6 +32,11 @@ Oid archive_oid(const Member &member, const std::string &schema);
 // another owner's, stands under the name, 42804 where a column has changed its type.
 ArchiveTable open_archive(pg::Spi &spi, const Member &member, const std::string &schema);
 
+// Gives a table that was just made for rows of another the row-level security of that, so that nobody finds there what is hidden
+// from him here, whatever rights he is given on it. Where a policy can't be made there it has none, which hides all, and a WARNING
+// says so. As the owner of both.
+void carry_row_security(pg::Spi &spi, Oid from, Oid to);
+
 // Gives a table the columns that its source has got since, and lists the source's columns. As the owner of both.
 // Error: 42804 where a column has changed its type.
 struct NamedTable {

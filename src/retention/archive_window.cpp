@@ -60,6 +60,7 @@ Oid make_table(pg::Spi &spi, const Member &member, const ArchiveTable &archive, 
     spi.run("CREATE TABLE " + name + " () INHERITS (" + archive.name + ")");
     const Oid relid = spi.run("SELECT to_regclass($1)::oid", {pg::text_param(name)}).oid(0, 1);
     pg::undo_default_privileges(spi, relid);
+    carry_row_security(spi, archive.relid, relid);
     return relid;
 }
 

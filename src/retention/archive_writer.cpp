@@ -181,12 +181,13 @@ bool has_rules_for_rows(TupleDesc desc)
                       constr->has_generated_stored);
 }
 
+// Row-level security doesn't matter: the archive's owner writes, and OwnerScope sees to it that it isn't forced on him.
 bool is_plain(Relation archive)
 {
     const FormData_pg_class *about = archive->rd_rel;
     return about->relkind == RELKIND_RELATION && archive->rd_tableam == GetHeapamTableAmRoutine() &&
            !about->relispartition && !about->relhasindex && !about->relhasrules && !about->relhastriggers &&
-           !about->relrowsecurity && !has_rules_for_rows(RelationGetDescr(archive)) &&
+           !has_rules_for_rows(RelationGetDescr(archive)) &&
            pg_class_aclcheck(RelationGetRelid(archive), GetUserId(), ACL_INSERT) == ACLCHECK_OK;
 }
 

@@ -283,7 +283,7 @@ std::string FamilySql::hits(const Member &member) const
 }
 
 // True of the alias t's row that belongs to the picked roots; behind hits(). IS TRUE keeps the planner from a join, in
-// which it would compare each row with all places.
+// which it would compare each row with all places; they are hashed (from 14 on, where they fit into work_mem).
 std::string FamilySql::is_found(const Member &member) const
 {
     return member.links.size() == 1 ? through(member.links.front(), "t", Roots::picked)

@@ -51,17 +51,16 @@ IdColumn id_column(pg::Spi &spi, Oid root)
     return {rows.text(0, 1), rows.text(0, 2)};
 }
 
-// In force, of the relations above the root $1 in its foreign keys, and of those below.
+// In force, of the relations above the root $1 in its foreign keys, of those below, and of whatever these refer to besides: a row of
+// two parents goes with either.
 constexpr const char *holds_of_relatives =
     "WITH RECURSIVE family_key AS (SELECT conrelid, confrelid FROM pg_catalog.pg_constraint"
     "  WHERE contype = 'f' AND confdeltype NOT IN ('n', 'd')),"
-    " above(relid) AS (SELECT $1::oid UNION SELECT k.confrelid FROM above a JOIN family_key k ON k.conrelid "
-    "= a.relid),"
-    " below(relid) AS (SELECT $1::oid UNION SELECT k.conrelid FROM below b JOIN family_key k ON k.confrelid "
-    "= b.relid)"
+    " below(relid) AS (SELECT $1::oid UNION SELECT k.conrelid FROM below b JOIN family_key k ON k.confrelid = b.relid),"
+    " above(relid) AS (SELECT relid FROM below UNION SELECT k.confrelid FROM above a JOIN family_key k ON k.conrelid = a.relid)"
     " SELECT h.id, h.root::oid FROM privacy_scan.hold_ledger h"
     " WHERE h.released_at IS NULL AND (h.until IS NULL OR h.until > clock_timestamp()) AND h.root <> $1"
-    "  AND h.root::oid IN (SELECT relid FROM above UNION ALL SELECT relid FROM below) ORDER BY h.id LIMIT 1";
+    "  AND h.root::oid IN (SELECT relid FROM above) ORDER BY h.id LIMIT 1";
 
 void refuse_holds_of_relatives(pg::Spi &spi, Oid root)
 {

@@ -52,6 +52,7 @@ constexpr char about_leaf[] =
     "  WHEN c.relpersistence <> 'p' THEN 'it is unlogged'"
     "  WHEN m.amname <> 'heap' THEN 'its access method is not heap'"
     "  WHEN c.relrowsecurity OR p.relrowsecurity THEN 'it has row-level security'"
+    "  WHEN EXISTS (SELECT FROM pg_catalog.pg_publication_rel WHERE prrelid = c.oid) THEN 'it is in a publication by itself'"
     "  WHEN EXISTS (SELECT FROM pg_catalog.pg_attribute"
     "   WHERE attrelid = c.oid AND attgenerated <> '' AND NOT attisdropped) THEN 'it has generated columns'"
     "  WHEN EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE confrelid = c.oid AND contype = 'f'"
@@ -197,7 +198,7 @@ std::string obstacle_in_archive(pg::Spi &spi, const Member &member, Oid archive)
         return {};
     pg::Rows row =
         spi.run_kept("SELECT relkind = 'r' AND relpersistence = 'p' AND NOT relispartition AND NOT relhasrules"
-                     "  AND NOT relhastriggers AND NOT relrowsecurity AND relchecks = 0,"
+                     "  AND NOT relhastriggers AND relchecks = 0,"
                      " NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0"
                      "  AND NOT a.attisdropped AND (a.attnotnull OR a.attgenerated <> '' OR NOT EXISTS"
                      "   (SELECT FROM pg_catalog.pg_attribute s WHERE s.attrelid = $2 AND s.attname = a.attname"

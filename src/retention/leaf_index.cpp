@@ -22,7 +22,8 @@ namespace privacy_scan::retention
 namespace
 {
 
-// indcheckxmin: it may miss what older snapshots see. A type of its own has the key of a name.
+// indcheckxmin: in a broken HOT chain it has one entry for versions with different keys. The keys of names are of another type than
+// the column, cstring.
 bool has_all_rows(Relation leaf, Relation index, AttrNumber column)
 {
     const FormData_pg_index *about = index->rd_index;
@@ -33,11 +34,15 @@ bool has_all_rows(Relation leaf, Relation index, AttrNumber column)
                TupleDescAttr(RelationGetDescr(leaf), column - 1)->atttypid;
 }
 
-void note_entry(RootValues *roots, IndexScanDesc entries)
+// each: a context for what lasts no longer. The scan's own calls stay out of it: it keeps memory that it gets on its way.
+void note_entry(RootValues *roots, IndexScanDesc entries, MemoryContext each)
 {
     bool is_null;
     const Datum value = index_getattr(entries->xs_itup, 1, entries->xs_itupdesc, &is_null);
+    MemoryContext outer = MemoryContextSwitchTo(each);
     note_root(roots, TupleDescAttr(entries->xs_itupdesc, 0), value, is_null);
+    MemoryContextSwitchTo(outer);
+    MemoryContextReset(each);
 }
 
 std::int64_t add_entries(Relation leaf, IndexScanDesc entries, RootValues *roots)
@@ -46,16 +51,13 @@ std::int64_t add_entries(Relation leaf, IndexScanDesc entries, RootValues *roots
     Buffer map = InvalidBuffer;
     TupleTableSlot *slot = table_slot_create(leaf, nullptr);
     MemoryContext each = AllocSetContextCreate(CurrentMemoryContext, "entry of an index", ALLOCSET_DEFAULT_SIZES);
-    MemoryContext outer = MemoryContextSwitchTo(each);
     while (ItemPointer place = index_getnext_tid(entries, ForwardScanDirection)) {
         CHECK_FOR_INTERRUPTS();
         if (!VM_ALL_VISIBLE(leaf, ItemPointerGetBlockNumber(place), &map) && !index_fetch_heap(entries, slot))
             continue;
         ++rows;
-        note_entry(roots, entries);
-        MemoryContextReset(each);
+        note_entry(roots, entries, each);
     }
-    MemoryContextSwitchTo(outer);
     MemoryContextDelete(each);
     ExecDropSingleTupleTableSlot(slot);
     if (BufferIsValid(map))

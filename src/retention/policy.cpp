@@ -189,10 +189,12 @@ void store_policy(pg::Spi &spi, const Policy &policy)
 {
     pg::CatalogScope scope;
     spi.run(
-        "INSERT INTO privacy_scan.retention_rules (root, key_column, keep, condition, archive_schema, "
+        "INSERT INTO privacy_scan.retention_rules AS r (root, key_column, keep, condition, archive_schema, "
         "key_kind, archive, remove_after, grace)"
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (root) DO UPDATE"
-        " SET key_column = $2, keep = $3, condition = $4, archive_schema = $5, key_kind = $6, archive = $7,"
+        " SET set_at = CASE WHEN (r.key_column, r.keep, r.condition, r.archive = 'discard')"
+        "   IS DISTINCT FROM ($2, $3, $4, $7 = 'discard') THEN clock_timestamp() ELSE r.set_at END,"
+        " key_column = $2, keep = $3, condition = $4, archive_schema = $5, key_kind = $6, archive = $7,"
         " remove_after = $8, grace = $9",
         {pg::regclass_param(policy.root), pg::text_param(policy.key),
          pg::datum_param(INTERVALOID, policy.keep), pg::text_or_null(policy.condition),

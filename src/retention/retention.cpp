@@ -300,6 +300,11 @@ Policy scan_policy(pg::Spi &spi, Oid scan, std::int32_t days)
 {
     Policy policy;
     if (auto stored = find_policy(spi, scan)) {
+        if (stored->discards())
+            pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                     "the policy of " + pg::qualified_name(scan) + " discards what expires",
+                     "cleanup_old_scans() would discard by an age of its own, unasked.",
+                     "CALL privacy_scan.run_retention(), or set the policy with another archive.");
         policy.archive_schema = stored->archive_schema;
         policy.archive = stored->archive;
         policy.grace = stored->grace;
@@ -328,8 +333,8 @@ std::int32_t days_argument(const pg::Arguments &args)
 // privacy_scan.cleanup_old_scans(retention_days integer) returns integer: for a store with "Scan" on the
 // caller's search_path: scans with status done or failed and "createdAt" older than that many days go, with
 // all that refers to them ("Evidence", "Issue"), into their archives, in the caller's transaction. Returns
-// the number of scans. VOLATILE. Errors: 22004, 22023 retention_days, 42P01 no "Scan", and those of
-// apply_retention().
+// the number of scans. VOLATILE. Errors: 22004, 22023 retention_days, 42P01 no "Scan", 55000 its policy discards, and those
+// of apply_retention().
 PS_WRITING_FUNCTION(ps_cleanup_old_scans)
 {
     pg::Arguments args(fcinfo);

@@ -37,10 +37,11 @@ CREATE TABLE privacy_scan.retention_rules (
     archive        text     NOT NULL DEFAULT 'table' CHECK (archive IN ('table', 'file', 'detach', 'discard')),
     remove_after   text     CHECK (remove_after IN ('exported', 'confirmed')),
     grace          interval,
+    set_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK ((archive = 'detach') = (grace IS NOT NULL))
 );
 COMMENT ON TABLE privacy_scan.retention_rules IS
-    'The retention policies, one row a root. Read privacy_scan.retention_policies instead; written by set_retention() and drop_retention() alone. condition: SQL over the alias t, names resolved.';
+    'The retention policies, one row a root. Read privacy_scan.retention_policies instead; written by set_retention() and drop_retention() alone. condition: SQL over the alias t, names resolved. set_at: since when it takes what it takes.';
 -- A policy whose root was dropped is not dumped: as a bare OID it could come to rule another table.
 SELECT pg_catalog.pg_extension_config_dump('privacy_scan.retention_rules',
     'WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = root)');

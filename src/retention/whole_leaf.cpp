@@ -36,7 +36,7 @@ AttrNumber column_of(const Work &work, const Leaf &leaf)
     return pg::guarded([=] { return get_attnum(relid, name); });
 }
 
-// Reads the window's leaves once, as of now.
+// Reads what the rows of the window's leaves refer to, as of now.
 std::vector<CheckedLeaf> check_leaves(const Work &work, const Window &window, bool is_counted, RootValues &roots)
 {
     std::vector<CheckedLeaf> leaves = lock_leaves(window);
@@ -77,16 +77,19 @@ Roots pick_roots(pg::Spi &spi, const Work &work, const Window &window, const Roo
     return {std::move(picked), std::move(others)};
 }
 
-// Few rows that stay, of the other roots or of none, are moved out of the way.
+// Few rows that stay, of the other roots or of none, are moved out of the way. Those that were seen must be found again, which an index
+// whose order isn't right may prevent, since they are looked for here.
 void make_refuges(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable> &archives, const pg::Rows &others,
-                  std::vector<CheckedLeaf> &leaves)
+                  std::int64_t missing, std::vector<CheckedLeaf> &leaves)
 {
+    std::int64_t found = 0;
     for (CheckedLeaf &checked : leaves) {
         const Staying staying{work.sql.refers_to_others(work.family.members[checked.leaf->member]),
                               {pg::datum_param(others.type(2), others.datum(0, 2))}};
         const std::int64_t stay =
             spi.run("SELECT count(*) FROM ONLY " + checked.leaf->name + " AS t WHERE " + staying.condition, staying.params)
                 .int8(0, 1);
+        found += stay;
         if (stay == 0)
             continue;
         const Verdict verdict = judge(spi, work, {{*checked.leaf}}, {{checked.rows, checked.rows - stay}});
@@ -97,6 +100,8 @@ void make_refuges(pg::Spi &spi, const Work &work, const std::vector<ArchiveTable
             read_total(checked);
         checked.refuge = make_refuge(spi, work, *checked.leaf, archives[checked.leaf->member].columns, staying);
     }
+    if (found < others.int8(0, 1) + missing)
+        by_rows("rows that stay were not found again: somebody deletes them, or an index needs REINDEX");
 }
 
 // How many roots one transaction takes at most, locking each.
@@ -151,7 +156,7 @@ std::vector<CheckedLeaf> move_roots(pg::Spi &spi, const Work &work, const std::v
     const Roots found = pick_roots(spi, work, window, roots);
     PS_FAILPOINT("whole.picked");
     if (found.others.int8(0, 1) > 0 || roots.missing > 0)
-        make_refuges(spi, work, archives, found.others, leaves);
+        make_refuges(spi, work, archives, found.others, roots.missing, leaves);
     move_picked(spi, work, archives, found.picked, spared, batch);
     return leaves;
 }
@@ -199,7 +204,7 @@ void require_still_so(pg::Spi &spi, const Work &work, const std::vector<ArchiveT
     }
 }
 
-constexpr int most_attempts = 2; // each reads the leaves
+constexpr int most_attempts = 2; // each reads the leaves or their indexes
 
 } // namespace
 

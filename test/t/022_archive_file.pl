@@ -119,6 +119,14 @@ is(sql('SELECT (x.m->>\'rows\') || jsonb_array_length(x.m->\'columns\') FROM (SE
 is(sql("SELECT encode(sha256(f), 'hex') || length(f) FROM pg_read_binary_file('$files/$file') f"),
 	sql('SELECT (x.m->>\'sha256\') || (x.m->>\'file_bytes\') FROM (SELECT $m$' . $manifest . '$m$::jsonb AS m) AS x'), 'and says which file it is about');
 
+is(sql('WITH x AS (SELECT $m$' . $manifest . '$m$::jsonb AS m), a AS (SELECT * FROM privacy_scan.archives WHERE id = ' . $id . ')
+	SELECT x.m->>\'digest\' = a.digest, x.m->>\'table\' = a.leaf, x.m->>\'archive\' = a.archive, x.m->>\'bounds\' LIKE \'FOR VALUES%\',
+	x.m->>\'server_version\' = current_setting(\'server_version\'), x.m->>\'encoding\' = \'UTF8\', x.m#>>\'{entries,0,key_from}\' = a.key_from,
+	(SELECT string_agg(c->>\'type\', \',\') FROM jsonb_array_elements(x.m->\'columns\') c) =
+		(SELECT string_agg(format_type(atttypid, atttypmod), \',\' ORDER BY attnum) FROM pg_attribute WHERE attrelid = a.leaf::regclass AND attnum > 0 AND NOT attisdropped),
+	x.m->>\'schema_sha256\' = encode(sha256(convert_to((x.m->\'columns\')::text, \'UTF8\')), \'hex\') FROM x, a'),
+	join('|', ('t') x 9), 'and by what digest, bounds, types, keys and server');
+
 # Back into a table of the same columns: the digest is the proof.
 sql("CREATE TABLE public.back (LIKE $leaf)");
 is(sql("SELECT privacy_scan.restore_file($id, 'public.back')"), 11, 'its rows come back');
