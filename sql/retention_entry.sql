@@ -126,6 +126,9 @@ CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.size :
 CREATE TABLE meddled (LIKE "Evidence", extra text);
 CREATE TRIGGER meddle BEFORE INSERT ON meddled FOR EACH ROW EXECUTE FUNCTION meddle();
 SELECT * FROM privacy_scan.restore_archive(:february, "into" => 'meddled');
+-- In the live relation, or a partition of it, they would be a second time.
+SELECT * FROM privacy_scan.restore_archive(:february, "into" => (SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = '"Evidence"'::regclass LIMIT 1));
+SELECT privacy_scan.restore_file(:february, '"Evidence"');
 RESET ROLE;
 SET ROLE regress_entry_other;
 CREATE TABLE ent.mine (id int);

@@ -78,11 +78,17 @@ UPDATE evidence SET scan = 199 WHERE scan = 101 AND id = 7;
 CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true, confirm => true);
 SELECT tableoid::regclass, id, scan FROM evidence ORDER BY at;
 CALL fill('CREATE INDEX ON %I (scan)');
-UPDATE pg_index SET indisvalid = false, indisready = false WHERE indexrelid = 'evidence_1_scan_idx'::regclass;
+UPDATE pg_index SET indisready = false WHERE indexrelid = 'evidence_1_scan_idx'::regclass;
 INSERT INTO evidence VALUES (901, 199, '2023-01-01');
 CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true, confirm => true);
 SELECT tableoid::regclass, id, scan FROM evidence ORDER BY at;
 
+CALL fill('CREATE INDEX ON %I (scan)');
+UPDATE pg_index SET indisready = false WHERE indexrelid = 'evidence_1_scan_idx'::regclass;
+INSERT INTO evidence VALUES (901, 199, '2023-01-01');
+UPDATE pg_index SET indisready = true, indisvalid = false WHERE indexrelid = 'evidence_1_scan_idx'::regclass;
+CALL privacy_scan.run_retention('scan', '2024-07-01 00:00+00', force => true, confirm => true);
+SELECT tableoid::regclass, id, scan FROM evidence ORDER BY at;
 SELECT * FROM scan ORDER BY id;
 -- An index of names has keys of another type.
 CREATE TABLE site (id name PRIMARY KEY, at timestamp(3));

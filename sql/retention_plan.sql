@@ -148,6 +148,18 @@ CALL privacy_scan.run_retention('"Flat"', '2021-06-01 00:00+00');
 DELETE FROM "Flat" WHERE id > 1001;
 UPDATE "Flat" SET at = '2020-01-01';
 CALL privacy_scan.run_retention('"Flat"', '2021-06-01 00:00+00');
+-- So does the first of one that takes more than before; the same set once more is none.
+INSERT INTO "Flat" SELECT n, timestamp '2021-03-01' FROM generate_series(3001, 4000) n;
+SELECT privacy_scan.set_retention('"Flat"', '60 days', 'at') IS NOT NULL AS set;
+CALL privacy_scan.run_retention('"Flat"', '2021-06-01 00:00+00');
+SELECT privacy_scan.set_retention('"Flat"', '1 year', 'at') IS NOT NULL AS set;
+CALL privacy_scan.run_retention('"Flat"', '2021-06-01 00:00+00');
+SELECT privacy_scan.set_retention('"Flat"', '60 days', 'at') IS NOT NULL AS set;
+CALL privacy_scan.run_retention('"Flat"', '2021-06-01 00:00+00', confirm => true);
+INSERT INTO "Flat" SELECT n, timestamp '2021-03-01' FROM generate_series(3001, 4000) n;
+SELECT privacy_scan.set_retention('"Flat"', '60 days', 'at') IS NOT NULL AS set;
+CALL privacy_scan.run_retention('"Flat"', '2021-06-01 00:00+00');
+SELECT count(*) FROM "Flat";
 SELECT rows FROM privacy_scan.archives WHERE relation ~ 'Flat' ORDER BY id;
 
 -- What changes between the comparison and the run: another policy stops it, and what the plan says is kept stays.

@@ -149,6 +149,8 @@ CREATE PUBLICATION ret_whole_pub FOR TABLE "Evidence" WITH (publish_via_partitio
 SELECT reason, count(*) FROM ways() GROUP BY 1 ORDER BY 1;
 ALTER PUBLICATION ret_whole_pub SET (publish = 'insert');
 SELECT count(*) FROM ways();
+ALTER PUBLICATION ret_whole_pub SET TABLE "Evidence_2023_03";
+SELECT * FROM ways() WHERE relation = '"Evidence_2023_03"'::regclass;
 DROP PUBLICATION ret_whole_pub;
 SET client_min_messages = warning;
 -- Triggers and rules.
@@ -177,7 +179,7 @@ ALTER TABLE ret_whole_archive."Evidence_archive" DROP COLUMN mine, ADD CHECK (n 
 SELECT DISTINCT reason FROM ways();
 DROP TABLE ret_whole_archive."Evidence_archive";
 CREATE TABLE ret_whole_archive."Scan_archive" (LIKE "Scan");
-ALTER TABLE ret_whole_archive."Scan_archive" ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ret_whole_archive."Scan_archive" ADD CHECK (id <> 'x');
 SELECT DISTINCT reason FROM ways();
 DROP TABLE ret_whole_archive."Scan_archive";
 -- A child's child.
