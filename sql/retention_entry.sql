@@ -127,8 +127,10 @@ CREATE TABLE meddled (LIKE "Evidence", extra text);
 CREATE TRIGGER meddle BEFORE INSERT ON meddled FOR EACH ROW EXECUTE FUNCTION meddle();
 SELECT * FROM privacy_scan.restore_archive(:february, "into" => 'meddled');
 -- In the live relation, or a partition of it, they would be a second time.
+\set VERBOSITY sqlstate
 SELECT * FROM privacy_scan.restore_archive(:february, "into" => (SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = '"Evidence"'::regclass LIMIT 1));
 SELECT privacy_scan.restore_file(:february, '"Evidence"');
+\set VERBOSITY terse
 RESET ROLE;
 SET ROLE regress_entry_other;
 CREATE TABLE ent.mine (id int);
