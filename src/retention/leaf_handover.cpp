@@ -5,6 +5,7 @@
 
 #include "partition/foreign_key.hpp"
 #include "pg/clock.hpp"
+#include "pg/failpoint.hpp"
 #include "pg/guc.hpp"
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
@@ -186,6 +187,7 @@ std::string hand_over_one(pg::Spi &spi, const Work &work, const Member &member, 
     if (!changes.empty())
         spi.run("ALTER TABLE " + name + " " + changes);
     move_to_schema(spi, relid, pg::schema_name(archive.relid), is_known);
+    PS_FAILPOINT("handover.moved");
     return pg::qualified_name(relid);
 }
 
@@ -227,6 +229,7 @@ std::vector<std::string> hand_over(pg::Spi &spi, const Work &work, const std::ve
         }
         for (const CheckedLeaf &checked : leaves)
             require_unchanged(checked);
+        PS_FAILPOINT("handover.locked");
         for (std::size_t i = 0; i < leaves.size(); ++i) {
             const std::size_t member = leaves[i].leaf->member;
             names.push_back(leaves[i].stays ? std::string()

@@ -5,6 +5,7 @@
 
 #include "partition/foreign_key.hpp"
 #include "partition/proven.hpp"
+#include "pg/failpoint.hpp"
 #include "pg/ident.hpp"
 #include "pg/relation.hpp"
 #include "pg/row_stamp.hpp"
@@ -108,6 +109,7 @@ std::optional<Refuge> make_refuge(pg::Spi &spi, const Work &work, const Leaf &le
         partition::create_table(spi, set, refuge.blueprint, partition::new_partition_name(set, "_stay"),
                                 partition::WithIndexes::yes);
     copy_rows(spi, leaf, columns, refuge);
+    PS_FAILPOINT("refuge.made");
     return refuge;
 }
 
@@ -148,10 +150,12 @@ void settle(pg::Spi &spi, const Refuge &refuge, const Leaf &leaf, Oid set, const
 {
     if (!gone.empty())
         remove_rows(spi, refuge, gone);
+    PS_FAILPOINT("refuge.removed");
     take_name(spi, refuge);
     for (const partition::ForeignKey &key : partition::foreign_keys_of(spi, set))
         partition::add_proven_key(refuge.relid, key);
     attach(spi, refuge, set, leaf.bounds);
+    PS_FAILPOINT("refuge.settled");
 }
 
 } // namespace privacy_scan::retention
