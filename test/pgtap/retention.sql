@@ -62,7 +62,7 @@ SELECT is((SELECT array_agg(attname || ' ' || format_type(atttypid, NULL) ORDER 
   '{relation regclass,action text,target text,rows bigint,bytes bigint,lock text,key_from text,key_to text,reason text,milliseconds double precision}', 'an action''s columns');
 SELECT is((SELECT array_agg(attname || ' ' || format_type(atttypid, NULL) ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'privacy_scan.row_set'::regclass),
   '{rows bigint,bytes bigint,digest text}', 'a row set''s columns');
-SELECT columns_are('privacy_scan', 'retention_rules', ARRAY['root', 'key_column', 'keep', 'condition', 'archive_schema', 'key_kind', 'archive', 'remove_after', 'grace']);
+SELECT columns_are('privacy_scan', 'retention_rules', ARRAY['root', 'key_column', 'keep', 'condition', 'archive_schema', 'key_kind', 'archive', 'remove_after', 'grace', 'set_at']);
 SELECT col_is_pk('privacy_scan', 'retention_rules', 'root', 'one policy a root');
 SELECT columns_are('privacy_scan', 'archive_ledger', ARRAY['id', 'archived_at', 'root', 'relation', 'root_name', 'source', 'target', 'rows', 'bytes', 'digest', 'key_from', 'key_to', 'cutoff', 'leaf', 'action', 'bounds', 'key']);
 SELECT columns_are('privacy_scan', 'retention_plans', ARRAY['id', 'root', 'made_at', 'made_by', 'at', 'cutoff', 'valid_until', 'state', 'rows', 'policy', 'holds', 'applied_at', 'applied_by', 'ended_at', 'detail']);
