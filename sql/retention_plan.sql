@@ -148,7 +148,18 @@ CALL privacy_scan.run_retention('"Flat"', '2021-06-01 00:00+00');
 DELETE FROM "Flat" WHERE id > 1001;
 UPDATE "Flat" SET at = '2020-01-01';
 CALL privacy_scan.run_retention('"Flat"', '2021-06-01 00:00+00');
--- So does the first of one that takes more than before; the same set once more is none.
+-- A clock that runs ahead is noticed there, too, unless that is switched off.
+INSERT INTO "Flat" SELECT n, timestamp '2021-03-01' FROM generate_series(3001, 4000) n;
+CALL privacy_scan.run_retention('"Flat"', '2022-06-01 00:00+00', confirm => true);
+SET privacy_scan.retention_quiet_days = 0;
+CALL privacy_scan.run_retention('"Flat"', '2022-06-01 00:00+00', confirm => true);
+RESET privacy_scan.retention_quiet_days;
+INSERT INTO "Flat" SELECT n, timestamp '2021-03-01' FROM generate_series(3001, 3999) n;
+CALL privacy_scan.run_retention('"Flat"', '2022-06-01 00:00+00', confirm => true);
+INSERT INTO "Flat" SELECT n, timestamp '2021-03-01' FROM generate_series(3001, 4000) n;
+CALL privacy_scan.run_retention('"Flat"', '2022-06-01 00:00+00', force => true, confirm => true);
+-- The first run of one that takes more than before asks; the same set once more is none.
+INSERT INTO "Flat" VALUES (9999, '2021-05-31');
 INSERT INTO "Flat" SELECT n, timestamp '2021-03-01' FROM generate_series(3001, 4000) n;
 SELECT privacy_scan.set_retention('"Flat"', '60 days', 'at') IS NOT NULL AS set;
 CALL privacy_scan.run_retention('"Flat"', '2021-06-01 00:00+00');

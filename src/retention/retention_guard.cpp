@@ -66,16 +66,32 @@ Newest newest_key(pg::Spi &spi, const Work &work)
     return {rows.int8(0, 1), rows.text(0, 2)};
 }
 
+// So few may go row by row unasked.
+constexpr std::int64_t least_guarded_roots = 1000;
+
+std::int64_t count_expired(pg::Spi &spi, const Work &work)
+{
+    return spi
+        .run(work.sql.count_expired(work.family.root()), {pg::datum_param(work.cutoff.type, work.cutoff.value)})
+        .int8(0, 1);
+}
+
+// Where nothing goes whole privacy_scan.retention_quiet_days says how old is too old.
 void check_clock(pg::Spi &spi, const Work &work, const std::vector<Window> &windows, std::int64_t at)
 {
+    const int days = settings::retention_quiet_days();
+    if (windows.empty() && days == 0)
+        return;
     const Newest newest = newest_key(spi, work);
-    std::int64_t width = 0;
+    std::int64_t width = windows.empty() ? days * USECS_PER_DAY : 0;
     for (const Window &window : windows)
         width = std::max(width, width_of(spi, work, window.leaves.front()));
-    if (!newest.instant || *newest.instant >= at - width)
+    if (!newest.instant || *newest.instant >= at - width ||
+        (windows.empty() && count_expired(spi, work) < least_guarded_roots))
         return;
     pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-             "the newest row of " + work.family.root().name + " is more than one partition's width old",
+             "the newest row of " + work.family.root().name + " is more than " +
+                 (windows.empty() ? std::to_string(days) + " days" : "one partition's width") + " old",
              "Its key is " + newest.text + " UTC. A clock that runs ahead would look the same.",
              "If the clock is right, say force => true.");
 }
@@ -98,15 +114,10 @@ bool is_first_run(pg::Spi &spi, Oid root)
              "Look at plan_retention(); if that is meant, say confirm => true.");
 }
 
-// So few may go row by row unasked.
-constexpr std::int64_t least_guarded_roots = 1000;
-
 void check_half(pg::Spi &spi, const Work &work, const std::vector<Window> &windows)
 {
     const Member &root = work.family.root();
-    const std::int64_t expired =
-        spi.run(work.sql.count_expired(root), {pg::datum_param(work.cutoff.type, work.cutoff.value)})
-            .int8(0, 1);
+    const std::int64_t expired = count_expired(spi, work);
     const bool is_guarded = !windows.empty() || expired >= least_guarded_roots;
     if (is_guarded && 2 * expired > spi.run("SELECT count(*) FROM " + root.from).int8(0, 1))
         refuse_half(root.name);
@@ -132,7 +143,7 @@ void check_half(pg::Spi &spi, const Work &work, const std::vector<Window> &windo
 void check_guards(pg::Spi &spi, const Work &work, const std::vector<Window> &windows, std::int64_t at,
                   Said said)
 {
-    if (!said.force && !windows.empty())
+    if (!said.force)
         check_clock(spi, work, windows, at);
     if (!said.confirm && is_first_run(spi, work.policy.root))
         check_half(spi, work, windows);
