@@ -105,6 +105,14 @@ RESET ROLE;
 \set VERBOSITY terse
 SELECT relrowsecurity, relforcerowsecurity, (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid) AS policies FROM pg_class c WHERE oid = 'ret_hostile_archive.scan_archive'::regclass;
 DROP SCHEMA ret_closed CASCADE;
+-- The tables of batches that go on as files are made as their archive is.
+INSERT INTO scan VALUES (4, 'done', '{a}', '2023-01-01');
+SELECT privacy_scan.set_retention('scan', '1 year', 'at', archive => 'file') IS NOT NULL AS set;
+SELECT sum(rows) AS rows FROM privacy_scan.apply_retention('scan', dry_run => false);
+SELECT relrowsecurity, relforcerowsecurity FROM pg_class JOIN pg_inherits ON inhrelid = oid WHERE inhparent = 'ret_hostile_archive.scan_archive'::regclass;
+DROP TABLE ret_hostile_archive.scan_archive, ret_hostile_archive.evidence_archive CASCADE;
+DELETE FROM privacy_scan.archive_windows;
+SELECT privacy_scan.set_retention('scan', '1 year', 'at') IS NOT NULL AS set;
 -- Ways out of the owner's rights.
 SET ROLE regress_mallory2;
 DELETE FROM scan;

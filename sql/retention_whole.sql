@@ -182,6 +182,11 @@ CREATE TABLE ret_whole_archive."Scan_archive" (LIKE "Scan");
 ALTER TABLE ret_whole_archive."Scan_archive" ADD CHECK (id <> 'x');
 SELECT DISTINCT reason FROM ways();
 DROP TABLE ret_whole_archive."Scan_archive";
+-- Its owner writes there, whatever its row-level security says.
+CREATE TABLE ret_whole_archive."Scan_archive" AS TABLE "Scan" WITH NO DATA;
+ALTER TABLE ret_whole_archive."Scan_archive" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+SELECT count(*) FROM ways();
+DROP TABLE ret_whole_archive."Scan_archive";
 -- A child's child.
 CREATE TABLE below (id text, at timestamp(3), FOREIGN KEY (id, at) REFERENCES "Evidence" ON DELETE CASCADE);
 SELECT count(*) FROM plan() WHERE action = 'archive whole' AND relation::text LIKE '%Evidence%';

@@ -110,7 +110,8 @@ bool is_first_run(pg::Spi &spi, Oid root)
 [[noreturn]] void refuse_half(const std::string &relation)
 {
     pg::fail(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-             "the first run of this policy would remove more than half of " + relation, {},
+             "the first run of this policy would remove more than half of " + relation,
+             "It is the first since set_retention() said what goes.",
              "Look at plan_retention(); if that is meant, say confirm => true.");
 }
 
