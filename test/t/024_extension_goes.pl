@@ -163,7 +163,9 @@ ok($node->poll_query_until('postgres', qq{SELECT last_start BETWEEN '$back' AND 
 # Databases under the worker: copied, renamed, dropped.
 $node->safe_psql('postgres', 'DROP DATABASE broken; CREATE DATABASE busy');
 make_gated_job($node, 'busy');
-$node->poll_query_until('busy', q{SELECT last_outcome = 'done' FROM privacy_scan.jobs WHERE kind = 'retention'}) or die 'no run';
+$node->poll_query_until('busy', q{SELECT last_outcome = 'done' FROM privacy_scan.jobs WHERE kind = 'retention'})
+  or die "no run\n" . join("\n", map { $node->safe_psql('busy', $_) } 'TABLE privacy_scan.jobs', 'TABLE privacy_scan.workers', 'TABLE privacy_scan.job_schedules',
+	q{SELECT pid, datname, backend_type, state, wait_event, query FROM pg_stat_activity}) . "\n" . substr(slurp_file($node->logfile), -4000);
 for my $sql ('CREATE DATABASE copy TEMPLATE busy', 'ALTER DATABASE busy RENAME TO other', 'ALTER DATABASE other RENAME TO busy')
 {
 	my $begun = Time::HiRes::time();
