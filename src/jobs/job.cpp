@@ -265,6 +265,23 @@ void store_next_start(pg::Spi &spi, JobKey key, Instant next_start)
             params);
 }
 
+pg::Param next_start_param(const Job &job)
+{
+    return job.next_start ? pg::timestamptz_param(*job.next_start) : pg::null_param(TIMESTAMPTZOID);
+}
+
+void put_off(pg::Spi &spi, const Job &job, Instant next_start)
+{
+    std::vector<pg::Param> params = params_of(job.key);
+    params.push_back(pg::timestamptz_param(next_start));
+    params.push_back(next_start_param(job));
+    pg::CatalogScope scope;
+    spi.run("INSERT INTO privacy_scan.job_states AS t (kind, relation, next_start) VALUES ($1, $2, $3)"
+            " ON CONFLICT (kind, relation) DO UPDATE SET next_start = $3"
+            " WHERE t.next_start IS NOT DISTINCT FROM $4",
+            params);
+}
+
 bool pause(pg::Spi &spi, JobKey key, const std::string &reason)
 {
     std::vector<pg::Param> params = params_of(key);

@@ -51,6 +51,8 @@ const char *to_string(Kind kind);
 // Its kind and relation, as the first parameters of a statement on our tables.
 std::vector<pg::Param> params_of(JobKey key);
 
+pg::Param next_start_param(const Job &job);
+
 // The job of that name, which the caller must own: the kind, a blank, the relation as regclass takes it. No
 // lock. Errors: 22023 no such kind, 42704 no such job, 42501, and those of a relation's name.
 JobKey job_of_caller(pg::Spi &spi, const std::string &name);
@@ -73,6 +75,9 @@ Instant next_start_of(const Job &job, Instant after);
 // Schedules, pauses. The caller's rights have been checked.
 void store_schedule(pg::Spi &spi, const Job &job);
 void store_next_start(pg::Spi &spi, JobKey key, Instant next_start);
+// The same by a runner, for a job as it read it: a next start that was set meanwhile, with another schedule,
+// stays.
+void put_off(pg::Spi &spi, const Job &job, Instant next_start);
 bool pause(pg::Spi &spi, JobKey key, const std::string &reason); // false where it was paused
 bool resume(pg::Spi &spi, JobKey key);                           // false where it wasn't
 

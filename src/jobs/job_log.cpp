@@ -70,13 +70,17 @@ void fold(pg::Spi &spi, JobKey key, std::int64_t run)
             params);
 }
 
-void write_state(pg::Spi &spi, JobKey key, Instant next_start, std::int32_t failures, std::int32_t crashes)
+// A next start that was set since the job was read, with another schedule, stays.
+void write_state(pg::Spi &spi, const Job &job, Instant next_start, std::int32_t failures,
+                 std::int32_t crashes)
 {
-    std::vector<pg::Param> params = params_of(key);
+    std::vector<pg::Param> params = params_of(job.key);
     params.push_back(pg::timestamptz_param(next_start));
     params.push_back(pg::int4_param(failures));
     params.push_back(pg::int4_param(crashes));
-    spi.run("UPDATE privacy_scan.job_states SET run = NULL, next_start = $3, failures = $4, crashes = $5"
+    params.push_back(next_start_param(job));
+    spi.run("UPDATE privacy_scan.job_states SET run = NULL, failures = $4, crashes = $5, next_start ="
+            " CASE WHEN next_start IS DISTINCT FROM $6 THEN next_start ELSE $3 END"
             " WHERE kind = $1 AND relation = $2",
             params);
 }
@@ -137,7 +141,7 @@ void end_run(pg::Spi &spi, const Job &job, std::int64_t run, Outcome outcome, co
         write_end(spi, run, outcome, tally, failure.value_or(pg::ErrorText{}));
         if (outcome == Outcome::failed)
             fold(spi, job.key, run);
-        write_state(spi, job.key, next_start, failures, 0);
+        write_state(spi, job, next_start, failures, 0);
         prune(spi, job.key);
     });
 }
@@ -165,7 +169,7 @@ void count_crash(pg::Spi &spi, const Job &job, Instant next_start)
         spi.run("UPDATE privacy_scan.job_run_log SET outcome = 'crashed', finished_at = clock_timestamp(),"
                 " message = 'the process that ran it died' WHERE id = $1",
                 {pg::int8_param(*job.run)});
-        write_state(spi, job.key, next_start, job.failures + 1, crashes);
+        write_state(spi, job, next_start, job.failures + 1, crashes);
         prune(spi, job.key);
         if (crashes >= most_crashes)
             pause(spi, job.key, reason);

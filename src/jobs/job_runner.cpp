@@ -135,7 +135,7 @@ RunReport run_locked(pg::Spi &spi, JobKey key, Instant at, Asked asked, const An
             announce(job->name);
         report.attempt = run(spi, *job, at);
     } else if (!job->next_start || is_misplaced(*job, at)) {
-        store_next_start(spi, key, next_start_of(*job, at));
+        put_off(spi, *job, next_start_of(*job, at));
     }
     return report;
 }
