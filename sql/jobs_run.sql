@@ -29,6 +29,8 @@ CALL privacy_scan.run_due_jobs(now());
 SELECT job, last_outcome, failures, next_start - now() <= CASE kind WHEN 'partitions' THEN '5 minutes 30 seconds' ELSE '24 hours 15 minutes' END::interval AS soon
 FROM privacy_scan.jobs WHERE kind IN ('partitions', 'retention') ORDER BY job;
 SELECT * FROM runs;
+-- The test may run at any hour of the day: retention's is moved out of the way.
+UPDATE privacy_scan.job_states SET next_start = now() + interval '12 hours' WHERE kind = 'retention';
 SELECT count(*), count(*) FILTER (WHERE state = 'past') AS past, max(rows) FILTER (WHERE state = 'default') AS strays FROM privacy_scan.partitions WHERE parent = 'event'::regclass;
 SELECT wal_bytes > 0 AS wal, lock_wait_ms >= 0 AS waited, finished_at >= started_at AS ordered, pid = pg_backend_pid() AS ours FROM privacy_scan.job_runs;
 -- Not due again before its next start.
@@ -58,7 +60,8 @@ SELECT privacy_scan.pause_job('partitions event', 'a migration'), privacy_scan.p
 SELECT state, pause_reason FROM privacy_scan.jobs WHERE kind = 'partitions';
 CALL privacy_scan.run_job('partitions event');
 SELECT privacy_scan.request_job('partitions event');
-CALL privacy_scan.run_due_jobs(now() + interval '1 hour');
+UPDATE privacy_scan.job_states SET next_start = now() WHERE kind = 'partitions';
+CALL privacy_scan.run_due_jobs(now());
 SELECT count(*) FROM runs WHERE job ~ 'partitions';
 SELECT privacy_scan.resume_job('partitions event'), privacy_scan.resume_job('partitions event');
 SELECT state IN ('idle', 'due') AS resumed FROM privacy_scan.jobs WHERE kind = 'partitions';
@@ -71,6 +74,7 @@ SELECT schedule, extract(isodow FROM next_start AT TIME ZONE 'Europe/Berlin') IN
   (next_start AT TIME ZONE 'Europe/Berlin')::time BETWEEN '03:30' AND '03:40' AS at_night FROM privacy_scan.jobs WHERE kind = 'retention';
 -- After an outage it starts once.
 SELECT privacy_scan.schedule_job('partitions event', '1 minute') > now() AS next;
+UPDATE privacy_scan.job_states SET next_start = now() + interval '12 hours' WHERE kind = 'retention';
 CALL privacy_scan.run_due_jobs(now() + interval '2 hours');
 SELECT count(*) FROM runs WHERE job ~ 'partitions';
 SELECT next_start - now() BETWEEN '2 hours' AND '2 hours 2 minutes' AS after_it FROM privacy_scan.jobs WHERE kind = 'partitions';
