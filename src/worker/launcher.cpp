@@ -144,15 +144,22 @@ void give_back(int entry, TimestampTz now)
     state->databases[entry].visit = Visit::none;
 }
 
-// A visit that does not come to its start within this was lost on its way.
-constexpr int seconds_to_start = 60;
+// A visit that does not come to its start within this was lost on its way. So was one that is to start so much
+// later than now: the clock went back since.
+constexpr int ms_to_start = 60 * 1000;
+
+bool is_lost(const Database &database, TimestampTz now)
+{
+    return database.visit == Visit::starting &&
+           (TimestampDifferenceExceeds(database.visited_at, now, ms_to_start) ||
+            TimestampDifferenceExceeds(now, database.visited_at, ms_to_start));
+}
 
 void forget_lost(TimestampTz now)
 {
     const StateLock lock(LW_EXCLUSIVE);
     for (Database &database : state->databases)
-        if (database.visit == Visit::starting &&
-            TimestampDifferenceExceeds(database.visited_at, now, seconds_to_start * 1000)) {
+        if (is_lost(database, now)) {
             database.visit = Visit::ended;
             database.verdict = Verdict::failed;
         }
