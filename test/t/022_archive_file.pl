@@ -238,12 +238,13 @@ unlink "$files/$other";
 $node->psql('postgres', "BEGIN; SELECT * FROM privacy_scan.export_archive($big); ROLLBACK");
 is(scalar(() = glob "$files/archive_*_${big}_*"), 2, 'what was rolled back is left as files');
 
-# Killed meanwhile.
-for my $round (1 .. 3)
+# Killed meanwhile: the export, and what it has started.
+sub killed_at_work
 {
+	my ($name, $settings) = @_;
 	my $out = '';
 	my $run = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c',
-		"SET privacy_scan.archive_level = 19; SELECT * FROM privacy_scan.export_archive($big)" ], '>', \$out, '2>&1');
+		"SET privacy_scan.archive_level = 19; $settings SELECT * FROM privacy_scan.export_archive($big)" ], '>', \$out, '2>&1');
 	for (1 .. 1000)
 	{
 		last if glob "$files/archive_*_${big}_*.tmp";
@@ -253,10 +254,12 @@ for my $round (1 .. 3)
 	$node->stop('immediate');
 	$run->finish;
 	$node->start;
-	is(sql("SELECT state FROM privacy_scan.verify_archive($big) WHERE file IS NULL"), 'ok', "round $round: the table is intact after a kill");
+	is(sql("SELECT state FROM privacy_scan.verify_archive($big) WHERE file IS NULL"), 'ok', "$name: the table is intact after a kill");
 	my ($path) = grep { /zst$/ } glob "$files/archive_*_${big}_*.zst";
 	unlink $path if $path;
+	return;
 }
+killed_at_work("round $_", '') for 1 .. 2;
 sql("SELECT * FROM privacy_scan.export_archive($big)");
 is(file_state($big), 'ok', 'the next export works');
 is(scalar(() = glob "$files/archive_*_${big}_*"), 2, 'and has removed what was left behind');
@@ -306,6 +309,9 @@ sql("ALTER TABLE $_ $wide") for split /\n/, sql("SELECT unnest(ARRAY[archive, le
 is(exported_again($big, ''), 1, 'a parallel worker reads it back');
 is(exported_again($big, 'SET max_parallel_workers = 0;'), 0, 'none where there is none');
 is(exported_again($big, 'SET max_parallel_maintenance_workers = 0;'), 0, 'or where none is allowed');
+killed_at_work("thread and worker, round $_", 'SET min_parallel_table_scan_size = 0;') for 1 .. 2;
+is(exported_again($big, ''), 1, 'the next export works');
+is(scalar(() = glob "$files/archive_*_${big}_*"), 2, 'and has removed what was left behind');
 $node->append_conf('postgresql.conf', 'log_min_messages = warning');
 $node->reload;
 

@@ -127,7 +127,12 @@ sql('SELECT count(*) FROM privacy_scan.verify_archive()');
 # The way back.
 is(sql(q{SELECT count(*) FROM privacy_scan.restore_archive('"Scan"', ARRAY['7'])}), 0, 'nothing is found in files');
 my $roots = sql(q{SELECT min(id) FROM privacy_scan.archive_files WHERE archive LIKE '%Scan_archive%'});
+sql(q{ALTER TABLE public_archive."Scan_archive" ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON public_archive."Scan_archive" USING (id < 5);
+	CREATE ROLE reader; GRANT USAGE ON SCHEMA public_archive TO reader});
 is(sql("SELECT privacy_scan.restore_file($roots)"), 1001, 'the window of roots comes back into the archive');
+my $table = sql("SELECT leaf FROM privacy_scan.archive_files WHERE id = $roots");
+is(sql("GRANT SELECT ON $table TO reader; SET ROLE reader; SELECT count(*) FROM $table"), 5, 'under the row security of the archive');
+sql(q{DROP POLICY few ON public_archive."Scan_archive"; ALTER TABLE public_archive."Scan_archive" DISABLE ROW LEVEL SECURITY});
 like(failure("SELECT privacy_scan.restore_file($roots)"), qr/55000/, 'once');
 like(failure(q{SELECT privacy_scan.restore_archive('"Scan"', ARRAY['7'])}), qr/55000.*may be in files/s, 'no family comes back without its children');
 run_files();
