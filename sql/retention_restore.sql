@@ -74,7 +74,18 @@ SELECT rows AS before, all_rows AS before_rows FROM live \gset
 -- A row of that id has come since.
 INSERT INTO "Scan" (id, "createdAt") VALUES ('s1', now());
 SELECT * FROM privacy_scan.restore_archive('"Scan"', ARRAY['s0', 's1']);
-DELETE FROM "Scan" WHERE id = 's1';
+-- All that is in the way is named, of each relation and each unique index.
+INSERT INTO "Scan" (id, "createdAt") SELECT 's' || i, now() FROM generate_series(0, 7) i WHERE i <> 2 ON CONFLICT DO NOTHING;
+CREATE UNIQUE INDEX once ON "Evidence" ("createdAt", kind) INCLUDE (score);
+INSERT INTO "Evidence" (id, "scanId", kind, "createdAt") SELECT 'new', 'new', 'cookie', '2023-01-05 00:00';
+SELECT count(*) AS others FROM "Scan" \gset
+\set VERBOSITY default
+SELECT * FROM privacy_scan.restore_archive('"Scan"', ARRAY['s0', 's1', 's3', 's4', 's5', 's6']);
+\set VERBOSITY terse
+SELECT count(*) = :others AS untouched FROM "Scan";
+DROP INDEX once;
+DELETE FROM "Evidence" WHERE id = 'new';
+DELETE FROM "Scan" WHERE id LIKE 's%' AND "createdAt" > '2024-12-31';
 -- A column has another name now, a trigger changes rows.
 ALTER TABLE "Scan" RENAME bytes TO octets;
 SELECT * FROM privacy_scan.restore_archive('"Scan"', ARRAY['s0']);

@@ -31,7 +31,7 @@ Datum restore(FunctionCallInfo fcinfo,
 // privacy_scan.restore_archive(root regclass, condition text) returns rows: the archived families whose root
 // meets the condition, written as a policy's, go back where they came from, in the caller's transaction:
 // parents first, with the same digests. They have expired still: the next retention takes them again, unless
-// they are held. VOLATILE. Errors: 22004, 42501, 42704 no policy, 23505 a row is there already, 55000 a row
+// they are held. VOLATILE. Errors: 22004, 42501, 42704 no policy, 23505 rows are there already, which are named, 55000 a row
 // can't be put back as it was, or is in a file, 55P03, and for the condition those of set_retention().
 PS_WRITING_FUNCTION(ps_restore_archive)
 {

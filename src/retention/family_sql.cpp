@@ -333,6 +333,21 @@ std::string FamilySql::digest_rows(const Member &member, const std::string &colu
            " AS t WHERE " + is_found(member) + ") AS r";
 }
 
+std::string FamilySql::count_conflicts(const Member &member, const std::string &other,
+                                       const std::vector<Link::Column> &columns) const
+{
+    const std::string found = hits(member);
+    std::vector<std::string> keys, equal;
+    for (const Link::Column &pair : columns) {
+        keys.push_back(column("o", pair.parent));
+        equal.push_back(column("t", pair.child) + " " + pair.equals + " " + keys.back());
+    }
+    return (found.empty() ? "" : "WITH " + found + " ") +
+           "SELECT count(*), array_to_string((array_agg(k ORDER BY k))[1:5], ', ') FROM (SELECT ROW(" +
+           join(keys, ", ") + ")::pg_catalog.text AS k FROM " + member.from + " AS t JOIN " + other + " AS o ON " +
+           join(equal, " AND ") + " WHERE " + is_found(member) + ") AS conflicts";
+}
+
 std::string FamilySql::remove_rows(const Member &member, const std::string &columns) const
 {
     const std::string found = hits(member);

@@ -45,6 +45,11 @@ class FamilySql
     // Rows, bytes and digest of what copy_rows() copies.
     std::string digest_rows(const Member &member, const std::string &columns) const;
 
+    // Of a member's rows, those with which a row of another relation agrees in the columns, there the parent's: their
+    // number, and the least five such rows of columns as text.
+    std::string count_conflicts(const Member &member, const std::string &other,
+                                const std::vector<Link::Column> &columns) const;
+
     // Deletes a member's rows. A row for each relation that they were in: its OID; rows, bytes, digest.
     std::string remove_rows(const Member &member, const std::string &columns) const;
 

@@ -7,9 +7,11 @@
 #include "pg/failpoint.hpp"
 #include "pg/ident.hpp"
 #include "pg/lock.hpp"
+#include "pg/subxact.hpp"
 #include "retention/archive_total.hpp"
 #include "retention/grace.hpp"
 #include "retention/leaf_return.hpp"
+#include "retention/restore_conflict.hpp"
 #include "retention/row_shape.hpp"
 
 extern "C" {
@@ -124,15 +126,42 @@ RowTotal total_of(const pg::Rows &rows, std::size_t row, int column)
     return {rows.int8(row, column), rows.int8(row, column + 1), digest_of(rows.text(row, column + 2))};
 }
 
+// The failure with all that is in the way, of this member and of those that would have come after it.
+[[noreturn]] void report_conflicts(pg::Spi &spi, const Archived &family, const FamilySql &sql, const Picked &picked,
+                                   std::size_t first, pg::Error failure)
+{
+    std::string detail;
+    for (std::size_t i = first; i < family.live.members.size(); ++i) {
+        const std::string words = conflicts_in_words(spi, family.live.members[i], family.stored.members[i],
+                                                     family.archives[i].relid, sql, picked);
+        detail += (detail.empty() || words.empty() ? "" : " ") + words;
+    }
+    if (!detail.empty())
+        failure.detail = detail;
+    failure.hint = "Nothing was restored. Restore the other roots, or these into a relation of their own.";
+    throw failure;
+}
+
 RowTotal copy_back(pg::Spi &spi, const Archived &family, const FamilySql &sql, const Picked &picked,
                    std::size_t i)
 {
     const Member &live = family.live.members[i];
     const Columns columns = columns_of(spi, live.table.relid);
-    return total_of(
-        spi.run_generic(sql.copy_rows(family.stored.members[i], live.name, columns.insertable, columns.all),
-                        picked.params),
-        0, 1);
+    pg::Subtransaction subtransaction;
+    try {
+        const RowTotal total = total_of(
+            spi.run_generic(sql.copy_rows(family.stored.members[i], live.name, columns.insertable, columns.all),
+                            picked.params),
+            0, 1);
+        subtransaction.commit();
+        return total;
+    } catch (const pg::PgError &error) {
+        if (error.sqlstate() != ERRCODE_UNIQUE_VIOLATION)
+            throw;
+        const pg::Error failure = pg::text_of(error).error;
+        subtransaction.rollback();
+        report_conflicts(spi, family, sql, picked, i, failure);
+    }
 }
 
 void check_same(const RowTotal &returned, const RowTotal &removed, const Archived &family, std::size_t i)
