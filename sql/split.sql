@@ -217,8 +217,8 @@ SELECT tableoid::regclass, count(*), min("createdAt"), max("createdAt") FROM "Ev
 SELECT count(*) AS tables, attname, attstorage, pg_get_expr(adbin, adrelid) AS default, coalesce(attstattarget, -1) AS target, count(tgname) AS triggers, count(*) FILTER (WHERE relreplident = 'f') AS full
     FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid LEFT JOIN pg_attrdef ON adrelid = c.oid AND adnum = attnum
     LEFT JOIN pg_trigger ON tgrelid = c.oid AND tgname = 'late' WHERE relname ~ '^Evidence_2024_0[1-4]$' AND attname IN ('n', 'added', 'details') GROUP BY 2, 3, 4, 5 ORDER BY 2;
--- Foreign keys are those that PostgreSQL gives to a partition.
-SELECT count(*), "like" FROM (SELECT concat_ws(' ', pg_get_constraintdef(k.oid), convalidated, conislocal, coninhcount, connoinherit, conparentid <> 0,
+-- Foreign keys are those that PostgreSQL gives to a partition (whose number grows by the month).
+SELECT count(*) = (SELECT count(*) FROM pg_inherits WHERE inhparent = '"Evidence"'::regclass) AS every, "like" FROM (SELECT concat_ws(' ', pg_get_constraintdef(k.oid), convalidated, conislocal, coninhcount, connoinherit, conparentid <> 0,
         (SELECT string_agg(concat_ws(' ', tgfoid::regproc, tgenabled, tgdeferrable, tginitdeferred, tgparentid <> 0, tgconstrindid::regclass), ', ' ORDER BY tgfoid) FROM pg_trigger WHERE tgconstraint = k.oid),
         (SELECT string_agg(concat_ws(' ', deptype, refclassid::regclass, attname, refobjid = conrelid), ', ' ORDER BY deptype, refclassid, attname, refobjid = conrelid) FROM pg_depend LEFT JOIN pg_attribute ON refobjsubid > 0 AND attrelid = refobjid AND attnum = refobjsubid
          WHERE classid = 'pg_constraint'::regclass AND objid = k.oid)) AS "like"
