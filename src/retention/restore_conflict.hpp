@@ -1,8 +1,8 @@
 // Live rows that stand in the way of archived ones.
 #pragma once
 
-#include "retention/family_sql.hpp"
 #include "retention/family_move.hpp"
+#include "retention/family_sql.hpp"
 
 namespace privacy_scan::retention
 {

@@ -25,7 +25,7 @@ $node->safe_psql('postgres', q{
 	FROM pg_class c JOIN pg_stat_user_tables s ON s.relid = c.oid CROSS JOIN LATERAL pg_visibility_map(c.oid) v
 	WHERE c.relnamespace = 'store'::regnamespace AND c.relkind = 'r' GROUP BY c.relname, s.vacuum_count;
 	INSERT INTO store.scan SELECT n, now(), repeat('x', 1000) FROM generate_series(1, 10000) n;
-	INSERT INTO store.evidence SELECT n, n, CASE WHEN n <= 4000 THEN timestamp '2020-06-01' ELSE now() END, repeat('y', 1000) FROM generate_series(1, 10000) n;
+	INSERT INTO store.evidence SELECT n, n, CASE WHEN n <= 9000 THEN timestamp '2020-06-01' ELSE now() END, repeat('y', 1000) FROM generate_series(1, 10000) n;
 	VACUUM;
 	SELECT privacy_scan.set_retention('store.scan', '1 year', 'at')});
 
@@ -53,15 +53,29 @@ sub check_archived
 	return is($node->safe_psql('postgres', 'SELECT count(*) FROM store.scan'), 10000 - $expired, "$name: what has expired is archived");
 }
 
+# VACUUM leaves rows that an older snapshot may see, as one of the worker's or of a poll in just that moment. That happens now and
+# then, and is shown; whoever vacuums with a snapshot of its own, or doesn't, leaves them each time.
+sub check_vacuumed
+{
+	my ($name, $thin_out) = @_;
+	for my $try (1 .. 3)
+	{
+		my $size = -s $node->logfile;
+		expire(1000);
+		$thin_out->();
+		check_archived($name);
+		last if thin() eq 'evidence_new f, evidence_old f, scan f';
+		diag("$name, try $try: ", $node->safe_psql('postgres', 'TABLE thin'), "\n", slurp_file($node->logfile, $size));
+	}
+	return is(thin(), 'evidence_new f, evidence_old f, scan f', "$name: what was thinned out is vacuumed");
+}
+
 expire(500);
 $node->safe_psql('postgres', "SET privacy_scan.retention_vacuum_percent = 0; $run");
 check_archived('turned off');
 is(thin(), 'evidence_new f, evidence_old t, scan t', 'turned off: nothing is vacuumed');
 
-expire(1000);
-$node->safe_psql('postgres', $run);
-check_archived('in a session');
-is(thin(), 'evidence_new f, evidence_old f, scan f', 'in a session: what was thinned out is vacuumed');
+check_vacuumed('in a session', sub { $node->safe_psql('postgres', $run) });
 is($node->safe_psql('postgres', q{SELECT vacuum_count FROM thin WHERE relname = 'evidence_new'}), '1', 'in a session: nothing else is');
 
 expire(20);
@@ -69,11 +83,10 @@ $node->safe_psql('postgres', $run);
 check_archived('a few rows');
 is(thin(), 'evidence_new f, evidence_old t, scan t', 'a few rows: not worth it');
 
-expire(1000);
-my $id = $node->safe_psql('postgres', q{SELECT privacy_scan.request_job('retention store.scan')});
-ok($node->poll_query_until('postgres', "SELECT outcome = 'done' FROM privacy_scan.job_runs WHERE id = $id"), 'the worker comes to its end');
-check_archived('the worker');
-is(thin(), 'evidence_new f, evidence_old f, scan f', 'the worker: what was thinned out is vacuumed');
+check_vacuumed('the worker', sub {
+	my $id = $node->safe_psql('postgres', q{SELECT privacy_scan.request_job('retention store.scan')});
+	$node->poll_query_until('postgres', "SELECT outcome = 'done' FROM privacy_scan.job_runs WHERE id = $id") or die 'the worker does not come to its end';
+});
 
 expire(1000);
 my $holder = $node->background_psql('postgres');
